@@ -1,0 +1,28 @@
+import type { Dtype } from '../tensor/dtype.js';
+
+/** One stored tensor: everything about it but its bytes. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+}
+
+/**
+ * A model's weights, bytes on demand. Readers, overlays and in-memory fixtures all look like this, and nothing above the
+ * checkpoint folder knows which one it has.
+ */
+export interface Checkpoint {
+  /** The folder or file it was opened from; what error messages name. */
+  readonly path: string;
+  readonly format: string;
+  /** Stored tensors by name, in name order. An alias is not among them. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Alias → stored name (tied weights that the file's `__metadata__` records). */
+  readonly aliases: ReadonlyMap<string, string>;
+  /** The file's own string metadata (`__metadata__`), aliases included. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Reads bytes `[offset, offset + length)` of one tensor; the whole of it by default. Takes aliases too. */
+  read(name: string, range?: { readonly offset: number; readonly length: number }): Promise<Uint8Array>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,29 @@
+/**
+ * What long work tells the outside while it runs. Producers call a `Report`; the command line draws progress from it and
+ * `--events FILE|-` writes each event as one JSON line for other programs.
+ */
+export type Event =
+  /** `done` of `total` units (windows, tensors, bytes) of the named stage. */
+  | {
+      readonly type: 'progress';
+      readonly stage: string;
+      readonly done: number;
+      readonly total: number;
+      readonly unit: string;
+    }
+  | { readonly type: 'notice'; readonly message: string }
+  | { readonly type: 'baseline'; readonly figures: Readonly<Record<string, number>> }
+  | {
+      readonly type: 'wave';
+      readonly wave: number;
+      readonly verdict: 'committed' | 'rolled-back';
+      readonly sparsity: number;
+      readonly figures: Readonly<Record<string, number>>;
+      readonly reason: string;
+    }
+  | { readonly type: 'published'; readonly path: string };
+
+export type Report = (event: Event) => void;
+
+/** A report that goes nowhere. */
+export const silent: Report = () => {};

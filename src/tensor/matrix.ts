@@ -1,0 +1,28 @@
+import { dispose, type Tensor } from '@tensorflow/tfjs-core';
+import type { Device } from './device.js';
+
+/**
+ * A weight matrix [rows, columns] on the device, split by rows into parts that each stay under the device's largest tensor.
+ * Most matrices have one part.
+ */
+export interface Matrix {
+  readonly rows: number;
+  readonly columns: number;
+  /** Each [partRows, columns], in row order. */
+  readonly parts: readonly Tensor[];
+}
+
+/** Uploads row-major values [rows, columns], in as few parts as the device allows. */
+export function uploadMatrix(device: Device, values: Float32Array, rows: number, columns: number): Matrix {
+  const rowsPerPart = Math.max(1, Math.floor(device.maxTensorBytes / (4 * columns)));
+  const parts: Tensor[] = [];
+  for (let start = 0; start < rows; start += rowsPerPart) {
+    const count = Math.min(rowsPerPart, rows - start);
+    parts.push(device.upload(values.subarray(start * columns, (start + count) * columns), [count, columns]));
+  }
+  return { rows, columns, parts };
+}
+
+export function disposeMatrix(matrix: Matrix): void {
+  dispose([...matrix.parts]);
+}

@@ -1,0 +1,6 @@
+import { square, sum, type Tensor1D, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
+
+/** Σ over rows of x² per column: x [n, in] → [in]. Wanda's ‖X_j‖² over one batch. */
+export function columnSquares(x: Tensor2D): Tensor1D {
+  return tidy(() => sum(square(x), 0) as Tensor1D);
+}
