@@ -1,0 +1,115 @@
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { BirdboneError } from './errors.js';
+
+/** A recipe is written by hand; past a megabyte it is some other file. */
+const MAX_RECIPE_BYTES = 1_048_576;
+
+const fraction = z.number().gt(0).lt(1);
+
+/** One pruning step. A ratio is the fraction removed. */
+const pruneStep = z.strictObject({
+  do: z.literal('prune'),
+  /** Target sparsity of the linear weights inside the blocks; for N:M patterns 1 − N/M is the default and the most. */
+  sparsity: fraction.optional(),
+  metric: z.string().default('wanda'),
+  pattern: z.string().default('unstructured'),
+  /** Which weights compete with each other; the metric's own scope by default. */
+  compare: z.enum(['row', 'layer', 'global']).optional(),
+  waves: z.int().min(1).max(1000).default(5),
+  schedule: z.enum(['constant', 'linear', 'cubic']).default('cubic'),
+  /** The smallest step in sparsity that is still tried after a wave was rolled back. */
+  minStep: fraction.default(0.01),
+});
+
+/**
+ * What to do to a model, as a file in configs/ says it. Paths are relative to the working directory.
+ * Everything that decides the result's bytes is in here; where to put progress and state is not.
+ */
+export const recipeSchema = z.strictObject({
+  recipe: z.literal(1),
+  model: z.string().min(1),
+  out: z.string().min(1),
+  /** Text for calibration: windows of `context` tokens from the file's beginning. */
+  calibration: z
+    .strictObject({
+      file: z.string().min(1),
+      windows: z.int().min(1).default(128),
+      context: z.int().min(2).default(256),
+    })
+    .optional(),
+  /** Text the gate is measured on; without it, what calibration does not see of its file. */
+  evaluation: z
+    .strictObject({
+      file: z.string().min(1).optional(),
+      protocol: z.enum(['windows', 'documents']).default('windows'),
+      context: z.int().min(2).default(256),
+      /** The first passages only. */
+      limit: z.int().min(1).optional(),
+    })
+    .prefault({}),
+  /** `accuracy<3% and perplexity<1.1x`; overrides maxDrop. */
+  gate: z.string().min(1).optional(),
+  /** The largest relative accuracy loss that is kept; 1 turns the gate off. */
+  maxDrop: z.number().gte(0).lte(1).default(0.03),
+  /** The whole confidence interval must be inside the gate. */
+  gateConfident: z.boolean().default(false),
+  seed: z.int().min(0).max(0xffff_ffff).default(0),
+  /** Shards of the result are at most this large. */
+  maxShardBytes: z.int().min(1_000_000).default(5_000_000_000),
+  steps: z.array(z.discriminatedUnion('do', [pruneStep])).min(1),
+});
+
+export type Recipe = z.output<typeof recipeSchema>;
+export type RecipeInput = z.input<typeof recipeSchema>;
+export type PruneStep = z.output<typeof pruneStep>;
+
+/** Checks a recipe object and fills in the defaults. Throws `usage` that lists every wrong field. */
+export function parseRecipe(input: unknown, source: string): Recipe {
+  const result = recipeSchema.safeParse(input);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map((issue) => `${issue.path.join('.') || '(top level)'}: ${issue.message}`);
+  throw new BirdboneError(
+    'usage',
+    `${source} is not a valid recipe.\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    {
+      suggestions: ['Compare it with configs/half.json.', 'Run birdbone plan RECIPE to see what a recipe would do.'],
+    },
+  );
+}
+
+/** Reads a recipe file; `overrides` (from flags) replace its fields, nested ones one by one. */
+export async function loadRecipe(file: string, overrides: Partial<RecipeInput> = {}): Promise<Recipe> {
+  const name = path.basename(file);
+  let text: string;
+  try {
+    const size = (await stat(file)).size;
+    if (size > MAX_RECIPE_BYTES)
+      throw new BirdboneError('usage', `${name} has ${size} bytes; a recipe has at most ${MAX_RECIPE_BYTES}.`);
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (error instanceof BirdboneError) throw error;
+    throw new BirdboneError('usage', `Cannot read the recipe ${file}: ${(error as Error).message}`, { cause: error });
+  }
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw new BirdboneError('usage', `${name} is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+  return parseRecipe(merge(parsed, overrides), name);
+}
+
+function merge(base: unknown, overrides: unknown): unknown {
+  if (!isPlain(base) || !isPlain(overrides)) return overrides === undefined ? base : overrides;
+  const merged: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(overrides)) {
+    if (value !== undefined) merged[key] = merge(base[key], value);
+  }
+  return merged;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
