@@ -1,8 +1,10 @@
 import { openCpu } from './backends/cpu.js';
 import type { Device, DeviceChoice } from './device.js';
 
+export { decodeToF32 } from './decode.js';
 export { DEVICE_NAMES, type Device, type DeviceChoice, type DeviceName } from './device.js';
 export { DTYPES, type Dtype, isDtype } from './dtype.js';
+export { encodeFromF32 } from './encode.js';
 export { disposeMatrix, type Matrix, uploadMatrix } from './matrix.js';
 export { causalAttention } from './ops/causal-attention.js';
 export { columnSquares } from './ops/column-squares.js';
