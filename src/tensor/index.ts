@@ -5,6 +5,7 @@ export { decodeToF32 } from './decode.js';
 export { DEVICE_NAMES, type Device, type DeviceChoice, type DeviceName } from './device.js';
 export { DTYPES, type Dtype, isDtype } from './dtype.js';
 export { encodeFromF32 } from './encode.js';
+export { enableGradients } from './gradients.js';
 export { disposeMatrix, type Matrix, uploadMatrix } from './matrix.js';
 export { causalAttention } from './ops/causal-attention.js';
 export { columnSquares } from './ops/column-squares.js';

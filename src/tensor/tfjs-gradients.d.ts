@@ -1,0 +1,2 @@
+/** The bundle that scripts/bundle-gradients.mjs writes: importing it registers tfjs's gradient functions. */
+export {};

@@ -1,0 +1,140 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  causalAttention,
+  columnSquares,
+  type Device,
+  disposeMatrix,
+  enableGradients,
+  linear,
+  openDevice,
+  rmsNorm,
+  rotary,
+  swiglu,
+  uploadMatrix,
+} from '../../src/tensor/index.js';
+
+let device: Device;
+
+beforeAll(async () => {
+  device = await openDevice('cpu');
+  await enableGradients();
+});
+afterAll(() => device.close());
+
+/** Deterministic values in (−1, 1) without a pattern that symmetry could hide errors in. */
+function wave(shape: readonly number[], phase: number): Float32Array {
+  const size = shape.reduce((product, side) => product * side, 1);
+  return Float32Array.from({ length: size }, (_, i) => Math.sin(1.7 * i + phase) * Math.cos(0.31 * i));
+}
+
+function upload(shape: readonly number[], phase: number): tf.Tensor {
+  return device.upload(wave(shape, phase), shape);
+}
+
+/**
+ * Compares the gradient of Σ w·f(x), w fixed and uneven, with central differences of the same function at every element of x.
+ */
+async function expectGradient(shape: readonly number[], f: (x: tf.Tensor) => tf.Tensor): Promise<void> {
+  const weighted = (x: tf.Tensor) =>
+    tf.tidy(() => {
+      const y = f(x);
+      return tf.sum(tf.mul(y, tf.tensor(wave(y.shape, 0.5), y.shape))) as tf.Scalar;
+    });
+  const start = wave(shape, 0.1);
+  const x = device.upload(start, shape);
+  const gradient = tf.grad(weighted)(x);
+  const found = await device.read(gradient);
+  tf.dispose([x, gradient]);
+  const step = 1e-2;
+  for (let i = 0; i < start.length; i += 1) {
+    const [above, below] = await Promise.all(
+      [step, -step].map(async (change) => {
+        const moved = device.upload(
+          start.map((value, j) => (i === j ? value + change : value)),
+          shape,
+        );
+        const loss = weighted(moved);
+        const value = (await device.read(loss))[0]!;
+        tf.dispose([moved, loss]);
+        return value;
+      }),
+    );
+    const expected = (above! - below!) / (2 * step);
+    expect(Math.abs(found[i]! - expected), `element ${i}: ${found[i]}, not ${expected}`).toBeLessThan(
+      5e-3 * Math.max(1, Math.abs(expected)),
+    );
+  }
+}
+
+describe('gradients through the operations', () => {
+  it('linear, by its input and by each part of its weight', async () => {
+    const weight = uploadMatrix(device, wave([5, 4], 2), 5, 4);
+    const bias = upload([5], 3) as tf.Tensor1D;
+    const x = upload([3, 4], 4) as tf.Tensor2D;
+    const lower = upload([2, 4], 5);
+    await expectGradient([3, 4], (input) => linear(input as tf.Tensor2D, weight, bias));
+    await expectGradient([3, 4], (upper) => linear(x, { rows: 5, columns: 4, parts: [upper, lower] }, bias));
+    disposeMatrix(weight);
+    tf.dispose([bias, x, lower]);
+  });
+
+  it('rmsNorm, by its input and its gain', async () => {
+    const x = upload([3, 5], 1) as tf.Tensor2D;
+    const gain = upload([5], 2) as tf.Tensor1D;
+    await expectGradient([3, 5], (input) => rmsNorm(input as tf.Tensor2D, gain, 1e-5));
+    await expectGradient([5], (g) => rmsNorm(x, g as tf.Tensor1D, 1e-5));
+    tf.dispose([x, gain]);
+  });
+
+  it('rotary', async () => {
+    const cos = upload([3, 4], 1) as tf.Tensor2D;
+    const sin = upload([3, 4], 2) as tf.Tensor2D;
+    await expectGradient([1, 2, 3, 4], (x) => rotary(x as tf.Tensor4D, cos, sin));
+    tf.dispose([cos, sin]);
+  });
+
+  it('causalAttention with grouped queries, by query, key and value', async () => {
+    const mask = device.upload(Float32Array.of(0, -1e9, -1e9, 0, 0, -1e9, 0, 0, 0), [3, 3]) as tf.Tensor2D;
+    const q = upload([1, 4, 3, 2], 1) as tf.Tensor4D;
+    const k = upload([1, 2, 3, 2], 2) as tf.Tensor4D;
+    const v = upload([1, 2, 3, 2], 3) as tf.Tensor4D;
+    await expectGradient(q.shape, (x) => causalAttention(x as tf.Tensor4D, k, v, mask));
+    await expectGradient(k.shape, (x) => causalAttention(q, x as tf.Tensor4D, v, mask));
+    await expectGradient(v.shape, (x) => causalAttention(q, k, x as tf.Tensor4D, mask));
+    tf.dispose([mask, q, k, v]);
+  });
+
+  it('swiglu, by gate and by up', async () => {
+    const other = upload([2, 3], 1) as tf.Tensor2D;
+    await expectGradient([2, 3], (gate) => swiglu(gate as tf.Tensor2D, other));
+    await expectGradient([2, 3], (up) => swiglu(other, up as tf.Tensor2D));
+    other.dispose();
+  });
+
+  it('columnSquares', async () => {
+    await expectGradient([4, 3], (x) => columnSquares(x as tf.Tensor2D));
+  });
+});
+
+describe('training', () => {
+  it('fits a line with Adam and leaks no tensor from step to step', async () => {
+    const x = upload([16, 1], 0);
+    const y = tf.tidy(() => tf.add(tf.mul(x, 3), 0.5));
+    const slope = tf.variable(tf.zeros([1]));
+    const offset = tf.variable(tf.zeros([1]));
+    const optimizer = tf.train.adam(0.1);
+    const step = () => {
+      const loss = optimizer.minimize(() => tf.mean(tf.square(tf.sub(tf.add(tf.mul(x, slope), offset), y))), true);
+      loss?.dispose();
+    };
+    step();
+    const { tensors } = device.memory();
+    for (let i = 0; i < 200; i += 1) step();
+    expect(device.memory().tensors).toBe(tensors);
+    expect((await device.read(slope))[0]).toBeCloseTo(3, 2);
+    expect((await device.read(offset))[0]).toBeCloseTo(0.5, 2);
+    tf.dispose([x, y, slope, offset]);
+    optimizer.dispose();
+  });
+});
