@@ -1,0 +1,19 @@
+import { registryOf } from '../registry.js';
+import type { ImportanceMetric } from './metric.js';
+
+export {
+  type GroupSummary,
+  type HeadGroups,
+  headGroups,
+  MatrixAggregate,
+  type MatrixSummary,
+  type ScoreSummary,
+} from './aggregate.js';
+export type { Evidence, ImportanceMetric } from './metric.js';
+export { summariesToCsv } from './summary-csv.js';
+
+/** `--metric`: how much a weight counts. */
+export const metrics = registryOf<ImportanceMetric>()('metric', {
+  magnitude: () => import('./magnitude.js'),
+  wanda: () => import('./wanda.js'),
+});

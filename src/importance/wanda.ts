@@ -1,0 +1,22 @@
+import { abs, mul, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
+import type { ImportanceMetric } from './metric.js';
+
+/**
+ * |W_ij| · ‖X_j‖₂: a weight counts as much as the signal that passes through it.
+ * Source: Sun et al. 2023, "A Simple and Effective Pruning Approach for Large Language Models", eq. 1.
+ */
+const wanda: ImportanceMetric = {
+  needs: 'activations',
+  // Per-matrix ranking is clearly worse (their section 3): rows differ in scale, and each output needs some of its inputs.
+  scope: 'row',
+  score(weight, { inputNorms }) {
+    if (inputNorms === undefined) throw new Error('wanda scores need inputNorms');
+    // A single norm would broadcast over every column without complaint.
+    if (inputNorms.size !== weight.shape[1]) {
+      throw new Error(`wanda: ${inputNorms.size} input norms for ${weight.shape[1]} columns`);
+    }
+    return tidy(() => mul(abs(weight), inputNorms) as Tensor2D);
+  },
+};
+
+export default wanda;
