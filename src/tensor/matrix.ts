@@ -12,6 +12,12 @@ export interface Matrix {
   readonly parts: readonly Tensor[];
 }
 
+/** Consecutive rows of a matrix. */
+export interface RowRange {
+  readonly start: number;
+  readonly count: number;
+}
+
 /** Uploads row-major values [rows, columns], in as few parts as the device allows. */
 export function uploadMatrix(device: Device, values: Float32Array, rows: number, columns: number): Matrix {
   const rowsPerPart = Math.max(1, Math.floor(device.maxTensorBytes / (4 * columns)));
