@@ -1,0 +1,83 @@
+import { BirdboneError } from '../errors.js';
+import type { Device } from '../tensor/index.js';
+import type { Decoder } from './decoder.js';
+
+/** Passages that go through the model together: a rectangle of ids, short rows padded at the end. */
+export interface TokenBatch {
+  readonly rows: number;
+  readonly columns: number;
+  /** [rows, columns] row-major; 0 behind a row's end. Causal attention never lets a real position see them. */
+  readonly ids: Int32Array;
+  /** Real ids of each row. */
+  readonly lengths: Int32Array;
+  /** Which passage each row is: an index into the list that was batched. */
+  readonly passages: Int32Array;
+}
+
+/** What the largest intermediate of one batch may take unless the caller says otherwise. */
+export const INTERMEDIATE_BYTES = 128 * 2 ** 20;
+
+/**
+ * Returns how many tokens one batch of `context`-token rows may hold so that no intermediate of the forward pass (attention
+ * scores heads·t², FFN, hidden states) is above `bytes` or above what the device computes right; at least one row.
+ * Throws `out-of-memory` when a single row is already too large for the device.
+ */
+export function tokensPerBatch(decoder: Decoder, context: number, device: Device, bytes = INTERMEDIATE_BYTES): number {
+  const widest = Math.max(decoder.ffn, decoder.hidden, decoder.heads * decoder.headDim, decoder.heads * context);
+  const rowBytes = 4 * context * widest;
+  if (rowBytes > device.maxTensorBytes) {
+    throw new BirdboneError(
+      'out-of-memory',
+      `One window of ${context} tokens needs a tensor of ${rowBytes} bytes; device ${device.name} computes at most ${device.maxTensorBytes} right.`,
+      { suggestions: ['Use a smaller --context.', 'Use --device cpu.'] },
+    );
+  }
+  const rows = Math.floor(Math.min(bytes, device.maxTensorBytes) / rowBytes);
+  return Math.max(1, rows) * context;
+}
+
+/**
+ * Returns batches that cover every passage once, each at most `maxTokens` ids padding included, or one row if that row alone
+ * is longer. Passages of like length share a batch, longest first, so equal windows are never padded; order is otherwise kept.
+ */
+export function batchesOf(passages: readonly { readonly ids: Int32Array }[], maxTokens: number): TokenBatch[] {
+  const order = passages.map((_, index) => index);
+  order.sort((a, b) => passages[b]!.ids.length - passages[a]!.ids.length || a - b);
+  const batches: TokenBatch[] = [];
+  for (let start = 0; start < order.length; ) {
+    const columns = passages[order[start]!]!.ids.length;
+    const rows = Math.max(1, Math.floor(maxTokens / Math.max(1, columns)));
+    batches.push(batchOf(passages, order.slice(start, start + rows)));
+    start += rows;
+  }
+  return batches;
+}
+
+function batchOf(passages: readonly { readonly ids: Int32Array }[], members: readonly number[]): TokenBatch {
+  const columns = passages[members[0]!]!.ids.length;
+  const ids = new Int32Array(members.length * columns);
+  members.forEach((passage, row) => {
+    ids.set(passages[passage]!.ids, row * columns);
+  });
+  return {
+    rows: members.length,
+    columns,
+    ids,
+    lengths: Int32Array.from(members, (passage) => passages[passage]!.ids.length),
+    passages: Int32Array.from(members),
+  };
+}
+
+/** Whether some row of the batch ends before the others. */
+export function isPadded(batch: TokenBatch): boolean {
+  return batch.lengths.some((length) => length < batch.columns);
+}
+
+/** Positions row · columns + column of the batch's real ids, in order. */
+export function realPositions(batch: TokenBatch): Int32Array {
+  const positions: number[] = [];
+  batch.lengths.forEach((length, row) => {
+    for (let column = 0; column < length; column++) positions.push(row * batch.columns + column);
+  });
+  return Int32Array.from(positions);
+}

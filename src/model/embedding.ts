@@ -1,0 +1,84 @@
+import { readFloats } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
+import type { TokenBatch } from './batches.js';
+import type { Model } from './decoder.js';
+import type { HiddenStates } from './hidden-states.js';
+
+/** Float32 bytes of embedding rows that stay in memory between batches: all of a small table, the common words of a large one. */
+const CACHE_BYTES = 64 * 2 ** 20;
+/** Rows are read in pages of about this many float32 bytes: few reads for a small table, little waste for a large one. */
+const PAGE_BYTES = 64 * 2 ** 10;
+
+/**
+ * Fills the hidden states with the embedding rows of their batches' ids. Rows come by positional reads of the pages that hold
+ * them; never more than `cacheBytes` (and one page) of the table is in memory. Throws `usage` for an id outside the vocabulary.
+ */
+export async function embedBatches(model: Model, states: HiddenStates, cacheBytes = CACHE_BYTES): Promise<void> {
+  const pages = new EmbeddingPages(model, cacheBytes);
+  for (const [i, batch] of states.batches.entries()) await states.store(i, await pages.lookUp(batch));
+}
+
+class EmbeddingPages {
+  readonly #model: Model;
+  readonly #rowsPerPage: number;
+  readonly #maxPages: number;
+  /** Least recently used first: a Map keeps insertion order. */
+  readonly #pages = new Map<number, Float32Array>();
+
+  constructor(model: Model, cacheBytes: number) {
+    this.#model = model;
+    const rowBytes = 4 * model.decoder.hidden;
+    this.#rowsPerPage = Math.max(1, Math.floor(PAGE_BYTES / rowBytes));
+    this.#maxPages = Math.max(1, Math.floor(cacheBytes / (this.#rowsPerPage * rowBytes)));
+  }
+
+  /** [rows, columns, hidden] of the batch. Positions are visited page by page, so each page is read once a batch. */
+  async lookUp(batch: TokenBatch): Promise<Float32Array> {
+    const { hidden } = this.#model.decoder;
+    const values = new Float32Array(batch.ids.length * hidden);
+    for (const [page, positions] of this.#positionsByPage(batch.ids)) {
+      const rows = await this.#page(page);
+      for (const position of positions) {
+        const row = batch.ids[position]! - page * this.#rowsPerPage;
+        values.set(rows.subarray(row * hidden, (row + 1) * hidden), position * hidden);
+      }
+    }
+    return values;
+  }
+
+  #positionsByPage(ids: Int32Array): [number, number[]][] {
+    const { vocabulary } = this.#model.decoder;
+    const byPage = new Map<number, number[]>();
+    ids.forEach((id, position) => {
+      if (id < 0 || id >= vocabulary) throw outsideVocabulary(id, vocabulary);
+      const page = Math.floor(id / this.#rowsPerPage);
+      const positions = byPage.get(page);
+      if (positions === undefined) byPage.set(page, [position]);
+      else positions.push(position);
+    });
+    return [...byPage].sort(([a], [b]) => a - b);
+  }
+
+  async #page(index: number): Promise<Float32Array> {
+    const cached = this.#pages.get(index);
+    this.#pages.delete(index);
+    const { checkpoint, decoder } = this.#model;
+    const start = index * this.#rowsPerPage;
+    const count = Math.min(this.#rowsPerPage, decoder.vocabulary - start);
+    const rows = cached ?? (await readFloats(checkpoint, decoder.embedding, { start, count }));
+    for (const oldest of this.#pages.keys()) {
+      if (this.#pages.size < this.#maxPages) break;
+      this.#pages.delete(oldest);
+    }
+    this.#pages.set(index, rows);
+    return rows;
+  }
+}
+
+function outsideVocabulary(id: number, vocabulary: number): BirdboneError {
+  return new BirdboneError(
+    'usage',
+    `The tokenizer gave id ${id}; the model has embeddings for ids 0 to ${vocabulary - 1}.`,
+    { suggestions: ["Use the model's own tokenizer.json."] },
+  );
+}

@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import type { TokenBatch } from './batches.js';
+
+/** The hidden states of every batch between two blocks; each `store` replaces what the block before left there. */
+export interface HiddenStates {
+  readonly batches: readonly TokenBatch[];
+  readonly hiddenSize: number;
+  /** Whether they lie in a file rather than in memory. */
+  readonly spilled: boolean;
+  /** Batch i as [rows, columns, hiddenSize] row-major. Not to be written to. */
+  load(i: number): Promise<Float32Array>;
+  /** Takes over `values`: the caller does not write to them afterwards. */
+  store(i: number, values: Float32Array): Promise<void>;
+  /** Drops everything; the file too. */
+  close(): Promise<void>;
+}
+
+export interface HiddenStatesOptions {
+  /** More than this together, and they go to a file. */
+  readonly memoryBytes: number;
+  /** Where that file is made; it is made when it is needed. */
+  readonly spillFolder: string;
+}
+
+/** Makes empty hidden states for the batches: in memory when they fit `memoryBytes`, else in one file, batch after batch. */
+export async function createHiddenStates(
+  batches: readonly TokenBatch[],
+  hiddenSize: number,
+  options: HiddenStatesOptions,
+): Promise<HiddenStates> {
+  const lengths = batches.map((batch) => batch.rows * batch.columns * hiddenSize);
+  const totalBytes = 4 * lengths.reduce((sum, length) => sum + length, 0);
+  const spilled = totalBytes > options.memoryBytes;
+  const slots = spilled ? await fileSlots(lengths, options.spillFolder) : memorySlots(lengths);
+  return { batches, hiddenSize, spilled, ...slots };
+}
+
+type Slots = Pick<HiddenStates, 'load' | 'store' | 'close'>;
+
+function memorySlots(lengths: readonly number[]): Slots {
+  const values: (Float32Array | undefined)[] = lengths.map(() => undefined);
+  return {
+    async load(i) {
+      return values[i] ?? neverStored(i);
+    },
+    async store(i, stored) {
+      checkLength(i, stored, lengths);
+      values[i] = stored;
+    },
+    async close() {
+      values.fill(undefined);
+    },
+  };
+}
+
+async function fileSlots(lengths: readonly number[], folder: string): Promise<Slots> {
+  const offsets: number[] = [];
+  lengths.reduce((offset, length, i) => {
+    offsets[i] = offset;
+    return offset + 4 * length;
+  }, 0);
+  const stored = new Set<number>();
+  await mkdir(folder, { recursive: true });
+  const file = path.join(folder, `hidden-states-${randomUUID()}.bin`);
+  const handle = await open(file, 'wx+', 0o600);
+  // An open file without a name is freed with its process, however that ends. Windows keeps the name of an open file.
+  const named = process.platform === 'win32';
+  if (!named) await unlink(file);
+  return {
+    async load(i) {
+      if (!stored.has(i)) neverStored(i);
+      const values = new Float32Array(lengths[i]!);
+      await transfer((bytes, at) => handle.read(bytes, 0, bytes.length, at), values, offsets[i]!);
+      return values;
+    },
+    async store(i, values) {
+      checkLength(i, values, lengths);
+      await transfer((bytes, at) => writePart(handle, bytes, at), values, offsets[i]!);
+      stored.add(i);
+    },
+    async close() {
+      await handle.close();
+      if (named) await unlink(file);
+    },
+  };
+}
+
+const TRANSFER_BYTES = 2 ** 26;
+
+type TransferPart = (bytes: Uint8Array, offset: number) => Promise<{ bytesRead: number }>;
+
+/** Moves all bytes of `values` in pieces, carrying on after short reads and writes. */
+async function transfer(part: TransferPart, values: Float32Array, offset: number): Promise<void> {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await part(bytes.subarray(done, done + TRANSFER_BYTES), offset + done);
+    if (bytesRead === 0) throw new Error(`the hidden-state file ends at byte ${offset + done}`);
+    done += bytesRead;
+  }
+}
+
+async function writePart(handle: FileHandle, bytes: Uint8Array, offset: number): Promise<{ bytesRead: number }> {
+  const { bytesWritten } = await handle.write(bytes, 0, bytes.length, offset);
+  return { bytesRead: bytesWritten };
+}
+
+function neverStored(i: number): never {
+  throw new Error(`hidden states of batch ${i} were never stored`);
+}
+
+function checkLength(i: number, values: Float32Array, lengths: readonly number[]): void {
+  if (values.length !== lengths[i]) throw new RangeError(`batch ${i} holds ${lengths[i]} values, not ${values.length}`);
+}

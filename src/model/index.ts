@@ -1,0 +1,13 @@
+export type { Architecture, WeightTemplates } from './architecture.js';
+export { architectures } from './architectures.js';
+export { batchesOf, isPadded, realPositions, type TokenBatch, tokensPerBatch } from './batches.js';
+export { disposeBlock, forwardBlock, type LoadedBlock, loadBlock, type Observe } from './block.js';
+export type { BlockSpec, Decoder, LinearInput, LinearRole, LinearSpec, Model, RopeScaling } from './decoder.js';
+export { describeModel } from './describe.js';
+export { embedBatches } from './embedding.js';
+export { applyFinalNorm, type FinalNorm, loadFinalNorm, loadHead } from './head.js';
+export { createHiddenStates, type HiddenStates, type HiddenStatesOptions } from './hidden-states.js';
+export { folderOf, openModel, withCheckpoint } from './model.js';
+export { type PassOptions, runBlock } from './passes.js';
+export { disposeTables, type PositionTables, positionTables } from './rope.js';
+export { loadTokenizer, type Tokenizer } from './tokenizer.js';

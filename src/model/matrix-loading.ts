@@ -1,0 +1,30 @@
+import { type Checkpoint, readFloats } from '../checkpoint/index.js';
+import { type Device, disposeMatrix, type Matrix, uploadMatrix } from '../tensor/index.js';
+
+/** Host bytes that one piece of a matrix may take while it is widened and uploaded. */
+const PIECE_BYTES = 256 * 2 ** 20;
+
+/**
+ * Returns the stored tensor [rows, columns] as float32 on the device. It is read, widened and uploaded in pieces of whole
+ * rows, so an output head that is larger than the host has room for is never there at once.
+ */
+export async function loadMatrix(
+  checkpoint: Checkpoint,
+  name: string,
+  shape: { readonly rows: number; readonly columns: number },
+  device: Device,
+): Promise<Matrix> {
+  const { rows, columns } = shape;
+  const rowsPerPiece = Math.max(1, Math.floor(Math.min(PIECE_BYTES, device.maxTensorBytes) / (4 * columns)));
+  const pieces: Matrix[] = [];
+  try {
+    for (let start = 0; start < rows; start += rowsPerPiece) {
+      const count = Math.min(rowsPerPiece, rows - start);
+      pieces.push(uploadMatrix(device, await readFloats(checkpoint, name, { start, count }), count, columns));
+    }
+  } catch (error) {
+    pieces.forEach(disposeMatrix);
+    throw error;
+  }
+  return pieces.length === 1 ? pieces[0]! : { rows, columns, parts: pieces.flatMap((piece) => piece.parts) };
+}

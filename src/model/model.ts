@@ -1,0 +1,34 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type Checkpoint, openCheckpoint } from '../checkpoint/index.js';
+import type { Model } from './decoder.js';
+import { describeModel } from './describe.js';
+import { readJsonObject } from './json-file.js';
+
+/** A config.json is a few kilobytes; label tables of odd ones reach some hundred. */
+const MAX_CONFIG_BYTES = 2 ** 20;
+
+/**
+ * Opens a checkpoint (a Hugging Face folder, or one .safetensors file with config.json beside it) and reads what its tensors
+ * mean. The caller closes `model.checkpoint`. Throws `unreadable` and `unsupported` as `openCheckpoint` and `describeModel` do.
+ */
+export async function openModel(checkpointPath: string): Promise<Model> {
+  const checkpoint = await openCheckpoint(checkpointPath);
+  try {
+    const config = await readJsonObject(path.join(await folderOf(checkpointPath), 'config.json'), MAX_CONFIG_BYTES);
+    return { checkpoint, decoder: await describeModel(checkpoint, config) };
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+/** The same decoder over other weights: an overlay of the model's own checkpoint, which keeps names and shapes. */
+export function withCheckpoint(model: Model, checkpoint: Checkpoint): Model {
+  return { ...model, checkpoint };
+}
+
+/** The folder that holds a checkpoint's config and tokenizer: the path itself, or where the single file lies. */
+export async function folderOf(checkpointPath: string): Promise<string> {
+  return (await stat(checkpointPath)).isDirectory() ? checkpointPath : path.dirname(checkpointPath);
+}

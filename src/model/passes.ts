@@ -1,0 +1,71 @@
+import { gather, type Tensor2D, type Tensor3D, tidy } from '@tensorflow/tfjs-core';
+import { BirdboneError } from '../errors.js';
+import type { Device } from '../tensor/index.js';
+import { isPadded, realPositions, type TokenBatch } from './batches.js';
+import { forwardBlock, type LoadedBlock, type Observe } from './block.js';
+import type { HiddenStates } from './hidden-states.js';
+import { disposeTables, type PositionTables, positionTables } from './rope.js';
+
+export interface PassOptions {
+  /** Sees real tokens only: a batch's padding is taken out before. */
+  readonly observe?: Observe;
+  /** Whether the block's outputs replace its inputs in the states; false leaves the states as they are. */
+  readonly store: boolean;
+  readonly signal?: AbortSignal;
+  /** Called after each batch. */
+  readonly onBatch?: (done: number, total: number) => void;
+}
+
+/** Sends every batch of the states through one block. Afterwards the device holds what it held before, and what `observe` kept. */
+export async function runBlock(
+  block: LoadedBlock,
+  states: HiddenStates,
+  device: Device,
+  options: PassOptions,
+): Promise<void> {
+  const { batches } = states;
+  let tables: { columns: number; of: PositionTables } | undefined;
+  try {
+    for (const [i, batch] of batches.entries()) {
+      stopIfAborted(options.signal);
+      if (tables?.columns !== batch.columns) {
+        if (tables !== undefined) disposeTables(tables.of);
+        tables = undefined;
+        tables = { columns: batch.columns, of: positionTables(block.decoder, batch.columns, device) };
+      }
+      await runBatch(block, { states, i, tables: tables.of }, device, options);
+      options.onBatch?.(i + 1, batches.length);
+    }
+  } finally {
+    if (tables !== undefined) disposeTables(tables.of);
+  }
+}
+
+async function runBatch(
+  block: LoadedBlock,
+  at: { readonly states: HiddenStates; readonly i: number; readonly tables: PositionTables },
+  device: Device,
+  { observe, store }: PassOptions,
+): Promise<void> {
+  const batch = at.states.batches[at.i]!;
+  const values = await at.states.load(at.i);
+  const input = device.upload(values, [batch.rows, batch.columns, at.states.hiddenSize]) as Tensor3D;
+  let output: Tensor3D | undefined;
+  try {
+    output = forwardBlock(block, input, at.tables, observe && withoutPadding(batch, observe));
+    if (store) await at.states.store(at.i, (await device.read(output)) as Float32Array);
+  } finally {
+    input.dispose();
+    output?.dispose();
+  }
+}
+
+function withoutPadding(batch: TokenBatch, observe: Observe): Observe {
+  if (!isPadded(batch)) return observe;
+  const positions = realPositions(batch);
+  return (input, values) => tidy(() => observe(input, gather(values, positions) as Tensor2D));
+}
+
+function stopIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new BirdboneError('interrupted', 'Interrupted.');
+}
