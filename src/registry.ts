@@ -1,4 +1,5 @@
 import { BirdboneError } from './errors.js';
+import { nearest } from './nearest.js';
 
 /** A closed, lazy table from name to implementation: the names are known without loading anything. */
 export interface Registry<T> {
@@ -27,7 +28,9 @@ export function registryOf<T>() {
       async load(name) {
         const loader = table.get(name);
         if (loader === undefined) {
-          throw new BirdboneError('usage', `There is no ${kind} "${name}". Known: ${names.join(', ')}.`);
+          throw new BirdboneError('usage', `There is no ${kind} "${name}". Known: ${names.join(', ')}.`, {
+            suggestions: nearest(name, names).slice(0, 1),
+          });
         }
         return (await loader()).default;
       },
