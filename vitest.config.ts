@@ -1,11 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
+/** Where CI wants the machine-readable report (.ci/run). */
+const results = process.env['BIRDBONE_TEST_RESULTS'];
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/global-setup.ts'],
     testTimeout: 60_000,
     // tfjs has one current backend for the process: files run in processes of their own, tests of one file in order.
     pool: 'forks',
+    reporters: results === undefined ? ['default'] : ['default', 'json'],
+    ...(results !== undefined && { outputFile: { json: results } }),
+    coverage: {
+      provider: 'v8',
+      include: ['src/**'],
+      thresholds: { 'src/{importance,sparsity}/**': { lines: 95 } },
+    },
   },
 });
