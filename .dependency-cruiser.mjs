@@ -10,8 +10,20 @@ const mayImport = {
   sparsity: ['tensor'],
   corpus: ['model'],
   evaluation: ['model', 'tensor', 'corpus'],
+  pruning: ['tensor', 'checkpoint', 'model', 'importance', 'sparsity'],
   state: ['checkpoint', 'manifest', 'tensor'],
-  waves: ['tensor', 'checkpoint', 'manifest', 'model', 'importance', 'sparsity', 'corpus', 'evaluation', 'state'],
+  waves: [
+    'tensor',
+    'checkpoint',
+    'manifest',
+    'model',
+    'importance',
+    'sparsity',
+    'pruning',
+    'corpus',
+    'evaluation',
+    'state',
+  ],
   cli: [],
 };
 
@@ -80,7 +92,7 @@ export default {
     only(
       'tensors-below-waves',
       'node_modules/@tensorflow/tfjs-core',
-      '^src/(tensor|model|importance|evaluation|sparsity)/',
+      '^src/(tensor|model|importance|evaluation|pruning)/',
     ),
     only('schemas-at-the-borders', 'node_modules/zod', ['^src/(manifest|model|checkpoint)/', '^src/recipe\\.ts$']),
   ],

@@ -1,0 +1,142 @@
+import { type Checkpoint, chunksOf, openCheckpoint, type TensorInfo } from '../checkpoint/index.js';
+import { BirdboneError, stopIfAborted } from '../errors.js';
+import type { Report } from '../events.js';
+import { countZeros, type Dtype } from '../tensor/index.js';
+import type { Decoder } from './decoder.js';
+import { openModel } from './model.js';
+
+export interface InspectedTensor {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  /** Fraction of zeros; absent when the weights were not read, or are smaller than a byte each. */
+  readonly sparsity?: number;
+}
+
+export interface Inspection {
+  readonly path: string;
+  readonly format: string;
+  /** Absent for a checkpoint whose config.json no architecture here understands; `refusal` says why. */
+  readonly architecture?: Omit<Decoder, 'blocks'> & { readonly blocks: number };
+  readonly refusal?: string;
+  /** Elements of all stored tensors. A tied tensor is stored, and counted, once. */
+  readonly parameters: number;
+  readonly bytes: number;
+  readonly dtypes: Readonly<Record<string, { tensors: number; parameters: number; bytes: number }>>;
+  /** Alias → the stored tensor that it is. */
+  readonly tied: Readonly<Record<string, string>>;
+  /** Fraction of zeros over all elements that were counted. */
+  readonly sparsity?: number;
+  /** Fraction of zeros over the linear weights of each block, in order; what pruning raises. */
+  readonly blockSparsity?: readonly number[];
+  readonly tensors: readonly InspectedTensor[];
+}
+
+export interface InspectOptions {
+  /** Read the headers only, and leave sparsity out. */
+  readonly headersOnly?: boolean;
+  readonly report?: Report;
+  readonly signal?: AbortSignal;
+}
+
+/** What a checkpoint is and how much of it is zero. Reads every weight once, a chunk at a time. */
+export async function inspectModel(path: string, options: InspectOptions = {}): Promise<Inspection> {
+  const { checkpoint, decoder, refusal } = await openAnything(path);
+  try {
+    const zeros = options.headersOnly ? undefined : await countAllZeros(checkpoint, options);
+    const infos = [...checkpoint.tensors.values()];
+    return {
+      path: checkpoint.path,
+      format: checkpoint.format,
+      ...(decoder && { architecture: { ...decoder, blocks: decoder.blocks.length } }),
+      ...(refusal !== undefined && { refusal }),
+      parameters: sum(infos.map(elementsOf)),
+      bytes: sum(infos.map((info) => info.byteLength)),
+      dtypes: byDtype(infos),
+      tied: tiesOf(checkpoint, decoder),
+      ...(zeros && { sparsity: fraction(infos, zeros) }),
+      ...(zeros && decoder && { blockSparsity: blockSparsity(decoder, checkpoint, zeros) }),
+      tensors: infos.map((info) => ({
+        name: info.name,
+        dtype: info.dtype,
+        shape: info.shape,
+        bytes: info.byteLength,
+        ...(zeros?.has(info.name) && { sparsity: fraction([info], zeros) }),
+      })),
+    };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** A checkpoint of an architecture that cannot be run can still be looked at. */
+async function openAnything(path: string): Promise<{ checkpoint: Checkpoint; decoder?: Decoder; refusal?: string }> {
+  const checkpoint = await openCheckpoint(path);
+  try {
+    const model = await openModel(path);
+    await model.checkpoint.close();
+    return { checkpoint, decoder: model.decoder };
+  } catch (error) {
+    // The checkpoint itself opened, so what is wrong is with config.json, or with what it says of the tensors.
+    if (error instanceof BirdboneError) return { checkpoint, refusal: error.message };
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+async function countAllZeros(checkpoint: Checkpoint, options: InspectOptions): Promise<Map<string, number>> {
+  const zeros = new Map<string, number>();
+  const total = sum([...checkpoint.tensors.values()].map((info) => info.byteLength));
+  let done = 0;
+  for (const info of checkpoint.tensors.values()) {
+    for await (const chunk of chunksOf(checkpoint, info.name)) {
+      stopIfAborted(options.signal);
+      const count = countZeros(chunk, info.dtype);
+      if (count !== undefined) zeros.set(info.name, (zeros.get(info.name) ?? 0) + count);
+      done += chunk.length;
+      options.report?.({ type: 'progress', stage: 'read', done, total, unit: 'bytes' });
+    }
+  }
+  return zeros;
+}
+
+function elementsOf({ shape }: TensorInfo): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+function fraction(infos: readonly TensorInfo[], zeros: ReadonlyMap<string, number>): number {
+  const counted = infos.filter((info) => zeros.has(info.name));
+  const elements = sum(counted.map(elementsOf));
+  return elements === 0 ? 0 : sum(counted.map((info) => zeros.get(info.name) ?? 0)) / elements;
+}
+
+function blockSparsity(decoder: Decoder, checkpoint: Checkpoint, zeros: ReadonlyMap<string, number>): number[] {
+  return decoder.blocks.map(({ linears }) => {
+    const infos = linears.map(({ weight }) => checkpoint.tensors.get(checkpoint.aliases.get(weight) ?? weight)!);
+    return fraction(infos, zeros);
+  });
+}
+
+function byDtype(infos: readonly TensorInfo[]): Inspection['dtypes'] {
+  const table: Record<string, { tensors: number; parameters: number; bytes: number }> = {};
+  for (const info of infos) {
+    const row = table[info.dtype] ?? { tensors: 0, parameters: 0, bytes: 0 };
+    table[info.dtype] = {
+      tensors: row.tensors + 1,
+      parameters: row.parameters + elementsOf(info),
+      bytes: row.bytes + info.byteLength,
+    };
+  }
+  return table;
+}
+
+function tiesOf(checkpoint: Checkpoint, decoder: Decoder | undefined): Record<string, string> {
+  const ties = Object.fromEntries(checkpoint.aliases);
+  if (decoder?.tied && Object.keys(ties).length === 0) ties['lm_head.weight'] = decoder.embedding;
+  return ties;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
