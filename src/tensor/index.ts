@@ -19,6 +19,8 @@ export {
 export { rmsNorm } from './ops/rms-norm.js';
 export { rotary } from './ops/rotary.js';
 export { swiglu } from './ops/swiglu.js';
+export { countZeros } from './zeros.js';
+export { measureMatMul } from './throughput.js';
 
 /** Opens the device that `--device` names; `auto` takes webgpu on a hardware adapter, then cuda, then cpu. */
 export async function openDevice(_choice: DeviceChoice): Promise<Device> {

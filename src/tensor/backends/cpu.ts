@@ -1,24 +1,82 @@
-import { createRequire } from 'node:module';
-import path from 'node:path';
-import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+import { availableParallelism } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
+import { BirdboneError } from '../../errors.js';
 import type { Device } from '../device.js';
+import { elementwiseKernels } from './onnx/elementwise.js';
+import { matrixProducts } from './onnx/matrix-products.js';
+import { operationKernels } from './onnx/operations.js';
+import { type OnnxLibrary, type OnnxRuntime, openOnnxRuntime, requireOnnxLibrary } from './onnx/runtime.js';
+import { openWasm, WASM, WASM_HEAP_BUDGET } from './wasm.js';
 
-export async function openCpu(): Promise<Device> {
-  const require = createRequire(import.meta.url);
-  setWasmPaths(`${path.dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
-  tf.enableProdMode();
-  await tf.setBackend('wasm');
-  await tf.ready();
+/** Well inside what the heap can hold, and what one typed array can view. */
+const MAX_TENSOR_BYTES = 2 ** 30;
+
+export interface CpuOptions {
+  /** Threads of the matrix products; all cores unless given. */
+  readonly threads?: number;
+  readonly heapBudgetBytes?: number;
+  /** Finds the library for the fast paths; throws when there is none. */
+  readonly loadLibrary?: () => OnnxLibrary;
+}
+
+/** The CPU as a device: tfjs on WASM, with ONNX Runtime's CPU library beneath it where that is installed and works. */
+export async function openCpu(options: CpuOptions = {}): Promise<Device> {
+  const library = tryLibrary(options);
+  const runtime = 'version' in library ? library : undefined;
+  const heap = await openWasm(options.heapBudgetBytes ?? WASM_HEAP_BUDGET, (originals) => replacements(originals, runtime));
   return {
     name: 'cpu',
-    description: 'WASM SIMD',
-    fastPaths: [],
-    notices: [],
-    maxTensorBytes: 2 ** 30,
-    upload: (values, shape) => tf.tensor(values, [...shape], values instanceof Int32Array ? 'int32' : 'float32'),
+    description: describe(runtime),
+    fastPaths: runtime === undefined ? [] : ['matrix products', 'fused operations', 'element-wise operations'],
+    notices: 'notice' in library ? [library.notice] : [],
+    maxTensorBytes: MAX_TENSOR_BYTES,
+    upload,
     read: async (tensor) => (await tensor.data()) as Float32Array | Int32Array,
     memory: () => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes }),
-    close: async () => {},
+    close: async () => {
+      heap.close();
+      runtime?.close();
+    },
   };
+}
+
+function replacements(originals: readonly tf.KernelConfig[], runtime: OnnxRuntime | undefined): tf.KernelConfig[] {
+  const products = originals
+    .filter(({ kernelName }) => kernelName === 'BatchMatMul')
+    .map((original) => matrixProducts(original, runtime));
+  if (runtime === undefined) return products;
+  return [...products, ...elementwiseKernels(runtime, originals), ...operationKernels(runtime, WASM)];
+}
+
+function upload(values: Float32Array | Int32Array, shape: readonly number[]): tf.Tensor {
+  if (values.byteLength > MAX_TENSOR_BYTES) {
+    throw new BirdboneError(
+      'device',
+      `A tensor of ${values.byteLength} bytes is too large for the CPU device, which takes ${MAX_TENSOR_BYTES} at most.`,
+    );
+  }
+  return tf.tensor(values, [...shape], values instanceof Int32Array ? 'int32' : 'float32');
+}
+
+function describe(runtime: OnnxRuntime | undefined): string {
+  if (runtime === undefined) return 'WASM SIMD, 1 thread';
+  const threads = runtime.threads === 1 ? '1 thread' : `${runtime.threads} threads`;
+  return `WASM SIMD + ONNX Runtime ${runtime.version}, ${threads}`;
+}
+
+function tryLibrary(options: CpuOptions): OnnxRuntime | { notice: string } {
+  try {
+    return openOnnxRuntime(options.threads ?? availableParallelism(), options.loadLibrary ?? requireOnnxLibrary);
+  } catch (error) {
+    return { notice: slowNotice(error) };
+  }
+}
+
+/** Says what is lost without the library, and how a user's own installation gets it. */
+function slowNotice(error: unknown): string {
+  const lost = 'The CPU device runs on plain WASM: matrix products take several times as long.';
+  if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') {
+    return `${lost} The optional package onnxruntime-node is not installed; to get it, put the line onnxruntime-node-install=skip into .npmrc (or set ONNXRUNTIME_NODE_INSTALL=skip) and run npm install again.`;
+  }
+  return `${lost} ONNX Runtime does not work here: ${error instanceof Error ? error.message : String(error)}`;
 }

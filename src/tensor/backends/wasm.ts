@@ -1,0 +1,90 @@
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { type BackendWasm, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+import * as tf from '@tensorflow/tfjs-core';
+import { BirdboneError } from '../../errors.js';
+
+export const WASM = 'wasm';
+
+/** WASM addresses 4 GiB; past that the module is aborted for good, so the budget leaves room for what a kernel takes itself. */
+export const WASM_HEAP_BUDGET = 3 * 2 ** 30;
+
+/** The part of tfjs's WASM module that its types leave to Emscripten's. */
+interface EmscriptenHeap {
+  _malloc(bytes: number): number;
+}
+
+/** The factory that importing the backend registered; tfjs drops it when a backend is closed. */
+const factory = tf.findBackendFactory(WASM);
+
+/**
+ * Makes tfjs's WASM backend current, its kernels replaced by those that `replace` makes of the originals. Each allocation is
+ * held against `budgetBytes` before it happens: beyond it, `out-of-memory` is thrown and everything stays usable.
+ */
+export async function openWasm(
+  budgetBytes: number,
+  replace: (originals: readonly tf.KernelConfig[]) => readonly tf.KernelConfig[],
+): Promise<{ close(): void }> {
+  const require = createRequire(import.meta.url);
+  setWasmPaths(`${path.dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
+  tf.enableProdMode();
+  if (tf.findBackendFactory(WASM) === null) tf.registerBackend(WASM, factory);
+  const restoreKernels = replaceKernels(replace(tf.getKernelsForBackend(WASM)));
+  await tf.setBackend(WASM);
+  holdToBudget(tf.backend() as BackendWasm, budgetBytes);
+  return {
+    close() {
+      tf.removeBackend(WASM);
+      restoreKernels();
+    },
+  };
+}
+
+function replaceKernels(replacements: readonly tf.KernelConfig[]): () => void {
+  const originals = replacements.flatMap(({ kernelName }) => tf.getKernel(kernelName, WASM) ?? []);
+  const swap = (from: readonly tf.KernelConfig[], to: readonly tf.KernelConfig[]) => {
+    for (const { kernelName } of from) tf.unregisterKernel(kernelName, WASM);
+    for (const kernel of to) tf.registerKernel(kernel);
+  };
+  swap(originals, replacements);
+  return () => swap(replacements, originals);
+}
+
+function holdToBudget(backend: BackendWasm, budgetBytes: number): void {
+  const sizes = new WeakMap<object, number>();
+  let live = 0;
+  const allocate = backend.move.bind(backend);
+  backend.move = (dataId, values, shape, dtype, refCount) => {
+    const bytes = tf.util.sizeFromShape(shape) * tf.util.bytesPerElement(dtype);
+    if (live + bytes > budgetBytes) throw outOfMemory(bytes, live, budgetBytes);
+    allocate(dataId, values, shape, dtype, refCount);
+    live += bytes;
+    sizes.set(dataId, bytes);
+  };
+  const release = backend.disposeData.bind(backend);
+  backend.disposeData = (dataId, force) => {
+    const released = release(dataId, force);
+    if (released) {
+      live -= sizes.get(dataId) ?? 0;
+      sizes.delete(dataId);
+    }
+    return released;
+  };
+  const module = backend.wasm as unknown as EmscriptenHeap;
+  const malloc = module._malloc;
+  module._malloc = (bytes) => {
+    const address = malloc(bytes);
+    // tfjs would take the null for an address and write there.
+    if (address === 0 && bytes > 0) throw outOfMemory(bytes, live, budgetBytes);
+    return address;
+  };
+}
+
+function outOfMemory(bytes: number, live: number, budgetBytes: number): BirdboneError {
+  const mebibytes = (count: number) => `${Math.ceil(count / 2 ** 20)} MiB`;
+  return new BirdboneError(
+    'out-of-memory',
+    `The CPU device has no room for a tensor of ${mebibytes(bytes)}: ${mebibytes(live)} of its ${mebibytes(budgetBytes)} are in use.`,
+    { suggestions: ['Use smaller batches of windows, or a shorter --context', 'Use a GPU: --device webgpu'] },
+  );
+}
