@@ -1,0 +1,56 @@
+import type { LinearInputs } from './forward.js';
+import type { LinearName, Weight } from './load.js';
+
+export type Method = 'magnitude' | 'wanda';
+
+/** Which of the four inputs each linear reads. */
+export const INPUT_OF: Record<LinearName, keyof LinearInputs> = {
+  q: 'attention',
+  k: 'attention',
+  v: 'attention',
+  o: 'output',
+  gate: 'ffn',
+  up: 'ffn',
+  down: 'down',
+};
+
+/** |W| (Han et al. 2015), or |W_ij| · ‖X_j‖₂ (Sun et al. 2023); `squares` are the Σ X_j² per input. */
+export function importance(weight: Weight, method: Method, squares: Float64Array): Float64Array {
+  return weight.values.map((value, i) =>
+    method === 'magnitude' ? Math.abs(value) : Math.abs(value) * Math.sqrt(squares[i % weight.columns]!),
+  );
+}
+
+/**
+ * 1 = stays. "50%" ranks within the whole matrix for magnitude and within each output row for Wanda, as published; "2:4" within
+ * every 4 consecutive inputs. Among equal scores the lower index goes first.
+ */
+export function keepMask(scores: Float64Array, weight: Weight, method: Method, pattern: string): Uint8Array {
+  const keep = new Uint8Array(scores.length).fill(1);
+  const percent = /^(\d+)%$/.exec(pattern);
+  if (percent !== null) {
+    const group = method === 'magnitude' ? scores.length : weight.columns;
+    const removed = Math.floor((group * Number(percent[1])) / 100);
+    for (let start = 0; start < scores.length; start += group) removeLowest(scores, keep, start, { group, removed });
+    return keep;
+  }
+  const [n, m] = pattern.split(':').map(Number) as [number, number];
+  for (let start = 0; start < scores.length; ) {
+    const group = Math.min(m, weight.columns - (start % weight.columns));
+    removeLowest(scores, keep, start, { group, removed: Math.max(0, group - n) });
+    start += group;
+  }
+  return keep;
+}
+
+function removeLowest(
+  scores: Float64Array,
+  keep: Uint8Array,
+  start: number,
+  { group, removed }: { group: number; removed: number },
+): void {
+  const order = Uint32Array.from({ length: group }, (_, i) => start + i).sort(
+    (a, b) => scores[a]! - scores[b]! || a - b,
+  );
+  for (const index of order.subarray(0, removed)) keep[index] = 0;
+}
