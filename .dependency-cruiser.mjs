@@ -81,7 +81,7 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|corpus|model|state|cli)/',
+      '^src/(checkpoint|manifest|corpus|model|state|waves|cli)/',
       '^src/recipe\\.ts$',
     ]),
     only(

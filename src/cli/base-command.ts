@@ -18,8 +18,11 @@ type Args<T extends typeof Command> = Interfaces.InferredArgs<T['args']>;
 export abstract class BaseCommand<T extends typeof Command> extends Command {
   static override readonly enableJsonFlag = true;
   static override readonly baseFlags = globalFlags;
-  /** A writer leaves a manifest and a diff, and has --dry-run (test/contract/commands.test.ts). */
-  static readonly writes: boolean = false;
+  /**
+   * What the command leaves on disk: nothing, files that describe or remove something, or a model. Whatever writes has
+   * --dry-run; a model comes with its manifest and a diff (test/contract/commands.test.ts).
+   */
+  static readonly writes: 'nothing' | 'files' | 'model' = 'nothing';
 
   protected flags!: Flags<T>;
   protected args!: Args<T>;

@@ -1,0 +1,50 @@
+import { formatBytes, formatCount, formatDuration, formatPercent } from './quantities.js';
+
+/** What a plan looks like to people; every field is also in its JSON. */
+export interface ShownPlan {
+  readonly out: string;
+  readonly device: string;
+  readonly recipe: {
+    readonly model: string;
+    readonly steps: readonly { readonly do: string; readonly metric: string; readonly pattern: string }[];
+  };
+  readonly model: {
+    readonly architecture: string;
+    readonly blocks: number;
+    readonly parameters: number;
+    readonly prunable: number;
+  };
+  readonly texts: { readonly calibrationTokens: number; readonly evaluationTokens: number };
+  readonly waves: readonly (readonly number[])[];
+  readonly memoryBytes: { readonly block: number; readonly batch: number; readonly hiddenStates: number };
+  readonly diskBytes: { readonly result: number; readonly layers: number; readonly free: number };
+  readonly time: { readonly seconds: number };
+}
+
+/** What a run would do and take. Nothing has been written. */
+export function renderPlan({
+  out,
+  device,
+  recipe,
+  model,
+  texts,
+  waves,
+  memoryBytes,
+  diskBytes,
+  time,
+}: ShownPlan): string {
+  const needed = diskBytes.result + diskBytes.layers;
+  return [
+    `model       ${recipe.model}: ${model.architecture}, ${model.blocks} blocks, ${formatCount(model.parameters)} parameters, ${formatCount(model.prunable)} of them prunable`,
+    ...recipe.steps.map(
+      (step, index) =>
+        `step ${String(index + 1).padEnd(6)} ${step.do} by ${step.metric}, ${step.pattern}: ${(waves[index] ?? []).map((target) => formatPercent(target)).join(' → ')}`,
+    ),
+    `text        ${formatCount(texts.calibrationTokens)} tokens to calibrate on, ${formatCount(texts.evaluationTokens)} to measure on`,
+    `device      ${device}`,
+    `time        about ${formatDuration(time.seconds)}, if no wave is rolled back`,
+    `memory      ${formatBytes(memoryBytes.block + memoryBytes.batch)} for a block and a batch, ${formatBytes(memoryBytes.hiddenStates)} of hidden states`,
+    `disk        ${formatBytes(needed)} of ${formatBytes(diskBytes.free)} that are free`,
+    `output      ${out} (nothing is written yet)`,
+  ].join('\n');
+}

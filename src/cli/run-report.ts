@@ -1,0 +1,96 @@
+import { bar, sparkline, table } from './picture.js';
+import { formatPercent } from './quantities.js';
+
+/** What a finished run looks like to people; every field is also in its JSON. */
+export interface ShownRun {
+  readonly out: string;
+  readonly manifest: string;
+  readonly diff: { readonly json: string; readonly markdown: string };
+  readonly baseline: Readonly<Record<string, number>>;
+  readonly result: Readonly<Record<string, number>>;
+  readonly waves: readonly ShownWave[];
+  readonly sparsity: number;
+  readonly reached: boolean;
+  readonly layers: readonly { readonly name: string; readonly sparsity: number }[];
+}
+
+export interface ShownWave {
+  readonly wave: number;
+  readonly sparsity: number;
+  readonly verdict: 'committed' | 'rolled-back';
+  readonly active: boolean;
+  readonly reason: string;
+  readonly figures: Readonly<Record<string, number>>;
+}
+
+/** The waves, the sparsity of every matrix, what it cost, and where the evidence lies. */
+export function renderRun(run: ShownRun): string {
+  return [
+    renderWaves(run.waves, run.baseline),
+    '',
+    ...renderLayers(run.layers),
+    '',
+    `sparsity    ${formatPercent(run.sparsity)}${run.reached ? '' : ', short of the target: the gate let nothing more go'}`,
+    ...['accuracy', 'perplexity'].flatMap((name) => change(name, run.baseline[name], run.result[name])),
+    '',
+    `model       ${run.out}`,
+    `manifest    ${run.manifest}`,
+    `diff        ${run.diff.markdown}`,
+    `            ${run.diff.json}`,
+  ].join('\n');
+}
+
+/** A table of waves with the metric after each one as a line, dense first. */
+export function renderWaves(waves: readonly ShownWave[], baseline: Readonly<Record<string, number>>): string {
+  const rows = waves.map((wave) => [
+    String(wave.wave),
+    formatPercent(wave.sparsity),
+    show(wave.figures['accuracy'], formatPercent2),
+    show(wave.figures['perplexity'], (value) => value.toFixed(2)),
+    wave.verdict === 'rolled-back' ? 'rolled back' : wave.active ? 'kept' : 'undone',
+    wave.reason,
+  ]);
+  const dense = [
+    'dense',
+    '0.0 %',
+    show(baseline['accuracy'], formatPercent2),
+    show(baseline['perplexity'], (value) => value.toFixed(2)),
+    '',
+    '',
+  ];
+  const lines = [table([dense, ...rows], ['wave', 'sparsity', 'accuracy', 'perplexity', '', ''])];
+  for (const name of ['accuracy', 'perplexity']) {
+    const values = [baseline[name], ...waves.map((wave) => wave.figures[name])].filter((value) => value !== undefined);
+    if (values.length > 1) lines.push(`${name.padEnd(10)}  ${sparkline(values)}`);
+  }
+  return lines.join('\n');
+}
+
+/** A bar for each block, the mean of its matrices' sparsity, and one mark for each matrix beside it. */
+function renderLayers(layers: readonly { readonly name: string; readonly sparsity: number }[]): string[] {
+  const groups = new Map<string, number[]>();
+  for (const { name, sparsity } of layers) {
+    const block = /^(.*?\.\d+)\./.exec(name)?.[1] ?? name;
+    groups.set(block, [...(groups.get(block) ?? []), sparsity]);
+  }
+  const width = Math.max(0, ...[...groups.keys()].map((name) => name.length));
+  return [...groups].map(([name, parts]) => {
+    const mean = parts.reduce((sum, part) => sum + part, 0) / parts.length;
+    return `${name.padEnd(width)}  ${bar(mean, 24)}  ${formatPercent(mean)}  ${sparkline(parts, { min: 0, max: 1 })}`;
+  });
+}
+
+function change(name: string, before: number | undefined, now: number | undefined): string[] {
+  if (before === undefined || now === undefined) return [];
+  const shown = name === 'accuracy' ? formatPercent2 : (value: number) => value.toFixed(2);
+  const relative = (now / before - 1) * 100;
+  return [`${name.padEnd(12)}${shown(before)} → ${shown(now)} (${relative >= 0 ? '+' : ''}${relative.toFixed(2)} %)`];
+}
+
+function show(value: number | undefined, format: (value: number) => string): string {
+  return value === undefined ? '–' : format(value);
+}
+
+function formatPercent2(fraction: number): string {
+  return formatPercent(fraction, 2);
+}

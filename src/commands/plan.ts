@@ -1,0 +1,40 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../cli/base-command.js';
+import { envOf } from '../cli/flags.js';
+import { renderPlan } from '../cli/plan-report.js';
+import { gateFlags, recipeOverrides, runSettings } from '../cli/recipe-flags.js';
+import type { Plan as PlanOfRun } from '../waves/index.js';
+
+export default class Plan extends BaseCommand<typeof Plan> {
+  static override readonly summary = 'show what a recipe would do, and what it would take';
+  static override readonly description =
+    'Opens the model and the texts, measures the device for a moment, and estimates time, memory and disk. Writes nothing.';
+  static override readonly args = {
+    recipe: Args.string({ required: true, description: 'recipe file' }),
+  };
+  static override readonly flags = {
+    out: Flags.string({
+      summary: "Folder for the result, in place of the recipe's.",
+      helpValue: '<dir>',
+      env: envOf('out'),
+    }),
+    ...gateFlags,
+  };
+  static override readonly examples = [
+    { description: 'Look before you run', command: '<%= config.bin %> plan configs/half.json' },
+    {
+      description: 'The recipe with every default filled in',
+      command: '<%= config.bin %> plan configs/half.json --json | jq .recipe',
+    },
+  ];
+
+  async run(): Promise<PlanOfRun> {
+    const { loadRecipe } = await import('../recipe.js');
+    const { planRun } = await import('../waves/index.js');
+    const recipe = await loadRecipe(this.args.recipe, recipeOverrides(this.flags));
+    const plan = await planRun({ recipe, ...runSettings(this.flags), report: this.report, signal: this.signal });
+    this.log(renderPlan(plan));
+    return plan;
+  }
+}

@@ -1,0 +1,83 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../cli/base-command.js';
+import { count, envOf, ratio, writerFlags } from '../cli/flags.js';
+import { renderPlan } from '../cli/plan-report.js';
+import { dataFlags, gateFlags, recipeOverrides, runFlags, runSettings, textFlags } from '../cli/recipe-flags.js';
+import { renderRun } from '../cli/run-report.js';
+import type { Plan, RunResult } from '../waves/index.js';
+
+export default class Prune extends BaseCommand<typeof Prune> {
+  static override readonly summary = 'remove weights in waves, and roll back a wave that costs too much';
+  static override readonly description =
+    `Each wave removes some weights, measures the model against the dense one, and is kept only inside the gate
+(--max-drop, --gate). A wave that is not is rolled back and tried with half the step, down to --min-step.
+The dense model is never changed; the result appears whole or not at all, with its manifest (birdbone.json) and a diff.
+An interrupted run goes on with --resume. Without --data, the gate uses a part of the calibration text that calibration does not see.`;
+  static override readonly writes = 'model';
+  static override readonly args = {
+    model: Args.string({ required: true, description: 'model folder or .safetensors file' }),
+  };
+  static override readonly flags = {
+    out: Flags.string({ summary: 'Folder for the result.', required: true, helpValue: '<dir>', env: envOf('out') }),
+    sparsity: ratio({ summary: 'Fraction of the linear weights inside the blocks to remove.', env: envOf('sparsity') }),
+    metric: Flags.string({
+      summary: 'How much a weight counts: wanda (the default) or magnitude.',
+      env: envOf('metric'),
+    }),
+    pattern: Flags.string({
+      summary: 'Which weights may go: unstructured (the default), or N:M, such as 2:4.',
+      env: envOf('pattern'),
+    }),
+    compare: Flags.option({ options: ['row', 'layer', 'global'] as const })({
+      summary: "Which weights compete with each other; the metric's own scope by default.",
+      env: envOf('compare'),
+    }),
+    waves: count({ summary: 'Waves to the target; 5 by default.', env: envOf('waves') }),
+    schedule: Flags.option({ options: ['constant', 'linear', 'cubic'] as const })({
+      summary: 'How the waves approach the target; cubic by default: large steps first.',
+      env: envOf('schedule'),
+    }),
+    'min-step': ratio({
+      summary: 'The smallest step in sparsity that is still tried; 1% by default.',
+      env: envOf('min-step'),
+    }),
+    ...textFlags,
+    ...dataFlags,
+    ...gateFlags,
+    ...runFlags,
+    ...writerFlags,
+  };
+  static override readonly examples = [
+    {
+      description: 'Remove half of the weights, as long as accuracy falls by less than 3 %',
+      command:
+        '<%= config.bin %> prune models/fledgling --out out/half --sparsity 0.5 --calibration models/fledgling/calibration.txt',
+    },
+    {
+      description: '2:4 by magnitude, with a gate of two terms, measured on a text of its own',
+      command:
+        '<%= config.bin %> prune models/fledgling --out out/2-4 --pattern 2:4 --metric magnitude --data models/fledgling/eval.txt --gate "accuracy<5% and perplexity<1.2x"',
+    },
+  ];
+
+  async run(): Promise<RunResult | Plan> {
+    const { parseRecipe } = await import('../recipe.js');
+    const { planRun, run } = await import('../waves/index.js');
+    const { sparsity, metric, pattern, compare, waves, schedule, 'min-step': minStep } = this.flags;
+    const step = { do: 'prune', sparsity, metric, pattern, compare, waves, schedule, minStep };
+    const recipe = parseRecipe(
+      { recipe: 1, model: this.args.model, ...recipeOverrides(this.flags), steps: [step] },
+      'The command line',
+    );
+    const options = { recipe, ...runSettings(this.flags), report: this.report, signal: this.signal };
+    if (this.flags['dry-run']) {
+      const plan = await planRun(options);
+      this.log(renderPlan(plan));
+      return plan;
+    }
+    const result = await run(options);
+    this.log(renderRun(result));
+    return result;
+  }
+}

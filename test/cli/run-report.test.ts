@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { renderPlan } from '../../src/cli/plan-report.js';
+import { renderRun, type ShownRun } from '../../src/cli/run-report.js';
+
+const run: ShownRun = {
+  out: 'out/half',
+  manifest: 'out/half/birdbone.json',
+  diff: { json: 'diffs/half.diff.json', markdown: 'diffs/half.diff.md' },
+  baseline: { accuracy: 0.25, perplexity: 60 },
+  result: { accuracy: 0.245, perplexity: 63 },
+  waves: [
+    {
+      wave: 1,
+      sparsity: 0.25,
+      verdict: 'committed',
+      active: true,
+      reason: 'accuracy loss 2.00 % < 3 %',
+      figures: { accuracy: 0.245, perplexity: 63 },
+    },
+    {
+      wave: 2,
+      sparsity: 0.5,
+      verdict: 'rolled-back',
+      active: false,
+      reason: 'accuracy loss 20.00 % ≥ 3 %',
+      figures: { accuracy: 0.2, perplexity: 90 },
+    },
+  ],
+  sparsity: 0.25,
+  reached: false,
+  layers: [
+    { name: 'model.layers.0.self_attn.q_proj.weight', sparsity: 0.25 },
+    { name: 'model.layers.0.mlp.up_proj.weight', sparsity: 0.75 },
+    { name: 'model.layers.1.mlp.up_proj.weight', sparsity: 0 },
+  ],
+};
+
+describe('renderRun', () => {
+  it('shows every wave, the sparsity of each block, the cost, and where the evidence lies', () => {
+    expect(renderRun(run)).toMatchInlineSnapshot(`
+      "wave   sparsity  accuracy  perplexity
+      dense     0.0 %   25.00 %       60.00
+      1        25.0 %   24.50 %       63.00  kept         accuracy loss 2.00 % < 3 %
+      2        50.0 %   20.00 %       90.00  rolled back  accuracy loss 20.00 % ≥ 3 %
+      accuracy    ██▁
+      perplexity  ▁▁█
+
+      model.layers.0  ████████████············  50.0 %  ▃▇
+      model.layers.1  ························  0.0 %  ▁
+
+      sparsity    25.0 %, short of the target: the gate let nothing more go
+      accuracy    25.00 % → 24.50 % (-2.00 %)
+      perplexity  60.00 → 63.00 (+5.00 %)
+
+      model       out/half
+      manifest    out/half/birdbone.json
+      diff        diffs/half.diff.md
+                  diffs/half.diff.json"
+    `);
+  });
+});
+
+describe('renderPlan', () => {
+  it('shows what would be done and what it would take', () => {
+    const plan = renderPlan({
+      out: '/out/half',
+      device: 'WASM SIMD',
+      recipe: { model: 'models/x', steps: [{ do: 'prune', metric: 'wanda', pattern: 'unstructured' }] },
+      model: { architecture: 'llama', blocks: 8, parameters: 5_767_168, prunable: 4_194_304 },
+      texts: { calibrationTokens: 32_768, evaluationTokens: 10_000 },
+      waves: [[0.244, 0.5]],
+      memoryBytes: { block: 2e6, batch: 1e6, hiddenStates: 33_554_432 },
+      diskBytes: { result: 12e6, layers: 1e6, free: 1e12 },
+      time: { seconds: 75 },
+    });
+    expect(plan).toMatchInlineSnapshot(`
+      "model       models/x: llama, 8 blocks, 5.77 M parameters, 4.19 M of them prunable
+      step 1      prune by wanda, unstructured: 24.4 % → 50.0 %
+      text        32.8 K tokens to calibrate on, 10.0 K to measure on
+      device      WASM SIMD
+      time        about 01:15, if no wave is rolled back
+      memory      3.00 MB for a block and a batch, 33.6 MB of hidden states
+      disk        13.0 MB of 1.00 TB that are free
+      output      /out/half (nothing is written yet)"
+    `);
+  });
+});
