@@ -39,14 +39,16 @@ export function tokensPerBatch(decoder: Decoder, context: number, device: Device
 /**
  * Returns batches that cover every passage once, each at most `maxTokens` ids padding included, or one row if that row alone
  * is longer. Passages of like length share a batch, longest first, so equal windows are never padded; order is otherwise kept.
+ * Throws RangeError for an empty passage.
  */
 export function batchesOf(passages: readonly { readonly ids: Int32Array }[], maxTokens: number): TokenBatch[] {
+  if (passages.some(({ ids }) => ids.length === 0)) throw new RangeError('a passage without ids');
   const order = passages.map((_, index) => index);
   order.sort((a, b) => passages[b]!.ids.length - passages[a]!.ids.length || a - b);
   const batches: TokenBatch[] = [];
   for (let start = 0; start < order.length; ) {
     const columns = passages[order[start]!]!.ids.length;
-    const rows = Math.max(1, Math.floor(maxTokens / Math.max(1, columns)));
+    const rows = Math.max(1, Math.floor(maxTokens / columns));
     batches.push(batchOf(passages, order.slice(start, start + rows)));
     start += rows;
   }

@@ -7,6 +7,8 @@ export { describeModel } from './describe.js';
 export { embedBatches } from './embedding.js';
 export { applyFinalNorm, type FinalNorm, loadFinalNorm, loadHead } from './head.js';
 export { createHiddenStates, type HiddenStates, type HiddenStatesOptions } from './hidden-states.js';
+export { type InspectedTensor, type Inspection, type InspectOptions, inspectModel } from './inspect.js';
+export { loadMatrix } from './matrix-loading.js';
 export { folderOf, openModel, withCheckpoint } from './model.js';
 export { type PassOptions, runBlock } from './passes.js';
 export { disposeTables, type PositionTables, positionTables } from './rope.js';

@@ -1,5 +1,5 @@
 import { gather, type Tensor2D, type Tensor3D, tidy } from '@tensorflow/tfjs-core';
-import { BirdboneError } from '../errors.js';
+import { stopIfAborted } from '../errors.js';
 import type { Device } from '../tensor/index.js';
 import { isPadded, realPositions, type TokenBatch } from './batches.js';
 import { forwardBlock, type LoadedBlock, type Observe } from './block.js';
@@ -64,8 +64,4 @@ function withoutPadding(batch: TokenBatch, observe: Observe): Observe {
   if (!isPadded(batch)) return observe;
   const positions = realPositions(batch);
   return (input, values) => tidy(() => observe(input, gather(values, positions) as Tensor2D));
-}
-
-function stopIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new BirdboneError('interrupted', 'Interrupted.');
 }

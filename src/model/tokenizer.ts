@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { BirdboneError } from '../errors.js';
+import { mergeByRank } from './byte-pair-merges.js';
 import { type JsonObject, readJsonObject } from './json-file.js';
 
 /** The largest tokenizer.json in use (256 k entries with merges as pairs) is about 35 MB. */
@@ -18,15 +19,31 @@ export interface Tokenizer {
   readonly vocabularySize: number;
 }
 
+/** What is used of @huggingface/tokenizers 0.2.0, whose own declarations do not resolve under Node's module rules. */
+interface LibraryTokenizer {
+  readonly model: unknown;
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
+  decode(ids: readonly number[]): string;
+  token_to_id(token: string): number | undefined;
+  get_vocab(): ReadonlyMap<string, number>;
+}
+interface LibraryBpe {
+  readonly merges: readonly (readonly [string, string])[];
+  readonly end_of_word_suffix?: string | null;
+  readonly continuing_subword_suffix: string | null;
+  bpe(piece: string): string[];
+}
+
 /**
- * Returns the tokenizer of a model folder: tokenizer.json and, where it is there, tokenizer_config.json. Throws `unreadable` for a missing or malformed
- * file.
+ * Returns the tokenizer of a model folder, from its tokenizer.json and tokenizer_config.json. Throws `unreadable` when one is
+ * missing or malformed.
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const file = path.join(folder, 'tokenizer.json');
   const definition = await readJsonObject(file, MAX_TOKENIZER_BYTES);
   const config = await readJsonObject(path.join(folder, 'tokenizer_config.json'), MAX_TOKENIZER_CONFIG_BYTES);
   const tokenizer = construct(definition, config, file);
+  if (isBpe(tokenizer.model)) mergeLongPiecesFast(tokenizer.model);
   const bosTokenId = idOf(tokenizer, config['bos_token']);
   return {
     encode: (text) => Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids),
@@ -36,19 +53,40 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   };
 }
 
-function construct(definition: JsonObject, config: JsonObject, file: string): HuggingFaceTokenizer {
+function construct(definition: JsonObject, config: JsonObject, file: string): LibraryTokenizer {
   try {
     return new HuggingFaceTokenizer(definition, config);
   } catch (cause) {
-    throw new BirdboneError('unreadable', `Cannot use ${file}: ${cause instanceof Error ? cause.message : cause}.`, {
-      file,
-      cause,
-    });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BirdboneError('unreadable', `Cannot use ${file} as a tokenizer: ${reason}.`, { file, cause });
   }
 }
 
+/** Words up to this length are the library's, which remembers them. */
+const LONG_PIECE = 256;
+
+/**
+ * A tokenizer without a pre-tokenizer hands the whole text to its model as one piece. The library merges it with an object and a
+ * JSON key per character and pair; for long pieces the same merges are done on integers, with the same result.
+ */
+function mergeLongPiecesFast(model: LibraryBpe): void {
+  if (model.end_of_word_suffix || model.continuing_subword_suffix) return;
+  const mergeWord = model.bpe.bind(model);
+  let mergeText: ((text: string) => string[]) | undefined;
+  model.bpe = (piece) => {
+    if (piece.length <= LONG_PIECE) return mergeWord(piece);
+    mergeText ??= mergeByRank(model.merges);
+    return mergeText(piece);
+  };
+}
+
+/** The library's models are callable objects; only byte-pair encoding has merges. */
+function isBpe(model: unknown): model is LibraryBpe {
+  return typeof model === 'function' && 'bpe' in model && 'merges' in model;
+}
+
 /** Special tokens stand in tokenizer_config.json as a string or as an object with `content`. */
-function idOf(tokenizer: HuggingFaceTokenizer, token: unknown): number | undefined {
+function idOf(tokenizer: LibraryTokenizer, token: unknown): number | undefined {
   const content = typeof token === 'object' && token !== null && 'content' in token ? token.content : token;
   return typeof content === 'string' ? tokenizer.token_to_id(content) : undefined;
 }
