@@ -24,6 +24,7 @@ const mayImport = {
     'evaluation',
     'state',
   ],
+  scoring: ['tensor', 'checkpoint', 'manifest', 'model', 'importance', 'pruning', 'corpus'],
   cli: [],
 };
 
@@ -81,7 +82,7 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|corpus|model|state|waves|cli)/',
+      '^src/(checkpoint|manifest|corpus|model|state|waves|scoring|cli)/',
       '^src/recipe\\.ts$',
     ]),
     only(
