@@ -45,3 +45,8 @@ export class BirdboneError extends Error {
     return EXIT_CODES[this.code];
   }
 }
+
+/** Throws `interrupted` once the signal is aborted; long work calls it between units that it can stop after. */
+export function stopIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new BirdboneError('interrupted', 'Interrupted.');
+}

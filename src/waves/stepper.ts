@@ -12,6 +12,8 @@ export interface StepperSettings {
   readonly target: number;
   readonly waves: number;
   readonly minStep: number;
+  /** Sparsity before the first wave: what earlier steps of the recipe kept. */
+  readonly from?: number;
 }
 
 /** Sparsities nearer than this are the same: far below any step a user may ask for, far above f64 rounding. */
@@ -26,7 +28,7 @@ const SAME = 1e-9;
  */
 export function nextTarget(settings: StepperSettings, outcomes: readonly Outcome[]): number | undefined {
   const planned = targets(settings.schedule, settings.target, settings.waves);
-  let kept = 0;
+  let kept = settings.from ?? 0;
   let failed = Number.POSITIVE_INFINITY;
   let step: number | undefined;
   for (const outcome of outcomes) {

@@ -1,0 +1,19 @@
+import { batchesOf, createHiddenStates, embedBatches, type HiddenStates, tokensPerBatch } from '../model/index.js';
+import type { EditContext } from './edit.js';
+
+/** The calibration windows' hidden states before the first block. The caller closes them. */
+export async function calibrationStates(
+  context: Pick<EditContext, 'model' | 'device' | 'calibration' | 'memoryBytes' | 'spillFolder'>,
+): Promise<HiddenStates> {
+  const { model, device, calibration, memoryBytes, spillFolder } = context;
+  const longest = calibration.reduce((length, passage) => Math.max(length, passage.ids.length), 0);
+  const batches = batchesOf(calibration, tokensPerBatch(model.decoder, longest, device));
+  const states = await createHiddenStates(batches, model.decoder.hidden, { memoryBytes, spillFolder });
+  try {
+    await embedBatches(model, states);
+  } catch (error) {
+    await states.close();
+    throw error;
+  }
+  return states;
+}

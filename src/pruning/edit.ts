@@ -1,0 +1,44 @@
+import type { LayerPlan, LayerWriter } from '../checkpoint/index.js';
+import type { Report } from '../events.js';
+import type { Model } from '../model/index.js';
+import type { Device } from '../tensor/index.js';
+
+/** The figures of one linear weight after an edit. */
+export interface LinearSparsity {
+  readonly name: string;
+  readonly elements: number;
+  readonly removed: number;
+}
+
+export interface Proposal {
+  readonly linears: readonly LinearSparsity[];
+}
+
+/** What an edit works with. `model` is the base under the layers kept so far; it is never changed. */
+export interface EditContext {
+  readonly model: Model;
+  readonly device: Device;
+  /** The sparsity to reach over all weights that the edit may change. */
+  readonly target: number;
+  /** Calibration windows; empty when the edit said that it needs none. */
+  readonly calibration: readonly { readonly ids: Int32Array }[];
+  readonly writer: LayerWriter;
+  readonly memoryBytes: number;
+  readonly spillFolder: string;
+  readonly report: Report;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * One kind of change to a model, proposed as a layer over it. Pruning is the first; quantization, low rank and healing are
+ * others, and the wave engine does not know which one it drives.
+ */
+export interface Edit {
+  readonly needsCalibration: boolean;
+  /** The sparsity that the whole step is to reach. */
+  readonly target: number;
+  /** Which masks and replacements the layer will hold: everything but the values. */
+  plan(model: Model): LayerPlan;
+  /** Writes the whole layer and says what it did. Deterministic. */
+  propose(context: EditContext): Promise<Proposal>;
+}

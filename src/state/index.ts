@@ -1,0 +1,14 @@
+export { collectGarbage, type Garbage } from './gc.js';
+export {
+  type BaselineRecord,
+  type BeginRecord,
+  type FileDigest,
+  type GateTermRecord,
+  type History,
+  historyOf,
+  type WaveJournalRecord,
+} from './history.js';
+export { Journal, type JournalBody, type JournalRecord } from './journal.js';
+export { lock } from './lock.js';
+export { type Publication, publish, settlePublication } from './publish.js';
+export { layerFile, type StateFolder, stateFolder } from './state-folder.js';

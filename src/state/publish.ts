@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { type Checkpoint, renameDurably, writeCheckpoint } from '../checkpoint/index.js';
+import type { Report } from '../events.js';
+import { MANIFEST_FILE } from '../manifest/index.js';
+import { historyOf } from './history.js';
+import type { Journal } from './journal.js';
+import type { StateFolder } from './state-folder.js';
+
+export interface Publication {
+  readonly source: Checkpoint;
+  /** Folder whose config, tokenizer and other files go with the weights. */
+  readonly carryFrom: string;
+  readonly manifest: string;
+  readonly maxShardBytes: number;
+  readonly report?: Report;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Makes the output folder appear whole, or not at all: everything is written and synced beside it, the journal says that a
+ * publication is under way, and two renames swap it in. A crash at any point is settled by `settlePublication`.
+ */
+export async function publish(folder: StateFolder, journal: Journal, publication: Publication): Promise<void> {
+  const replaces = existsSync(folder.out);
+  await rm(folder.publishing, { recursive: true, force: true });
+  await mkdir(folder.publishing, { recursive: true });
+  await writeCheckpoint(publication.source, folder.publishing, {
+    carryFrom: publication.carryFrom,
+    maxShardBytes: publication.maxShardBytes,
+    extraFiles: { [MANIFEST_FILE]: publication.manifest },
+    ...(publication.report && { report: publication.report }),
+    ...(publication.signal && { signal: publication.signal }),
+  });
+  await journal.append({ type: 'publish', replaces });
+  if (replaces) await renameDurably(folder.out, folder.replaced);
+  await renameDurably(folder.publishing, folder.out);
+  await recordPublished(folder, journal);
+}
+
+/**
+ * Finishes or drops a publication that a crash interrupted, and removes what it left beside the output. Call it with the
+ * lock held, before anything else looks at the output.
+ */
+export async function settlePublication(folder: StateFolder, journal: Journal): Promise<void> {
+  const { publishing } = historyOf(journal.records);
+  if (publishing !== undefined) {
+    // The journal's record comes after the new folder is complete, so whatever lies there may be renamed.
+    const renameIsMissing = existsSync(folder.publishing);
+    if (renameIsMissing) {
+      if (existsSync(folder.out)) await renameDurably(folder.out, folder.replaced);
+      await renameDurably(folder.publishing, folder.out);
+    }
+    await recordPublished(folder, journal);
+  }
+  await rm(folder.publishing, { recursive: true, force: true });
+  if (existsSync(folder.out)) await rm(folder.replaced, { recursive: true, force: true });
+}
+
+async function recordPublished(folder: StateFolder, journal: Journal): Promise<void> {
+  const manifest = createHash('sha256')
+    .update(await readFile(path.join(folder.out, MANIFEST_FILE)))
+    .digest('hex');
+  await journal.append({ type: 'published', manifest });
+  await rm(folder.replaced, { recursive: true, force: true });
+}

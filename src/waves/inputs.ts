@@ -1,0 +1,70 @@
+import {
+  type Calibration,
+  readCalibration,
+  readPassages,
+  splitCalibration,
+  type TextPassages,
+} from '../corpus/index.js';
+import { BirdboneError } from '../errors.js';
+import { defaultGate, type Gate, isOff, parseGate } from '../evaluation/index.js';
+import { loadTokenizer, type Model, openModel } from '../model/index.js';
+import type { Edit } from '../pruning/index.js';
+import type { Recipe } from '../recipe.js';
+import { editOf } from './edits.js';
+
+/** Everything a run reads before it changes anything: opened, checked, and enough for every step. */
+export interface Inputs {
+  readonly recipe: Recipe;
+  readonly model: Model;
+  readonly edits: readonly Edit[];
+  readonly gate: Gate;
+  /** Text the gate is measured on; undefined when the gate is off and no text was given. */
+  readonly evaluation: TextPassages | undefined;
+  readonly calibration: Calibration | undefined;
+}
+
+/** Opens a run's model and texts. Writes nothing; what is wrong with a recipe's files is found here, before hours of work. */
+export async function openInputs(recipe: Recipe): Promise<Inputs> {
+  const gate = recipe.gate === undefined ? defaultGate(recipe.maxDrop) : parseGate(recipe.gate);
+  const edits = await Promise.all(recipe.steps.map(editOf));
+  const model = await openModel(recipe.model);
+  try {
+    const texts = await readTexts(recipe, model, {
+      gateIsOff: isOff(gate),
+      needed: edits.some((edit) => edit.needsCalibration),
+    });
+    return { recipe, model, edits, gate, ...texts };
+  } catch (error) {
+    await model.checkpoint.close();
+    throw error;
+  }
+}
+
+async function readTexts(
+  recipe: Recipe,
+  model: Model,
+  { gateIsOff, needed }: { readonly gateIsOff: boolean; readonly needed: boolean },
+): Promise<Pick<Inputs, 'calibration' | 'evaluation'>> {
+  const { calibration: text, evaluation } = recipe;
+  if (text === undefined && needed) {
+    const metrics = recipe.steps.map((step) => step.metric).join(', ');
+    throw new BirdboneError('usage', `The metric ${metrics} looks at activations, and there is no calibration text.`, {
+      suggestions: ['Give a text file: --calibration FILE', 'Score by the weights alone: --metric magnitude'],
+    });
+  }
+  if (text === undefined && evaluation.file === undefined) {
+    if (gateIsOff) return { calibration: undefined, evaluation: undefined };
+    throw new BirdboneError('usage', 'The gate needs text to measure accuracy on, and there is none.', {
+      suggestions: ['Give a text file: --data FILE', 'Turn the gate off: --max-drop 100%'],
+    });
+  }
+  const tokenizer = await loadTokenizer(recipe.model);
+  const limits = { maxContext: model.decoder.maxContext };
+  if (evaluation.file === undefined) {
+    return splitCalibration(text!, { ...evaluation, ...limits, tokenizer });
+  }
+  return {
+    calibration: text === undefined ? undefined : await readCalibration(text.file, tokenizer, { ...text, ...limits }),
+    evaluation: await readPassages(evaluation.file, tokenizer, { ...evaluation, ...limits }),
+  };
+}

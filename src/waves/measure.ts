@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { writeFileDurably } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
+import {
+  type Comparison,
+  compareScores,
+  type Figures,
+  type PassageScore,
+  scorePassages,
+  summarize,
+} from '../evaluation/index.js';
+import type { Model } from '../model/index.js';
+import type { FileDigest } from '../state/index.js';
+import type { Session } from './session.js';
+
+/** A candidate measured against the dense model on the same passages. */
+export interface Measurement {
+  readonly figures: Figures;
+  readonly comparison: Comparison;
+}
+
+/** The dense model's score of every passage: what each wave is compared with, passage by passage. */
+export interface Baseline {
+  readonly figures: Figures;
+  readonly scores: readonly PassageScore[];
+}
+
+const BASELINE_FILE = 'baseline.json';
+
+/** Measures the dense model; the scores go to the state folder so that a resumed run compares with the very same ones. */
+export async function measureBaseline(session: Session): Promise<{ baseline: Baseline; file: FileDigest }> {
+  const { scores } = await scorePassages(session.inputs.model, passagesOf(session), session.scoring);
+  const text = JSON.stringify(scores);
+  await writeFileDurably(path.join(session.folder.root, BASELINE_FILE), text);
+  const sha256 = createHash('sha256').update(text).digest('hex');
+  return { baseline: baselineOf(scores, session), file: { name: BASELINE_FILE, sha256 } };
+}
+
+/** Reads the scores that an interrupted run measured. Throws `mismatch` when the file is not the one the journal names. */
+export async function readBaseline(session: Session, file: FileDigest): Promise<Baseline> {
+  const full = path.join(session.folder.root, file.name);
+  const text = await readFile(full, 'utf8');
+  if (createHash('sha256').update(text).digest('hex') !== file.sha256) {
+    throw new BirdboneError('mismatch', `${full} is not what the journal recorded.`, {
+      file: full,
+      suggestions: ['Begin anew: --restart'],
+    });
+  }
+  return baselineOf(JSON.parse(text) as PassageScore[], session);
+}
+
+function baselineOf(scores: readonly PassageScore[], session: Session): Baseline {
+  return { scores, figures: summarize(scores, { seed: session.inputs.recipe.seed }) };
+}
+
+/** Measures a candidate on the gate's text. The base model runs again only for a gate that needs its logits (kl, agreement). */
+export async function measure(candidate: Model, baseline: Baseline, session: Session): Promise<Measurement> {
+  const { inputs, scoring } = session;
+  const base = inputs.gate.needsBaseLogits ? { base: inputs.model } : {};
+  const { scores, comparisons } = await scorePassages(candidate, passagesOf(session), { ...scoring, ...base });
+  const seed = { seed: inputs.recipe.seed };
+  return {
+    figures: summarize(scores, seed),
+    comparison: compareScores(baseline.scores, scores, { ...seed, ...(comparisons && { comparisons }) }),
+  };
+}
+
+function passagesOf(session: Session) {
+  const { evaluation } = session.inputs;
+  if (evaluation === undefined) throw new Error('nothing to measure on');
+  return evaluation.passages;
+}

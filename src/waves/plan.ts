@@ -1,0 +1,150 @@
+import { statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { batchesOf, type Decoder, type Model, tokensPerBatch } from '../model/index.js';
+import type { Recipe } from '../recipe.js';
+import { stateFolder } from '../state/index.js';
+import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
+import { type Inputs, openInputs } from './inputs.js';
+import { targets } from './schedule.js';
+import type { RunOptions } from './settings.js';
+
+/** What a run would do, before it does anything. Bytes and seconds are estimates; what they are made of is beside them. */
+export interface Plan {
+  readonly recipe: Recipe;
+  readonly out: string;
+  readonly device: string;
+  readonly model: {
+    readonly architecture: string;
+    readonly blocks: number;
+    readonly parameters: number;
+    readonly prunable: number;
+  };
+  readonly texts: { readonly calibrationTokens: number; readonly evaluationTokens: number };
+  /** Target sparsity after each wave of each step, if none is rolled back. */
+  readonly waves: readonly (readonly number[])[];
+  readonly memoryBytes: { readonly block: number; readonly batch: number; readonly hiddenStates: number };
+  readonly diskBytes: { readonly result: number; readonly layers: number; readonly free: number };
+  readonly time: { readonly flopsPerWave: number; readonly flopsPerSecond: number; readonly seconds: number };
+}
+
+/** Opens everything that a run would, measures the device for a moment, and says what the run would take. Writes nothing. */
+export async function planRun(options: RunOptions): Promise<Plan> {
+  const inputs = await openInputs(options.recipe);
+  try {
+    const device = await openDevice(
+      options.device ?? 'auto',
+      options.threads === undefined ? {} : { threads: options.threads },
+    );
+    try {
+      return await planOf(inputs, device, options);
+    } finally {
+      await device.close();
+    }
+  } finally {
+    await inputs.model.checkpoint.close();
+  }
+}
+
+async function planOf(inputs: Inputs, device: Device, options: RunOptions): Promise<Plan> {
+  const { recipe, model, edits } = inputs;
+  const folder = stateFolder(recipe.out, options.state);
+  const waves = recipe.steps.map((step, index) => targets(step.schedule, edits[index]!.target, step.waves));
+  const texts = { calibrationTokens: tokensOf(inputs.calibration), evaluationTokens: tokensOf(inputs.evaluation) };
+  const size = sizesOf(model);
+  const count = waves.reduce((sum, list) => sum + list.length, 0);
+  const flopsPerWave = waveFlops(
+    model,
+    texts,
+    edits.some((edit) => edit.needsCalibration),
+  );
+  const flopsPerSecond = await measureMatMul(device);
+  const evaluationFlops = 2 * texts.evaluationTokens * size.multiplied;
+  return {
+    recipe,
+    out: folder.out,
+    device: device.description,
+    model: {
+      architecture: model.decoder.architecture,
+      blocks: model.decoder.blocks.length,
+      parameters: size.parameters,
+      prunable: size.prunable,
+    },
+    texts,
+    waves,
+    memoryBytes: memoryOf(inputs, device),
+    diskBytes: {
+      result: size.bytes,
+      layers: count * Math.ceil(size.prunable / 8),
+      free: await freeBytes(path.dirname(folder.out)),
+    },
+    time: { flopsPerWave, flopsPerSecond, seconds: (evaluationFlops + count * flopsPerWave) / flopsPerSecond },
+  };
+}
+
+function tokensOf(text: { readonly passages: readonly { readonly ids: Int32Array }[] } | undefined): number {
+  return text?.passages.reduce((sum, passage) => sum + passage.ids.length, 0) ?? 0;
+}
+
+interface Sizes {
+  readonly parameters: number;
+  readonly prunable: number;
+  /** Weights that each token is multiplied by: the blocks' linears and the head. */
+  readonly multiplied: number;
+  readonly bytes: number;
+}
+
+function sizesOf({ checkpoint, decoder }: Model): Sizes {
+  let parameters = 0;
+  let bytes = 0;
+  for (const info of checkpoint.tensors.values()) {
+    parameters += info.shape.reduce((product, extent) => product * extent, 1);
+    bytes += info.byteLength;
+  }
+  const prunable = prunableOf(decoder);
+  return { parameters, prunable, multiplied: prunable + decoder.vocabulary * decoder.hidden, bytes };
+}
+
+function prunableOf(decoder: Decoder): number {
+  return decoder.blocks.reduce(
+    (sum, block) => sum + block.linears.reduce((inner, linear) => inner + linear.rows * linear.columns, 0),
+    0,
+  );
+}
+
+/** Two floating-point operations a weight and token: calibration goes through each block twice, evaluation once. */
+function waveFlops(model: Model, texts: Plan['texts'], calibrates: boolean): number {
+  const { prunable, multiplied } = sizesOf(model);
+  return 2 * (calibrates ? 2 * texts.calibrationTokens * prunable : 0) + 2 * texts.evaluationTokens * multiplied;
+}
+
+function memoryOf(inputs: Inputs, device: Device): Plan['memoryBytes'] {
+  const { decoder } = inputs.model;
+  const passages = [...(inputs.calibration?.passages ?? []), ...(inputs.evaluation?.passages ?? [])];
+  const context = passages.reduce((longest, passage) => Math.max(longest, passage.ids.length), 0);
+  const block = (4 * prunableOf(decoder)) / decoder.blocks.length;
+  if (context === 0) return { block, batch: 0, hiddenStates: 0 };
+  const perBatch = tokensPerBatch(decoder, context, device);
+  const widest = Math.max(decoder.ffn, decoder.hidden, decoder.heads * context);
+  const padded = (list: typeof passages) =>
+    batchesOf(list, perBatch).reduce((sum, batch) => sum + batch.rows * batch.columns, 0) * 4 * decoder.hidden;
+  return {
+    block,
+    batch: 4 * perBatch * widest,
+    hiddenStates: Math.max(
+      padded([...(inputs.calibration?.passages ?? [])]),
+      padded([...(inputs.evaluation?.passages ?? [])]),
+    ),
+  };
+}
+
+async function freeBytes(directory: string): Promise<number> {
+  for (let at = directory; ; at = path.dirname(at)) {
+    try {
+      const { bavail, bsize } = await statfs(at);
+      return bavail * bsize;
+    } catch (error) {
+      // The output's folder may not exist yet; its nearest existing parent has the same file system.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || at === path.dirname(at)) throw error;
+    }
+  }
+}

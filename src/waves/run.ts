@@ -1,0 +1,122 @@
+import { rm } from 'node:fs/promises';
+import { BirdboneError, stopIfAborted } from '../errors.js';
+import { silent } from '../events.js';
+import { lock, stateFolder } from '../state/index.js';
+import { openDevice } from '../tensor/index.js';
+import { beginOrResume } from './begin.js';
+import { publishStack } from './evidence.js';
+import { flatFigures } from './figures.js';
+import { openInputs } from './inputs.js';
+import { type Baseline, measureBaseline, readBaseline } from './measure.js';
+import { history, type Session } from './session.js';
+import type { RunOptions, RunResult } from './settings.js';
+import { nextTarget, type Outcome } from './stepper.js';
+import { runWave } from './wave.js';
+
+/** Hidden states up to this size stay in memory unless the caller says otherwise. */
+const DEFAULT_MEMORY_BYTES = 2 ** 30;
+
+/**
+ * Runs a recipe: waves until its targets are reached or the gate lets nothing more go, then publishes what was kept, with
+ * manifest and diff. Every step is in the journal before the next begins, so a run that is killed anywhere goes on with
+ * `resume` and ends in the same bytes. Throws `gate-failed` when no wave was kept; then nothing is published.
+ */
+export async function run(options: RunOptions): Promise<RunResult> {
+  const inputs = await openInputs(options.recipe);
+  try {
+    const folder = stateFolder(options.recipe.out, options.state);
+    const device = await openDevice(
+      options.device ?? 'auto',
+      options.threads === undefined ? {} : { threads: options.threads },
+    );
+    try {
+      for (const message of device.notices) options.report?.({ type: 'notice', message });
+      const release = await lock(folder.root);
+      try {
+        const journal = await beginOrResume(folder, inputs, device, options);
+        const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
+        const report = options.report ?? silent;
+        const stop = options.signal && { signal: options.signal };
+        const scoring = { device, report, memoryBytes, spillFolder: folder.spill, ...stop };
+        const session = { inputs, device, folder, journal, report, signal: options.signal, memoryBytes, scoring };
+        await runToEnd(session);
+        return await finish(session, options);
+      } finally {
+        await release();
+      }
+    } finally {
+      await device.close();
+    }
+  } finally {
+    await inputs.model.checkpoint.close();
+  }
+}
+
+async function runToEnd(session: Session): Promise<void> {
+  if (history(session).finished !== undefined) return;
+  const baseline = await baselineOf(session);
+  const { steps } = session.inputs.recipe;
+  let reached = true;
+  for (const step of steps.keys()) reached = (await runStep(step, baseline, session)) && reached;
+  const kept = history(session).waves.filter((wave) => wave.active).length;
+  const reason = reached ? 'every target reached' : kept === 0 ? 'no wave was kept' : 'the gate let nothing more go';
+  await session.journal.append({ type: 'finish', reached, reason });
+}
+
+async function baselineOf(session: Session): Promise<Baseline | undefined> {
+  if (session.inputs.evaluation === undefined) return undefined;
+  const past = history(session).baseline;
+  if (past !== undefined) return readBaseline(session, past.scores);
+  const { baseline, file } = await measureBaseline(session);
+  const figures = flatFigures({ figures: baseline.figures });
+  await session.journal.append({ type: 'baseline', figures, scores: file });
+  session.report({ type: 'baseline', figures });
+  return baseline;
+}
+
+/** Waves of one step until there is nothing left to try; true when its target was reached. */
+async function runStep(step: number, baseline: Baseline | undefined, session: Session): Promise<boolean> {
+  const { inputs, signal } = session;
+  const { schedule, waves, minStep } = inputs.recipe.steps[step]!;
+  const edit = inputs.edits[step]!;
+  const { target } = edit;
+  for (;;) {
+    stopIfAborted(signal);
+    const past = history(session);
+    const outcomes: Outcome[] = [];
+    let from = 0;
+    for (const wave of past.waves) {
+      const committed = wave.verdict === 'committed';
+      if (wave.step === step) outcomes.push({ target: wave.target, committed });
+      else if (committed) from = wave.target;
+    }
+    const next = nextTarget({ schedule, target, waves, minStep, from }, outcomes);
+    if (next === undefined)
+      return (outcomes.filter((outcome) => outcome.committed).at(-1)?.target ?? from) >= target - 1e-9;
+    await runWave({ wave: past.waves.length + 1, step, target: next, edit }, baseline, session);
+  }
+}
+
+async function finish(session: Session, options: RunOptions): Promise<RunResult> {
+  const past = history(session);
+  if (!past.waves.some((wave) => wave.active)) throw nothingKept(session);
+  const { folder, journal, report, signal, inputs } = session;
+  const result = await publishStack({ folder, journal, report, signal, model: inputs.model, diffs: options.diffs });
+  await rm(folder.spill, { recursive: true, force: true });
+  return result;
+}
+
+function nothingKept(session: Session): BirdboneError {
+  const smallest = history(session).waves.at(-1);
+  return new BirdboneError(
+    'gate-failed',
+    `No wave passed the gate (${session.inputs.gate.text}); the smallest tried, to sparsity ${smallest?.target.toFixed(3)}: ${smallest?.reason}. Nothing was published.`,
+    {
+      suggestions: [
+        'Allow a larger loss: --max-drop 5%',
+        'Try smaller steps: --min-step 0.5%',
+        'Calibrate on more text: --calibration-windows 512',
+      ],
+    },
+  );
+}

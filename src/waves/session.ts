@@ -1,0 +1,53 @@
+import path from 'node:path';
+import { type Checkpoint, type Layer, openLayer, overlay } from '../checkpoint/index.js';
+import type { Report } from '../events.js';
+import { type Model, withCheckpoint } from '../model/index.js';
+import { type History, historyOf, type Journal, type StateFolder } from '../state/index.js';
+import type { Device } from '../tensor/index.js';
+import type { Inputs } from './inputs.js';
+
+/** What a running wave loop holds: its inputs, its device, its journal. */
+export interface Session {
+  readonly inputs: Inputs;
+  readonly device: Device;
+  readonly folder: StateFolder;
+  readonly journal: Journal;
+  readonly report: Report;
+  readonly signal: AbortSignal | undefined;
+  readonly memoryBytes: number;
+  /** Options for scorePassages. */
+  readonly scoring: {
+    readonly device: Device;
+    readonly report: Report;
+    readonly memoryBytes: number;
+    readonly spillFolder: string;
+    readonly signal?: AbortSignal;
+  };
+}
+
+export function history(session: { readonly journal: Journal }): History {
+  return historyOf(session.journal.records);
+}
+
+/** The layer files of the waves that count now, opened in order. The caller closes them. */
+export async function openLayers(folder: StateFolder, past: History): Promise<Layer[]> {
+  const layers: Layer[] = [];
+  try {
+    for (const wave of past.waves) {
+      if (wave.active) layers.push(await openLayer(path.join(folder.layers, wave.layer.name)));
+    }
+  } catch (error) {
+    await closeLayers(layers);
+    throw error;
+  }
+  return layers;
+}
+
+export async function closeLayers(layers: readonly Layer[]): Promise<void> {
+  for (const layer of layers) await layer.close();
+}
+
+/** The model with its kept waves, and the checkpoint that publishing writes. */
+export function stacked(model: Model, layers: readonly Layer[]): Model & { readonly checkpoint: Checkpoint } {
+  return withCheckpoint(model, overlay(model.checkpoint, layers));
+}

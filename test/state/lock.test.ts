@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lock } from '../../src/state/lock.js';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'birdbone-lock-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function holderFor(pid: number): Promise<Record<string, unknown>> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  return { pid, boot, started: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] };
+}
+
+describe.skipIf(process.platform !== 'linux')('lock (needs /proc)', () => {
+  it('is free again after release, and leaves nothing behind', async () => {
+    const release = await lock(folder);
+    await release();
+    expect(await readdir(folder)).toEqual([]);
+    await (await lock(folder))();
+  });
+
+  it('names the live process that has it', async () => {
+    const child = spawn('sleep', ['30']);
+    await once(child, 'spawn');
+    await writeFile(path.join(folder, 'lock'), JSON.stringify(await holderFor(child.pid!)));
+    await expect(lock(folder)).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining(String(child.pid)),
+    });
+    child.kill();
+    await once(child, 'exit');
+    await (await lock(folder))();
+  });
+
+  it('takes over from a process of an earlier boot, from a reused pid, and from a torn file', async () => {
+    const mine = await holderFor(process.pid);
+    for (const left of [
+      JSON.stringify({ ...mine, boot: 'earlier' }),
+      JSON.stringify({ ...mine, started: '1' }),
+      '{"pid":',
+    ]) {
+      await writeFile(path.join(folder, 'lock'), left);
+      await (await lock(folder))();
+    }
+  });
+});
