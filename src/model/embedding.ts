@@ -4,17 +4,20 @@ import type { TokenBatch } from './batches.js';
 import type { Model } from './decoder.js';
 import type { HiddenStates } from './hidden-states.js';
 
-/** Float32 bytes of embedding rows that stay in memory between batches: all of a small table, the common words of a large one. */
-const CACHE_BYTES = 64 * 2 ** 20;
-/** Rows are read in pages of about this many float32 bytes: few reads for a small table, little waste for a large one. */
-const PAGE_BYTES = 64 * 2 ** 10;
+export interface EmbeddingOptions {
+  /** Float32 bytes of rows that stay in memory between batches: all of a small table, the common words of a large one. */
+  readonly cacheBytes?: number;
+  /** Rows are read in pages of about this many float32 bytes: few reads for a small table, little waste for a large one. */
+  readonly pageBytes?: number;
+}
 
 /**
  * Fills the hidden states with the embedding rows of their batches' ids. Rows come by positional reads of the pages that hold
- * them; never more than `cacheBytes` (and one page) of the table is in memory. Throws `usage` for an id outside the vocabulary.
+ * them; never more than `cacheBytes` (64 MiB) of the table is in memory, whatever its size. Throws `usage` for an id outside
+ * the vocabulary.
  */
-export async function embedBatches(model: Model, states: HiddenStates, cacheBytes = CACHE_BYTES): Promise<void> {
-  const pages = new EmbeddingPages(model, cacheBytes);
+export async function embedBatches(model: Model, states: HiddenStates, options: EmbeddingOptions = {}): Promise<void> {
+  const pages = new EmbeddingPages(model, options);
   for (const [i, batch] of states.batches.entries()) await states.store(i, await pages.lookUp(batch));
 }
 
@@ -25,10 +28,10 @@ class EmbeddingPages {
   /** Least recently used first: a Map keeps insertion order. */
   readonly #pages = new Map<number, Float32Array>();
 
-  constructor(model: Model, cacheBytes: number) {
+  constructor(model: Model, { cacheBytes = 64 * 2 ** 20, pageBytes = 64 * 2 ** 10 }: EmbeddingOptions) {
     this.#model = model;
     const rowBytes = 4 * model.decoder.hidden;
-    this.#rowsPerPage = Math.max(1, Math.floor(PAGE_BYTES / rowBytes));
+    this.#rowsPerPage = Math.max(1, Math.floor(pageBytes / rowBytes));
     this.#maxPages = Math.max(1, Math.floor(cacheBytes / (this.#rowsPerPage * rowBytes)));
   }
 

@@ -4,7 +4,7 @@ export { batchesOf, isPadded, realPositions, type TokenBatch, tokensPerBatch } f
 export { disposeBlock, forwardBlock, type LoadedBlock, loadBlock, type Observe } from './block.js';
 export type { BlockSpec, Decoder, LinearInput, LinearRole, LinearSpec, Model, RopeScaling } from './decoder.js';
 export { describeModel } from './describe.js';
-export { embedBatches } from './embedding.js';
+export { type EmbeddingOptions, embedBatches } from './embedding.js';
 export { applyFinalNorm, type FinalNorm, loadFinalNorm, loadHead } from './head.js';
 export { createHiddenStates, type HiddenStates, type HiddenStatesOptions } from './hidden-states.js';
 export { type InspectedTensor, type Inspection, type InspectOptions, inspectModel } from './inspect.js';

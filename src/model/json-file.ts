@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { BirdboneError } from '../errors.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -22,20 +22,22 @@ export async function readJsonObject(file: string, maxBytes: number): Promise<Js
 }
 
 async function readBoundedText(file: string, maxBytes: number): Promise<string> {
-  const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
-    throw unreadable(file, cause.code === 'ENOENT' ? 'there is no such file' : cause.message, cause);
-  });
   try {
-    const stat = await handle.stat();
-    if (!stat.isFile()) throw unreadable(file, 'it is not a regular file');
-    if (stat.size > maxBytes) throw unreadable(file, `it has ${stat.size} bytes; at most ${maxBytes} are read`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(await handle.readFile());
+    // Looked at before it is opened: opening a pipe would wait for somebody to write to it.
+    const found = await stat(file);
+    if (!found.isFile()) throw unreadable(file, 'it is not a regular file');
+    if (found.size > maxBytes) throw unreadable(file, `it has ${found.size} bytes; at most ${maxBytes} are read`);
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
   } catch (cause) {
     if (cause instanceof BirdboneError) throw cause;
-    throw unreadable(file, cause instanceof TypeError ? 'it is not UTF-8' : String(cause), cause);
-  } finally {
-    await handle.close();
+    throw unreadable(file, reasonOf(cause), cause);
   }
+}
+
+function reasonOf(cause: unknown): string {
+  if (cause instanceof TypeError) return 'it is not UTF-8';
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return code === 'ENOENT' ? 'there is no such file' : message;
 }
 
 function unreadable(file: string, reason: string, cause?: unknown): BirdboneError {
