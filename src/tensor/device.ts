@@ -4,6 +4,12 @@ export const DEVICE_NAMES = ['webgpu', 'cuda', 'cpu'] as const;
 export type DeviceName = (typeof DEVICE_NAMES)[number];
 export type DeviceChoice = 'auto' | DeviceName;
 
+/** What tfjs calls the backend that each device runs on. */
+export const TFJS_BACKENDS = { webgpu: 'webgpu', cuda: 'tensorflow', cpu: 'wasm' } as const satisfies Record<
+  DeviceName,
+  string
+>;
+
 /**
  * One open compute device. Operations (ops/) are plain functions over tfjs tensors that run on whichever device was opened
  * last: one process, one open device at a time. Tensors are float32 or int32, as tfjs has no others.
@@ -28,4 +34,29 @@ export interface Device {
   /** Live tensors and their bytes; equal before and after any complete piece of work, or something leaks. */
   memory(): { readonly tensors: number; readonly bytes: number };
   close(): Promise<void>;
+}
+
+/** What `doctor` and `auto` learn of a device without opening it. */
+export interface FoundDevice {
+  readonly name: DeviceName;
+  readonly available: boolean;
+  /** The adapter or library in words; of an unavailable device, what it would be. */
+  readonly description: string;
+  /** Why it is not available. */
+  readonly reason?: string;
+  /** How to get it, one line each. */
+  readonly suggestions?: readonly string[];
+  /** A GPU that is imitated in software: right but slow, so that `auto` never takes it. */
+  readonly software?: boolean;
+}
+
+export interface DeviceOptions {
+  /** Threads of the CPU's fast paths; all cores unless given. */
+  readonly threads?: number;
+}
+
+/** One kind of device: the default export of a file in backends/. */
+export interface DeviceBackend {
+  find(): Promise<FoundDevice>;
+  open(options: DeviceOptions): Promise<Device>;
 }

@@ -1,12 +1,17 @@
-import { openCpu } from './backends/cpu.js';
-import type { Device, DeviceChoice } from './device.js';
-
 export { decodeToF32 } from './decode.js';
-export { DEVICE_NAMES, type Device, type DeviceChoice, type DeviceName } from './device.js';
+export {
+  DEVICE_NAMES,
+  type Device,
+  type DeviceChoice,
+  type DeviceName,
+  type DeviceOptions,
+  type FoundDevice,
+} from './device.js';
 export { DTYPES, type Dtype, isDtype } from './dtype.js';
 export { encodeFromF32 } from './encode.js';
 export { enableGradients } from './gradients.js';
 export { disposeMatrix, type Matrix, type RowRange, uploadMatrix } from './matrix.js';
+export { availableDevices, openDevice } from './open-device.js';
 export { causalAttention } from './ops/causal-attention.js';
 export { columnSquares } from './ops/column-squares.js';
 export { linear } from './ops/linear.js';
@@ -19,10 +24,5 @@ export {
 export { rmsNorm } from './ops/rms-norm.js';
 export { rotary } from './ops/rotary.js';
 export { swiglu } from './ops/swiglu.js';
-export { countZeros } from './zeros.js';
 export { measureMatMul } from './throughput.js';
-
-/** Opens the device that `--device` names; `auto` takes webgpu on a hardware adapter, then cuda, then cpu. */
-export async function openDevice(_choice: DeviceChoice): Promise<Device> {
-  return openCpu();
-}
+export { countZeros } from './zeros.js';

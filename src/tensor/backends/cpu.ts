@@ -1,19 +1,17 @@
 import { availableParallelism } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { BirdboneError } from '../../errors.js';
-import type { Device } from '../device.js';
+import { type Device, type DeviceBackend, type DeviceOptions, TFJS_BACKENDS } from '../device.js';
 import { elementwiseKernels } from './onnx/elementwise.js';
 import { matrixProducts } from './onnx/matrix-products.js';
 import { operationKernels } from './onnx/operations.js';
 import { type OnnxLibrary, type OnnxRuntime, openOnnxRuntime, requireOnnxLibrary } from './onnx/runtime.js';
-import { openWasm, WASM, WASM_HEAP_BUDGET } from './wasm.js';
+import { openWasm, WASM_HEAP_BUDGET } from './wasm.js';
 
 /** Well inside what the heap can hold, and what one typed array can view. */
 const MAX_TENSOR_BYTES = 2 ** 30;
 
-export interface CpuOptions {
-  /** Threads of the matrix products; all cores unless given. */
-  readonly threads?: number;
+export interface CpuOptions extends DeviceOptions {
   readonly heapBudgetBytes?: number;
   /** Finds the library for the fast paths; throws when there is none. */
   readonly loadLibrary?: () => OnnxLibrary;
@@ -23,7 +21,9 @@ export interface CpuOptions {
 export async function openCpu(options: CpuOptions = {}): Promise<Device> {
   const library = tryLibrary(options);
   const runtime = 'version' in library ? library : undefined;
-  const heap = await openWasm(options.heapBudgetBytes ?? WASM_HEAP_BUDGET, (originals) => replacements(originals, runtime));
+  const heap = await openWasm(options.heapBudgetBytes ?? WASM_HEAP_BUDGET, (originals) =>
+    replacements(originals, runtime),
+  );
   return {
     name: 'cpu',
     description: describe(runtime),
@@ -40,12 +40,23 @@ export async function openCpu(options: CpuOptions = {}): Promise<Device> {
   };
 }
 
+const cpu: DeviceBackend = {
+  async find() {
+    const library = tryLibrary({});
+    if ('notice' in library) return { name: 'cpu', available: true, description: describe(undefined) };
+    library.close();
+    return { name: 'cpu', available: true, description: describe(library) };
+  },
+  open: openCpu,
+};
+export default cpu;
+
 function replacements(originals: readonly tf.KernelConfig[], runtime: OnnxRuntime | undefined): tf.KernelConfig[] {
   const products = originals
     .filter(({ kernelName }) => kernelName === 'BatchMatMul')
     .map((original) => matrixProducts(original, runtime));
   if (runtime === undefined) return products;
-  return [...products, ...elementwiseKernels(runtime, originals), ...operationKernels(runtime, WASM)];
+  return [...products, ...elementwiseKernels(runtime, originals), ...operationKernels(runtime, TFJS_BACKENDS.cpu)];
 }
 
 function upload(values: Float32Array | Int32Array, shape: readonly number[]): tf.Tensor {

@@ -3,8 +3,9 @@ import path from 'node:path';
 import { type BackendWasm, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { BirdboneError } from '../../errors.js';
+import { TFJS_BACKENDS } from '../device.js';
 
-export const WASM = 'wasm';
+const WASM = TFJS_BACKENDS.cpu;
 
 /** WASM addresses 4 GiB; past that the module is aborted for good, so the budget leaves room for what a kernel takes itself. */
 export const WASM_HEAP_BUDGET = 3 * 2 ** 30;

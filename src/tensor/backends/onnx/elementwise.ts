@@ -105,9 +105,15 @@ function faster(runtime: OnnxRuntime, original: KernelConfig, translate: Transla
     const { name, shape, nodes } = translate(inputs, call.attrs ?? {});
     const backend = call.backend as BackendWasm;
     const output = backend.makeOutput(shape, 'float32');
-    const value = (tensor: TensorInfo) => ({ data: backend.typedArrayFromHeap(tensor) as Float32Array, shape: tensor.shape });
+    const value = (tensor: TensorInfo) => ({
+      data: backend.typedArrayFromHeap(tensor) as Float32Array,
+      shape: tensor.shape,
+    });
     const feeds = Object.fromEntries(inputs.map((input, i) => [`x${i}`, value(input)]));
-    const graph = (): Graph => ({ inputs: Object.fromEntries(inputs.map((_, i) => [`x${i}`, 'float32' as const])), nodes });
+    const graph = (): Graph => ({
+      inputs: Object.fromEntries(inputs.map((_, i) => [`x${i}`, 'float32' as const])),
+      nodes,
+    });
     runtime.run(name, graph, feeds, value(output));
     return output;
   };

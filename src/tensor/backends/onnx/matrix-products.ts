@@ -56,7 +56,10 @@ function sides({ shape }: TensorInfo, transposed: boolean): [number, number] {
 function multiplyByRuntime(runtime: OnnxRuntime, backend: BackendWasm, product: Product, output: TensorInfo): void {
   const { a, b, transposeA, transposeB } = product;
   // Views are taken only now: making the output may have grown the heap, which detaches older views.
-  const value = (tensor: TensorInfo) => ({ data: backend.typedArrayFromHeap(tensor) as Float32Array, shape: tensor.shape });
+  const value = (tensor: TensorInfo) => ({
+    data: backend.typedArrayFromHeap(tensor) as Float32Array,
+    shape: tensor.shape,
+  });
   const graph = (): Graph => ({
     inputs: { a: 'float32', b: 'float32' },
     nodes: [

@@ -50,7 +50,12 @@ const float32 = (...names: string[]): Record<string, ElementType> =>
 const shapeOf = (input: string) => (inputs: Inputs) => inputs[input]!.shape;
 const rowsOf = (input: string) => (inputs: Inputs) => inputs[input]!.shape.slice(0, 1);
 
-const node = (op: string, inputs: string[], output: GraphNode['output'], attributes: GraphNode['attributes'] = {}): GraphNode => ({
+const node = (
+  op: string,
+  inputs: string[],
+  output: GraphNode['output'],
+  attributes: GraphNode['attributes'] = {},
+): GraphNode => ({
   op,
   inputs,
   output,

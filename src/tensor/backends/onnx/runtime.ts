@@ -95,6 +95,11 @@ function tryOut(runtime: OnnxRuntime): void {
   const a = new Float32Array(heap, 16, 2);
   const output = new Float32Array(heap, 64, 1);
   a.set([2, 3]);
-  runtime.run('try out', () => product, { a: { data: a, shape: [1, 2] }, b: { data: a, shape: [2, 1] } }, { data: output, shape: [1, 1] });
+  runtime.run(
+    'try out',
+    () => product,
+    { a: { data: a, shape: [1, 2] }, b: { data: a, shape: [2, 1] } },
+    { data: output, shape: [1, 1] },
+  );
   if (output[0] !== 13) throw new Error(`onnxruntime-node ${runtime.version} does not write results in place.`);
 }

@@ -1,0 +1,150 @@
+import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import * as tf from '@tensorflow/tfjs-core';
+import { type Device, type DeviceBackend, type FoundDevice, TFJS_BACKENDS } from '../device.js';
+import { type FaultLog, watchFaults } from './webgpu-faults.js';
+import { guardBackend, releaseIdleBuffers, takeValues } from './webgpu-guard.js';
+
+/** What is used of the optional package `webgpu`: Dawn, Chrome's implementation of WebGPU, as a Node addon. */
+export interface DawnPackage {
+  create(options: string[]): GPU;
+  readonly globals: object;
+}
+
+export type LoadDawn = () => Promise<DawnPackage>;
+
+const importDawn: LoadDawn = () => import('webgpu');
+
+/** GPUs of any vendor: tfjs's WebGPU backend on a Dawn device of our own. */
+export function webgpuBackend(load: LoadDawn = importDawn): DeviceBackend {
+  // One instance serves the process, as each loads the graphics driver anew; an adapter serves one device.
+  let instance: Promise<GPU> | undefined;
+  let search: Promise<Search> | undefined;
+  const find = () => {
+    instance ??= load().then(startDawn);
+    search ??= findAdapter(instance);
+    return search;
+  };
+  return {
+    find: async () => (await find()).found,
+    open: async () => {
+      const { adapter, found } = await find();
+      search = undefined;
+      if (adapter === undefined) throw new Error(found.reason);
+      return openAdapter(adapter, found);
+    },
+  };
+}
+
+interface Search {
+  readonly adapter?: GPUAdapter;
+  readonly found: FoundDevice;
+}
+
+export default webgpuBackend();
+
+/** WebGPU's constants are globals, and tfjs looks for `navigator.gpu` before it builds a backend, though it is handed a device. */
+function startDawn({ create, globals }: DawnPackage): GPU {
+  const gpu = create([]);
+  Object.assign(globalThis, globals);
+  const scope = globalThis as { navigator?: object };
+  scope.navigator ??= {};
+  Object.defineProperty(scope.navigator, 'gpu', { value: gpu, configurable: true });
+  return gpu;
+}
+
+async function findAdapter(instance: Promise<GPU>): Promise<Search> {
+  try {
+    const gpu = await instance;
+    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+    if (adapter === null) return { found: missing('no graphics driver was found.', DRIVER_ADVICE) };
+    return {
+      adapter,
+      found: {
+        name: 'webgpu',
+        available: true,
+        description: describe(adapter.info),
+        software: isSoftware(adapter.info),
+      },
+    };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === 'ERR_MODULE_NOT_FOUND'
+      ? { found: missing('the optional package webgpu is not installed.', ['Install it: npm install webgpu@0.6.2']) }
+      : { found: missing(`the package webgpu does not load: ${message.split('\n')[0]}`, DRIVER_ADVICE) };
+  }
+}
+
+const DRIVER_ADVICE = [
+  "Install the GPU's Vulkan driver and the Vulkan loader (libvulkan1 on Debian and Ubuntu; the NVIDIA driver brings its own)",
+];
+
+function missing(reason: string, suggestions: readonly string[]): FoundDevice {
+  return { name: 'webgpu', available: false, description: 'WebGPU (Dawn)', reason, suggestions };
+}
+
+function describe({ description, vendor, architecture, device }: GPUAdapterInfo): string {
+  return description || device || [vendor, architecture].filter(Boolean).join(' ') || 'WebGPU adapter';
+}
+
+/** Mesa's llvmpipe and Google's SwiftShader compute on the CPU. */
+function isSoftware({ isFallbackAdapter, architecture, description }: GPUAdapterInfo): boolean {
+  return isFallbackAdapter || architecture === 'software' || /llvmpipe|swiftshader/i.test(description);
+}
+
+/** Limits that tfjs's kernels use beyond WebGPU's defaults. */
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeWorkgroupsPerDimension',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeInvocationsPerWorkgroup',
+] as const satisfies readonly (keyof GPUSupportedLimits)[];
+
+async function openAdapter(adapter: GPUAdapter, { description, software }: FoundDevice): Promise<Device> {
+  const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
+  const gpuDevice = await adapter.requestDevice({ requiredLimits });
+  const faults = watchFaults(gpuDevice);
+  const maxTensorBytes = Math.min(gpuDevice.limits.maxStorageBufferBindingSize, gpuDevice.limits.maxBufferSize);
+  tf.enableProdMode();
+  const backend = new WebGPUBackend(gpuDevice, adapter.info);
+  guardBackend(backend, maxTensorBytes);
+  tf.registerBackend(TFJS_BACKENDS.webgpu, () => backend);
+  await tf.setBackend(TFJS_BACKENDS.webgpu);
+  return {
+    name: 'webgpu',
+    description,
+    fastPaths: [],
+    notices: software ? [`${description} imitates a GPU in software: results are right, but slow.`] : [],
+    maxTensorBytes,
+    upload: (values, shape) => upload(backend, values, shape),
+    read: (tensor) => read(backend, faults, tensor),
+    memory: () => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes }),
+    close: async () => {
+      tf.removeBackend(TFJS_BACKENDS.webgpu);
+      gpuDevice.destroy();
+      await gpuDevice.lost;
+    },
+  };
+}
+
+/** Values go to the GPU at once: tfjs alone would keep the caller's array until first use, and see what becomes of it. */
+function upload(backend: WebGPUBackend, values: Float32Array | Int32Array, shape: readonly number[]): tf.Tensor {
+  const tensor = tf.tensor(values, [...shape], values instanceof Int32Array ? 'int32' : 'float32');
+  try {
+    if (values.length > 0) backend.uploadToGPU(tensor.dataId);
+  } catch (error) {
+    tensor.dispose();
+    throw error;
+  }
+  return tensor;
+}
+
+async function read(backend: WebGPUBackend, faults: FaultLog, tensor: tf.Tensor): Promise<Float32Array | Int32Array> {
+  try {
+    return takeValues(backend, tensor, (await tensor.data()) as Float32Array | Int32Array);
+  } finally {
+    faults.throwIfAny();
+    releaseIdleBuffers(backend);
+  }
+}
