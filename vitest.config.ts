@@ -6,6 +6,7 @@ const results = process.env['BIRDBONE_TEST_RESULTS'];
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/global-setup.ts'],
     testTimeout: 60_000,
     // tfjs has one current backend for the process: files run in processes of their own, tests of one file in order.
     pool: 'forks',

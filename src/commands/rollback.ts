@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.js';
 import { count, envOf, writerFlags } from '../cli/flags.js';
 import { renderRun } from '../cli/run-report.js';
-import type { RunResult } from '../waves/index.js';
+import type { RollbackPlan, RunResult } from '../waves/index.js';
 
 export default class Rollback extends BaseCommand<typeof Rollback> {
   static override readonly summary = 'go back to an earlier wave of a run';
@@ -28,14 +28,17 @@ export default class Rollback extends BaseCommand<typeof Rollback> {
     { description: 'See what that would change', command: '<%= config.bin %> rollback out/half --to 2 --dry-run' },
   ];
 
-  async run(): Promise<RunResult> {
-    const { rollbackTo } = await import('../waves/index.js');
+  async run(): Promise<RunResult | RollbackPlan> {
+    const { planRollback, rollbackTo } = await import('../waves/index.js');
     const { to, state, diffs } = this.flags;
+    const target = { out: this.args.out, to, ...(state !== undefined && { state }) };
+    if (this.flags['dry-run']) {
+      const plan = await planRollback(target);
+      this.log(renderPlan(plan));
+      return plan;
+    }
     const result = await rollbackTo({
-      out: this.args.out,
-      to,
-      dryRun: this.flags['dry-run'],
-      ...(state !== undefined && { state }),
+      ...target,
       ...(diffs !== undefined && { diffs }),
       report: this.report,
       signal: this.signal,
@@ -43,4 +46,13 @@ export default class Rollback extends BaseCommand<typeof Rollback> {
     this.log(renderRun(result));
     return result;
   }
+}
+
+function renderPlan({ out, stays, goes }: RollbackPlan): string {
+  const list = (waves: readonly number[]): string => (waves.length === 0 ? 'none' : waves.join(', '));
+  return [
+    `output      ${out} (nothing is written yet)`,
+    `stay        waves ${list(stays)}`,
+    `go          waves ${list(goes)}`,
+  ].join('\n');
 }

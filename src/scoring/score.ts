@@ -53,7 +53,7 @@ export async function score(options: ScoreOptions): Promise<ScoreResult> {
       ...(calibration && { calibration: { ...options.calibration!, sha256: calibration.source.sha256 } }),
     };
     if (options.dryRun) return { ...header, out: options.out, written: false, matrices: [] };
-    const summaries = await scoreAll(metric, model, { calibration, ...options });
+    const summaries = await scoreAll(metric, model, { ...options, calibration });
     await writeScores(options.out, format, { header, summaries });
     const matrices = summaries.map(({ name, block, role, all }) => ({ name, block, role, all }));
     return { ...header, out: options.out, written: true, matrices };
