@@ -1,0 +1,182 @@
+import path from 'node:path';
+import type { Checkpoint } from '../checkpoint/index.js';
+import { stopIfAborted } from '../errors.js';
+import { type Report, silent } from '../events.js';
+import { canonicalJson } from './canonical-json.js';
+import {
+  type CheckpointSide,
+  type DiffReport,
+  type FieldChange,
+  TENSOR_STATUSES,
+  type TensorDiff,
+  valueDiff,
+} from './diff-report.js';
+import { type HashOptions, readConfig } from './hash.js';
+import { readAhead } from './read-ahead.js';
+import { type MatchedPair, pairTensors, rangesOf, statusOf, type TensorPair } from './tensor-pairs.js';
+import { mergeSums, NO_SUMS, sumPairs, type ValueSums } from './value-sums.js';
+import { hasValues } from './values.js';
+
+/** The two checkpoints and who is told. */
+interface Comparison {
+  readonly before: Checkpoint;
+  readonly after: Checkpoint;
+  readonly report: Report;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * What differs between two checkpoints, tensor by tensor. Reads both in chunks: first their bytes, up to the first difference
+ * of each tensor, then the values of those that differ; so unchanged tensors cost no arithmetic. Holds a few chunks.
+ *
+ * Throws what the checkpoints' reads throw, `unreadable` for a broken config.json, `interrupted` when the signal is aborted.
+ */
+export async function diffCheckpoints(
+  before: Checkpoint,
+  after: Checkpoint,
+  options: HashOptions = {},
+): Promise<DiffReport> {
+  const comparison = { before, after, report: options.report ?? silent, signal: options.signal };
+  const fields = await changedFields(before, after);
+  const pairs = pairTensors(before, after);
+  const differing = await findDiffering(pairs.filter(isSameLayout), comparison);
+  const changed = pairs.filter(isMatched).filter((pair) => statusOf(pair) === 'changed' || differing.has(pair.name));
+  const sums = await sumChanged(changed.filter(isComparable), comparison);
+  const tensors = pairs.map((pair) => describe(pair, differing.has(pair.name), sums.get(pair.name)));
+  const counts = Object.fromEntries(
+    TENSOR_STATUSES.map((status) => [status, tensors.filter((tensor) => tensor.status === status).length]),
+  ) as DiffReport['counts'];
+  return {
+    diff: 1,
+    before: sideOf(before),
+    after: sideOf(after),
+    identical: fields.length === 0 && counts.identical === tensors.length,
+    counts,
+    values: sums.size === 0 ? null : valueDiff([...sums.values()].reduce(mergeSums)),
+    fields,
+    tensors,
+  };
+}
+
+function isMatched(pair: TensorPair): pair is MatchedPair {
+  return pair.before !== undefined && pair.after !== undefined;
+}
+
+function isSameLayout(pair: TensorPair): pair is MatchedPair {
+  return statusOf(pair) === 'identical';
+}
+
+function isComparable(pair: MatchedPair): boolean {
+  return hasValues(pair.before.dtype) && hasValues(pair.after.dtype);
+}
+
+/** Names of the pairs whose bytes differ. */
+async function findDiffering(pairs: readonly MatchedPair[], comparison: Comparison): Promise<Set<string>> {
+  const differing = new Set<string>();
+  const unread = function* () {
+    // Reads are taken from here one by one: once a difference is known, the rest of that tensor is not read.
+    for (const pair of pairs) {
+      for (const ranges of rangesOf(pair)) {
+        if (differing.has(pair.name)) break;
+        yield () => readBoth(comparison, pair, ranges);
+      }
+    }
+  };
+  const total = bytesOf(pairs);
+  let done = 0;
+  let current: MatchedPair | undefined;
+  for await (const { pair, before, after } of readAhead(unread())) {
+    stopIfAborted(comparison.signal);
+    if (Buffer.compare(before, after) !== 0) differing.add(pair.name);
+    if (current === pair) continue;
+    done += current?.before.byteLength ?? 0;
+    current = pair;
+    comparison.report({ type: 'progress', stage: 'compare bytes', done, total, unit: 'bytes' });
+  }
+  return differing;
+}
+
+/** The sums of each pair, by name. */
+async function sumChanged(pairs: readonly MatchedPair[], comparison: Comparison): Promise<Map<string, ValueSums>> {
+  const reads = function* () {
+    for (const pair of pairs) for (const ranges of rangesOf(pair)) yield () => readBoth(comparison, pair, ranges);
+  };
+  const sums = new Map<string, ValueSums>();
+  const total = bytesOf(pairs);
+  let done = 0;
+  for await (const { pair, before, after } of readAhead(reads())) {
+    stopIfAborted(comparison.signal);
+    const part = sumPairs({ dtype: pair.before.dtype, bytes: before }, { dtype: pair.after.dtype, bytes: after });
+    sums.set(pair.name, mergeSums(sums.get(pair.name) ?? NO_SUMS, part));
+    done += before.length;
+    comparison.report({ type: 'progress', stage: 'compare values', done, total, unit: 'bytes' });
+  }
+  return sums;
+}
+
+type Range = { readonly offset: number; readonly length: number };
+
+async function readBoth(
+  { before, after }: Comparison,
+  pair: MatchedPair,
+  ranges: { readonly before: Range; readonly after: Range },
+): Promise<{ pair: MatchedPair; before: Uint8Array; after: Uint8Array }> {
+  // Settled, not all: a read that goes on after this one is thrown would meet a closed file.
+  const [left, right] = await Promise.allSettled([
+    before.read(pair.before.name, ranges.before),
+    after.read(pair.after.name, ranges.after),
+  ]);
+  if (left.status === 'rejected') throw left.reason;
+  if (right.status === 'rejected') throw right.reason;
+  return { pair, before: left.value, after: right.value };
+}
+
+function bytesOf(pairs: readonly MatchedPair[]): number {
+  return pairs.reduce((sum, pair) => sum + pair.before.byteLength, 0);
+}
+
+function describe(pair: TensorPair, differs: boolean, sums: ValueSums | undefined): TensorDiff {
+  const side = (info: TensorPair['before']) =>
+    info === undefined ? null : { dtype: info.dtype, shape: info.shape, bytes: info.byteLength };
+  return {
+    name: pair.name,
+    status: differs ? 'changed' : statusOf(pair),
+    before: side(pair.before),
+    after: side(pair.after),
+    values: sums === undefined ? null : valueDiff(sums),
+  };
+}
+
+function sideOf(checkpoint: Checkpoint): CheckpointSide {
+  const infos = [...checkpoint.tensors.values()];
+  return {
+    name: path.basename(checkpoint.path),
+    tensors: infos.length,
+    parameters: infos.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
+    bytes: infos.reduce((sum, { byteLength }) => sum + byteLength, 0),
+  };
+}
+
+async function changedFields(before: Checkpoint, after: Checkpoint): Promise<FieldChange[]> {
+  const [configBefore, configAfter] = [await readConfig(before.path), await readConfig(after.path)];
+  return [
+    ...compareFields('config', fieldsOf(configBefore), fieldsOf(configAfter)),
+    ...compareFields('metadata', fieldsOf(before.metadata), fieldsOf(after.metadata)),
+    ...compareFields('alias', before.aliases, after.aliases),
+  ];
+}
+
+function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {
+  return new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
+}
+
+function compareFields(
+  where: FieldChange['where'],
+  before: ReadonlyMap<string, unknown>,
+  after: ReadonlyMap<string, unknown>,
+): FieldChange[] {
+  const keys = [...new Set([...before.keys(), ...after.keys()])].sort();
+  return keys
+    .map((key) => ({ where, key, before: before.get(key) ?? null, after: after.get(key) ?? null }))
+    .filter((change) => canonicalJson(change.before) !== canonicalJson(change.after));
+}
