@@ -14,8 +14,11 @@ export interface TokenBatch {
   readonly passages: Int32Array;
 }
 
-/** What the largest intermediate of one batch may take unless the caller says otherwise. */
-export const INTERMEDIATE_BYTES = 128 * 2 ** 20;
+/**
+ * What the largest intermediate of one batch may take unless the caller says otherwise. About a dozen of that size live at once;
+ * on the CPU larger batches gain less than a tenth and cost hundreds of megabytes (novels-5m, 2048 to 16384 tokens).
+ */
+const INTERMEDIATE_BYTES = 32 * 2 ** 20;
 
 /**
  * Returns how many tokens one batch of `context`-token rows may hold so that no intermediate of the forward pass (attention

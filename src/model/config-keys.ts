@@ -22,7 +22,8 @@ const HARMLESS = new Set([
   ...['encoder_no_repeat_ngram_size', 'bad_words_ids', 'suppress_tokens', 'begin_suppress_tokens', 'do_sample'],
   ...['early_stopping', 'max_length', 'min_length', 'num_beams', 'num_beam_groups', 'diversity_penalty'],
   ...['num_return_sequences', 'exponential_decay_length_penalty', 'remove_invalid_values', 'tie_encoder_decoder'],
-  ...['is_decoder', 'is_llama_config', 'max_sequence_length', 'use_flash_attn', 'tf_legacy_loss'],
+  ...['is_decoder', 'is_llama_config', 'max_sequence_length', 'max_seq_len', 'model_max_length', 'seq_length'],
+  ...['_attn_implementation', 'attn_implementation', 'use_flash_attn', '_flash_attn_2_enabled', 'tf_legacy_loss'],
   ...['unsloth_version', 'unsloth_fixed', 'unsloth_training_name'],
 ]);
 

@@ -11,13 +11,16 @@ import type { JsonObject } from './json-file.js';
 const WEIGHT_DTYPES: readonly string[] = ['F32', 'F16', 'BF16', 'F64'];
 
 /**
- * Returns what the checkpoint's tensors mean under the config (the parsed config.json). Every stored tensor is claimed exactly
- * once, with the shape that the config implies.
+ * Returns what the checkpoint's tensors mean under the config (config.json parsed; `file` is what errors call it). Every stored
+ * tensor is claimed exactly once, with the shape that the config implies; only embedding and head may be the same one.
  * Throws `unsupported` for a model or an option that is not run (by name, with what is), `unreadable` for a config that
  * is malformed and for a tensor that is missing, left over or of another shape.
  */
-export async function describeModel(checkpoint: Checkpoint, config: JsonObject): Promise<Decoder> {
-  const file = path.join(checkpoint.path, 'config.json');
+export async function describeModel(
+  checkpoint: Checkpoint,
+  config: JsonObject,
+  file = path.join(checkpoint.path, 'config.json'),
+): Promise<Decoder> {
   const type = config['model_type'];
   if (typeof type !== 'string' || !architectures.names.includes(type)) {
     const found = typeof type === 'string' ? `is a "${type.slice(0, 80)}" model` : 'names no model_type';
@@ -34,7 +37,8 @@ function claimTensors(checkpoint: Checkpoint, config: DecoderConfig, architectur
   const { weights } = architecture;
   const tableShape = [config.vocabulary, config.hidden];
   const embedding = claims.claim(tiedName(checkpoint, weights.embedding, tieHead, architecture), tableShape);
-  const head = claims.claim(tiedName(checkpoint, weights.head, tieHead, architecture), tableShape);
+  const headName = tiedName(checkpoint, weights.head, tieHead, architecture);
+  const head = claims.storedName(headName) === embedding ? embedding : claims.claim(headName, tableShape);
   const finalNorm = claims.claim(weights.finalNorm, [config.hidden]);
   const blocks = Array.from({ length: layers }, (_, index) => claimBlock(claims, index, config, architecture));
   claims.refuseSurplus(architecture.leftovers);
@@ -106,9 +110,16 @@ class Claims {
     this.#checkpoint = checkpoint;
   }
 
-  /** Returns the stored name behind `name`. Throws `unreadable` unless it is there with that shape, `unsupported` for a dtype that is no weight's. */
+  storedName(name: string): string {
+    return this.#checkpoint.aliases.get(name) ?? name;
+  }
+
+  /**
+   * Returns the stored name behind `name`. Throws `unreadable` unless it is there with that shape, `unsupported` for a dtype
+   * that is no weight's and for a tensor that already means something else: compressing one of the two would change both.
+   */
   claim(name: string, shape: readonly number[]): string {
-    const stored = this.#checkpoint.aliases.get(name) ?? name;
+    const stored = this.storedName(name);
     const info = this.#checkpoint.tensors.get(stored);
     const expected = `[${shape.join(', ')}]`;
     if (info === undefined) throw this.#wrong(name, `it is missing; config.json implies it with shape ${expected}`);
@@ -116,6 +127,9 @@ class Claims {
       throw this.#wrong(stored, `its shape is [${info.shape.join(', ')}]; config.json implies ${expected}`);
     }
     this.#refuseDtype(info);
+    if (this.#claimed.has(stored)) {
+      throw this.#unsupported(stored, `is also ${name} by an alias; only embedding and head may share a tensor`);
+    }
     this.#claimed.add(stored);
     return stored;
   }
@@ -131,8 +145,12 @@ class Claims {
 
   #refuseDtype({ name, dtype }: TensorInfo): void {
     if (WEIGHT_DTYPES.includes(dtype)) return;
-    const message = `Tensor ${name} of ${this.#checkpoint.path} is ${dtype}; weights of these types are run: ${WEIGHT_DTYPES.join(', ')}.`;
-    throw new BirdboneError('unsupported', message, { file: this.#checkpoint.path, tensor: name });
+    throw this.#unsupported(name, `is ${dtype}; weights of these types are run: ${WEIGHT_DTYPES.join(', ')}`);
+  }
+
+  #unsupported(tensor: string, what: string): BirdboneError {
+    const { path: file } = this.#checkpoint;
+    return new BirdboneError('unsupported', `Tensor ${tensor} of ${file} ${what}.`, { file, tensor });
   }
 
   #wrong(tensor: string, reason: string): BirdboneError {

@@ -15,8 +15,8 @@ const MAX_CONFIG_BYTES = 2 ** 20;
 export async function openModel(checkpointPath: string): Promise<Model> {
   const checkpoint = await openCheckpoint(checkpointPath);
   try {
-    const config = await readJsonObject(path.join(await folderOf(checkpointPath), 'config.json'), MAX_CONFIG_BYTES);
-    return { checkpoint, decoder: await describeModel(checkpoint, config) };
+    const file = path.join(await folderOf(checkpointPath), 'config.json');
+    return { checkpoint, decoder: await describeModel(checkpoint, await readJsonObject(file, MAX_CONFIG_BYTES), file) };
   } catch (error) {
     await checkpoint.close();
     throw error;

@@ -52,6 +52,17 @@ describe('the head and the embedding', () => {
   });
 });
 
+describe('a tensor that two weights share by an alias', () => {
+  it('is refused: compressing one would change the other', async () => {
+    const shared = 'model.layers.0.mlp.up_proj.weight';
+    const other = 'model.layers.1.mlp.up_proj.weight';
+    const tensors = new Map([...untied.tensors].filter(([name]) => name !== other));
+    const refused = describeModel(checkpointOf(tensors, { aliases: { [other]: shared } }), untied.config);
+    await expect(refused).rejects.toMatchObject({ code: 'unsupported', tensor: shared });
+    await expect(refused).rejects.toThrow(other);
+  });
+});
+
 describe('what a config leaves out', () => {
   const described = (config: Record<string, unknown>) =>
     describeModel(checkpointOf(tinyModel({ ...TINY_LLAMA, ...config } as TinyConfig).tensors), {
