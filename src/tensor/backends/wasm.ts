@@ -4,6 +4,7 @@ import { type BackendWasm, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { BirdboneError } from '../../errors.js';
 import { TFJS_BACKENDS } from '../device.js';
+import { replaceKernels } from './replace-kernels.js';
 
 const WASM = TFJS_BACKENDS.cpu;
 
@@ -39,16 +40,6 @@ export async function openWasm(
       restoreKernels();
     },
   };
-}
-
-function replaceKernels(replacements: readonly tf.KernelConfig[]): () => void {
-  const originals = replacements.flatMap(({ kernelName }) => tf.getKernel(kernelName, WASM) ?? []);
-  const swap = (from: readonly tf.KernelConfig[], to: readonly tf.KernelConfig[]) => {
-    for (const { kernelName } of from) tf.unregisterKernel(kernelName, WASM);
-    for (const kernel of to) tf.registerKernel(kernel);
-  };
-  swap(originals, replacements);
-  return () => swap(replacements, originals);
 }
 
 function holdToBudget(backend: BackendWasm, budgetBytes: number): void {

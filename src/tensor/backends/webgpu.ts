@@ -1,8 +1,10 @@
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Device, type DeviceBackend, type FoundDevice, TFJS_BACKENDS } from '../device.js';
+import { replaceKernels } from './replace-kernels.js';
 import { type FaultLog, watchFaults } from './webgpu-faults.js';
 import { guardBackend, releaseIdleBuffers, takeValues } from './webgpu-guard.js';
+import { broadcastingProducts } from './webgpu-products.js';
 
 /** What is used of the optional package `webgpu`: Dawn, Chrome's implementation of WebGPU, as a Node addon. */
 export interface DawnPackage {
@@ -109,6 +111,8 @@ async function openAdapter(adapter: GPUAdapter, { description, software }: Found
   tf.enableProdMode();
   const backend = new WebGPUBackend(gpuDevice, adapter.info);
   guardBackend(backend, maxTensorBytes);
+  const products = tf.getKernel('BatchMatMul', TFJS_BACKENDS.webgpu)!;
+  const restoreKernels = replaceKernels([broadcastingProducts(products)]);
   tf.registerBackend(TFJS_BACKENDS.webgpu, () => backend);
   await tf.setBackend(TFJS_BACKENDS.webgpu);
   return {
@@ -122,6 +126,7 @@ async function openAdapter(adapter: GPUAdapter, { description, software }: Found
     memory: () => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes }),
     close: async () => {
       tf.removeBackend(TFJS_BACKENDS.webgpu);
+      restoreKernels();
       gpuDevice.destroy();
       await gpuDevice.lost;
     },

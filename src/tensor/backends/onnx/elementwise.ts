@@ -48,9 +48,10 @@ const unary =
 
 const one = (op: string): readonly GraphNode[] => [{ op, inputs: ['x0'], output: 'output' }];
 
+/** tfjs names the axes differently from one reduction to another. */
 const reduction =
-  (op: string): Translate =>
-  ([x], { axis, keepDims }) => {
+  (op: string, axisAttribute: 'axis' | 'reductionIndices'): Translate =>
+  ([x], { [axisAttribute]: axis, keepDims }) => {
     const axes = util.parseAxisParam(axis as unknown as number | number[], x!.shape);
     const [kept] = backend_util.computeOutAndReduceShapes(x!.shape, axes);
     return {
@@ -90,9 +91,9 @@ const TRANSLATIONS: Readonly<Record<string, Translate>> = {
     { op: 'Div', inputs: ['one', 'root'], output: 'output' },
   ]),
   Softmax: unary('Softmax', [{ op: 'Softmax', inputs: ['x0'], output: 'output', attributes: { axis: -1 } }]),
-  Sum: reduction('ReduceSum'),
-  Mean: reduction('ReduceMean'),
-  Max: reduction('ReduceMax'),
+  Sum: reduction('ReduceSum', 'axis'),
+  Mean: reduction('ReduceMean', 'axis'),
+  Max: reduction('ReduceMax', 'reductionIndices'),
   Transpose: transposition,
 };
 
