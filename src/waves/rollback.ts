@@ -65,6 +65,29 @@ export async function rollbackTo(options: RollbackOptions): Promise<RunResult> {
   }
 }
 
+export interface RollbackPlan {
+  readonly out: string;
+  readonly to: number;
+  /** Waves that the published model would have, and those it has now and would lose. */
+  readonly stays: readonly number[];
+  readonly goes: readonly number[];
+}
+
+/** What `rollbackTo` would publish. Reads only, and throws as it does; the base model is not hashed. */
+export async function planRollback(options: Pick<RollbackOptions, 'out' | 'to' | 'state'>): Promise<RollbackPlan> {
+  const folder = stateFolder(options.out, options.state);
+  if (!existsSync(folder.journal)) throw noHistory(folder);
+  const { waves } = historyOf((await Journal.open(folder.journal, { repair: false })).records);
+  checkTarget(options.to, waves, folder);
+  const committed = waves.filter((wave) => wave.verdict === 'committed');
+  return {
+    out: folder.out,
+    to: options.to,
+    stays: committed.filter(({ wave }) => wave <= options.to).map(({ wave }) => wave),
+    goes: waves.filter(({ wave, active }) => active && wave > options.to).map(({ wave }) => wave),
+  };
+}
+
 function checkTarget(
   to: number,
   waves: readonly { readonly wave: number; readonly verdict: string }[],
