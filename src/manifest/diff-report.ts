@@ -46,7 +46,6 @@ export interface FieldChange {
 }
 
 export interface CheckpointSide {
-  /** Last component of the path it was opened from. */
   readonly name: string;
   readonly tensors: number;
   readonly parameters: number;

@@ -17,6 +17,11 @@ import { type MatchedPair, pairTensors, rangesOf, statusOf, type TensorPair } fr
 import { mergeSums, NO_SUMS, sumPairs, type ValueSums } from './value-sums.js';
 import { hasValues } from './values.js';
 
+export interface DiffOptions extends HashOptions {
+  /** What the two are called in the report; the last component of the path each was opened from unless given. */
+  readonly names?: { readonly before: string; readonly after: string };
+}
+
 /** The two checkpoints and who is told. */
 interface Comparison {
   readonly before: Checkpoint;
@@ -34,7 +39,7 @@ interface Comparison {
 export async function diffCheckpoints(
   before: Checkpoint,
   after: Checkpoint,
-  options: HashOptions = {},
+  options: DiffOptions = {},
 ): Promise<DiffReport> {
   const comparison = { before, after, report: options.report ?? silent, signal: options.signal };
   const fields = await changedFields(before, after);
@@ -48,8 +53,8 @@ export async function diffCheckpoints(
   ) as DiffReport['counts'];
   return {
     diff: 1,
-    before: sideOf(before),
-    after: sideOf(after),
+    before: sideOf(before, options.names?.before),
+    after: sideOf(after, options.names?.after),
     identical: fields.length === 0 && counts.identical === tensors.length,
     counts,
     values: sums.size === 0 ? null : valueDiff([...sums.values()].reduce(mergeSums)),
@@ -147,10 +152,10 @@ function describe(pair: TensorPair, differs: boolean, sums: ValueSums | undefine
   };
 }
 
-function sideOf(checkpoint: Checkpoint): CheckpointSide {
+function sideOf(checkpoint: Checkpoint, name = path.basename(checkpoint.path)): CheckpointSide {
   const infos = [...checkpoint.tensors.values()];
   return {
-    name: path.basename(checkpoint.path),
+    name,
     tensors: infos.length,
     parameters: infos.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
     bytes: infos.reduce((sum, { byteLength }) => sum + byteLength, 0),

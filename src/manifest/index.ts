@@ -1,4 +1,4 @@
-export { diffCheckpoints } from './diff.js';
+export { type DiffOptions, diffCheckpoints } from './diff.js';
 export { renderDiffMarkdown } from './diff-markdown.js';
 export type { DiffReport, FieldChange, TensorDiff, TensorStatus, ValueDiff } from './diff-report.js';
 export { type HashOptions, hashCheckpoint, type TensorDigest, type WeightHashes } from './hash.js';

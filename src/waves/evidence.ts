@@ -76,7 +76,8 @@ async function publishResult(stack: Stack, past: History, result: Model): Promis
 /** The diff against the base: JSON for programs, Markdown for people. */
 async function writeDiff(stack: Stack, past: History, result: Model): Promise<void> {
   const { folder, journal, model, report, signal } = stack;
-  const diff = await diffCheckpoints(model.checkpoint, result.checkpoint, { report, ...(signal && { signal }) });
+  const names = { before: path.basename(past.begin!.base.path), after: path.basename(folder.out) };
+  const diff = await diffCheckpoints(model.checkpoint, result.checkpoint, { names, report, ...(signal && { signal }) });
   const waves = past.waves.map(({ wave, target, sparsity, verdict, reason, figures, active }) => ({
     wave,
     target,

@@ -1,0 +1,42 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { commit, type Machine, machine } from './machine.js';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const page = path.resolve(here, '../docs/performance.md');
+
+/** Results of one day and commit; a part that runs again replaces its earlier result. */
+interface ResultFile {
+  readonly date: string;
+  readonly commit: string;
+  readonly machine: Machine;
+  readonly parts: Readonly<Record<string, unknown>>;
+}
+
+/** Adds results to bench/results/<date>-<commit>.json and returns the file's name. */
+export function keepResults(parts: Readonly<Record<string, unknown>>): string {
+  const [date, measured] = [new Date().toISOString().slice(0, 10), commit()];
+  const file = path.join(here, 'results', `${date}-${measured}.json`);
+  const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as ResultFile).parts : {};
+  const results: ResultFile = { date, commit: measured, machine: machine(), parts: { ...before, ...parts } };
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`);
+  return path.relative(process.cwd(), file);
+}
+
+/** Replaces the section between `<!-- bench:name -->` and `<!-- /bench:name -->` of docs/performance.md. */
+export function writeSection(name: string, content: string): void {
+  const [start, end] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];
+  const text = readFileSync(page, 'utf8');
+  const [from, to] = [text.indexOf(start), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`docs/performance.md has no section ${start} … ${end}.`);
+  const { cpu, cores, system, node } = machine();
+  const provenance = `*${new Date().toISOString().slice(0, 10)}, commit ${commit()}, ${cpu}, ${cores} cores, ${system}, Node ${node}.*`;
+  writeFileSync(page, `${text.slice(0, from)}${start}\n${content}\n\n${provenance}\n${text.slice(to)}`);
+}
+
+export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
+}

@@ -1,0 +1,53 @@
+/**
+ * `npm run bench`: our CPU matrix products against OpenBLAS, hashing and diffing against `sha256sum`, start-up against
+ * `node -e 0`, in one run. `npm run bench -- products start-up` runs parts by name; `--docs` puts the tables into
+ * docs/performance.md.
+ */
+import { parseArgs } from 'node:util';
+import { commit, machine, megabytes } from './machine.js';
+import { hashing, renderHashing } from './parts/hashing.js';
+import { matrixProducts, renderMatrixProducts } from './parts/matrix-products.js';
+import { renderStartUp, startUp } from './parts/start-up.js';
+import { keepResults, writeSection } from './record.js';
+
+interface Part {
+  readonly title: string;
+  /** Measures, and gives the figures and their table. */
+  run(): Promise<{ readonly figures: unknown; readonly table: string }>;
+}
+
+function part<Figures>(title: string, measure: () => Promise<Figures>, render: (figures: Figures) => string): Part {
+  return {
+    title,
+    async run() {
+      const figures = await measure();
+      return { figures, table: render(figures) };
+    },
+  };
+}
+
+const PARTS: Readonly<Record<string, Part>> = {
+  products: part('Matrix products on the CPU device against OpenBLAS', matrixProducts, renderMatrixProducts),
+  hashing: part('Hashing and diffing against sha256sum', hashing, renderHashing),
+  'start-up': part('Start-up against node -e 0', startUp, renderStartUp),
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { docs: { type: 'boolean', default: false } },
+});
+const names = positionals.length === 0 ? Object.keys(PARTS) : positionals;
+const unknown = names.filter((name) => !Object.hasOwn(PARTS, name));
+if (unknown.length > 0) throw new Error(`No part ${unknown.join(', ')}. Parts: ${Object.keys(PARTS).join(', ')}.`);
+
+const { cpu, cores, memoryBytes, system, node } = machine();
+console.log(`${cpu}, ${cores} cores, ${megabytes(memoryBytes)}, ${system}, Node ${node}; commit ${commit()}`);
+for (const name of names) {
+  const { title, run } = PARTS[name]!;
+  console.log(`\n${title}`);
+  const { figures, table } = await run();
+  console.log(`\n${table}`);
+  const file = keepResults({ [name]: figures });
+  if (values.docs) writeSection(name, table);
+  console.log(`\nkept in ${file}`);
+}
