@@ -15,6 +15,8 @@ export interface Tokenizer {
   decode(ids: readonly number[] | Int32Array): string;
   /** The beginning-of-sequence id, when tokenizer_config.json names one. */
   readonly bosTokenId?: number;
+  /** How a text writes the end-of-sequence token, when tokenizer_config.json names one: `</s>`, `<|endoftext|>`. */
+  readonly endOfSequence?: string;
   /** Entries, added tokens included. */
   readonly vocabularySize: number;
 }
@@ -45,10 +47,12 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const tokenizer = construct(definition, config, file);
   if (isBpe(tokenizer.model)) mergeLongPiecesFast(tokenizer.model);
   const bosTokenId = idOf(tokenizer, config['bos_token']);
+  const endOfSequence = contentOf(config['eos_token']);
   return {
     encode: (text) => Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids),
     decode: (ids) => (ids.length === 0 ? '' : tokenizer.decode([...ids])),
     ...(bosTokenId === undefined ? {} : { bosTokenId }),
+    ...(endOfSequence === undefined ? {} : { endOfSequence }),
     vocabularySize: tokenizer.get_vocab().size,
   };
 }
@@ -85,8 +89,13 @@ function isBpe(model: unknown): model is LibraryBpe {
   return typeof model === 'function' && 'bpe' in model && 'merges' in model;
 }
 
-/** Special tokens stand in tokenizer_config.json as a string or as an object with `content`. */
 function idOf(tokenizer: LibraryTokenizer, token: unknown): number | undefined {
+  const content = contentOf(token);
+  return content === undefined ? undefined : tokenizer.token_to_id(content);
+}
+
+/** Special tokens stand in tokenizer_config.json as a string or as an object with `content`; an empty one is none. */
+function contentOf(token: unknown): string | undefined {
   const content = typeof token === 'object' && token !== null && 'content' in token ? token.content : token;
-  return typeof content === 'string' ? tokenizer.token_to_id(content) : undefined;
+  return typeof content === 'string' && content !== '' ? content : undefined;
 }

@@ -109,5 +109,12 @@ describe.skipIf(sharedMissing !== undefined)(sharedMissing ?? 'the tokenizers of
       expect(await bosOf({})).toBeUndefined();
       expect(await bosOf({ bos_token: 'no such token' })).toBeUndefined();
     });
+
+    it('says how a text writes its end', async () => {
+      await bosOf({ eos_token: { content: '<|eos|>' } });
+      expect((await loadTokenizer(folder)).endOfSequence).toBe('<|eos|>');
+      await bosOf({});
+      expect('endOfSequence' in (await loadTokenizer(folder))).toBe(false);
+    });
   });
 });

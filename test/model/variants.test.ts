@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openModel } from '../../src/model/index.js';
-import { type Device, openDevice } from '../../src/tensor/index.js';
+import { availableDevices, type Device, openDevice } from '../../src/tensor/index.js';
 import { referenceLogits } from '../reference/float64-decoder.js';
 import { TINY_LLAMA, type TinyConfig, tinyModel, uniform, writeTinyModel } from '../reference/tiny-model.js';
 import { logitsOf } from './logits.js';
@@ -44,31 +44,33 @@ const VARIANTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'Mistral with a window longer than the text': { ...MISTRAL, sliding_window: 64 },
 };
 
-describe('each variant of the decoder agrees with its definition in float64', () => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await openDevice('cpu');
-  });
-  afterAll(() => device.close());
-
-  it.each(Object.entries(VARIANTS))('%s', async (name, difference) => {
-    const config = { ...TINY_LLAMA, ...difference } as TinyConfig;
-    const reference = tinyModel(config, name.length);
-    const folder = writeTinyModel(reference);
-    const model = await openModel(folder);
-    const random = uniform(name.length);
-    const sequences = [24, 24, 9].map((length) =>
-      Int32Array.from({ length }, () => Math.floor(random() * config.vocab_size)),
-    );
-    const logits = await logitsOf(model, sequences, device);
-    sequences.forEach((ids, i) => {
-      const expected = referenceLogits(reference, ids).flatMap((row) => [...row]);
-      expect(relativeDifference(logits[i]!, expected)).toBeLessThan(1e-5);
+for (const { name: deviceName, available, reason } of await availableDevices()) {
+  describe.skipIf(!available)(`on ${deviceName}${available ? '' : ` (${reason})`}`, () => {
+    let device: Device;
+    beforeAll(async () => {
+      device = await openDevice(deviceName);
     });
-    await model.checkpoint.close();
-    rmSync(folder, { recursive: true });
+    afterAll(() => device.close());
+
+    it.each(Object.entries(VARIANTS))('%s is what its definition gives in float64', async (name, difference) => {
+      const config = { ...TINY_LLAMA, ...difference } as TinyConfig;
+      const reference = tinyModel(config, name.length);
+      const folder = writeTinyModel(reference);
+      const model = await openModel(folder);
+      const random = uniform(name.length);
+      const sequences = [24, 24, 9].map((length) =>
+        Int32Array.from({ length }, () => Math.floor(random() * config.vocab_size)),
+      );
+      const logits = await logitsOf(model, sequences, device);
+      sequences.forEach((ids, i) => {
+        const expected = referenceLogits(reference, ids).flatMap((row) => [...row]);
+        expect(relativeDifference(logits[i]!, expected)).toBeLessThan(1e-5);
+      });
+      await model.checkpoint.close();
+      rmSync(folder, { recursive: true });
+    });
   });
-});
+}
 
 describe('the float64 decoder tells the variants apart', () => {
   const ids = Int32Array.from({ length: 24 }, (_, i) => (7 * i) % 61);
