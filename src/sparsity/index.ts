@@ -15,7 +15,7 @@ export {
   maskToBytes,
   sparsity,
 } from './mask.js';
-export { COMPARISONS, type Comparison, type FixedPattern, type FreePattern, type Pattern } from './pattern.js';
+export type { Comparison, FixedPattern, FreePattern, Pattern } from './pattern.js';
 export { removedCount } from './removal.js';
 export type { MatrixScores } from './scores.js';
 export { matricesWithPattern, type PatternMatrix } from './spread.js';

@@ -2,8 +2,7 @@ import type { Mask } from './mask.js';
 import type { MatrixScores } from './scores.js';
 
 /** Which weights compete for staying: those of one output row, of one matrix, or of all matrices. */
-export const COMPARISONS = ['row', 'layer', 'global'] as const;
-export type Comparison = (typeof COMPARISONS)[number];
+export type Comparison = 'row' | 'layer' | 'global';
 
 /** A pattern that leaves open how much goes, and which weights compete. */
 export interface FreePattern {

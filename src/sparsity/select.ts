@@ -22,7 +22,7 @@ const histogram = new Int32Array(RADIX);
  * The boundary below which exactly `removed` of keys[start, end) lie, 0 < removed ≤ end − start. Keys are integers
  * 0…2³¹ − 1. Radix selection: four passes over the range whatever its values, no copy, no sorting.
  */
-export function boundaryOf(keys: Int32Array, start: number, end: number, removed: number): Boundary {
+function boundaryOf(keys: Int32Array, start: number, end: number, removed: number): Boundary {
   let prefix = 0;
   let rank = removed - 1;
   for (const shift of DIGIT_SHIFTS) {

@@ -3,7 +3,7 @@ import { openPool, type Pool } from './pool.js';
 import { INPUT_OF, importance, keepMask, type Method } from './pruning.js';
 import type { Squares } from './worker.js';
 
-export interface PrunedLinear {
+interface PrunedLinear {
   readonly scores: Float64Array;
   readonly keep: Uint8Array;
 }

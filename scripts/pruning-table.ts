@@ -1,0 +1,155 @@
+import { execFile } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { promisify } from 'node:util';
+
+export interface Figures {
+  readonly perplexity: number;
+  readonly accuracy: number;
+  readonly tokens: number;
+}
+
+/** One variant of one checkpoint, by both sides on the same passages. */
+export interface Comparison {
+  readonly model: string;
+  readonly method?: string;
+  readonly pattern: string;
+  /** A: documents, B: windows. */
+  readonly protocol: string;
+  readonly passages: number;
+  readonly ours: Figures;
+  /** Ours on the whole evaluation text, where the comparison uses a part of it. */
+  readonly whole?: Figures;
+  readonly reference: Figures;
+  /** Share of the weights that one side keeps and the other removes; undefined for the dense model. */
+  readonly differing: number | undefined;
+}
+
+/** The largest relative difference in perplexity between the two sides. */
+const LIMIT = 0.01;
+
+/** Perplexities on the whole text by a third implementation (fp32, not in this repository), and how near ours must come. */
+const PUBLISHED = [
+  { model: 'tinystories-656k', protocol: 'A', pattern: 'dense', perplexity: 22.0013, limit: 0.001 },
+  { model: 'tinystories-656k', protocol: 'B', pattern: 'dense', perplexity: 30.9266, limit: 0.001 },
+  { model: 'tinystories-656k', protocol: 'B', method: 'magnitude', pattern: '50%', perplexity: 67.52, limit: 0.005 },
+  { model: 'tinystories-656k', protocol: 'A', method: 'wanda', pattern: '50%', perplexity: 37.52, limit: 0.02 },
+  { model: 'tinystories-656k', protocol: 'B', method: 'wanda', pattern: '50%', perplexity: 57.63, limit: 0.02 },
+  { model: 'novels-5m', protocol: 'B', pattern: 'dense', perplexity: 65.296, limit: 0.001 },
+  { model: 'novels-5m', protocol: 'B', method: 'wanda', pattern: '50%', perplexity: 67.37, limit: 0.02 },
+];
+
+type Row = Pick<Comparison, 'model' | 'method' | 'pattern' | 'protocol'>;
+
+/** The published figure of a variant, when there is one. */
+export function publishedOf(row: Row): (typeof PUBLISHED)[number] | undefined {
+  return PUBLISHED.find(
+    (each) =>
+      each.model === row.model &&
+      each.protocol === row.protocol &&
+      each.method === row.method &&
+      each.pattern === row.pattern,
+  );
+}
+
+/** docs/pruning-table.md, and in words every figure that is further off than its limit. */
+export async function renderTable(
+  comparisons: readonly Comparison[],
+  run: { readonly device: string; readonly minutes: number },
+): Promise<{ markdown: string; failures: string[] }> {
+  const failures: string[] = [];
+  const checked = (label: string, difference: number, limit: number) => {
+    if (!(Math.abs(difference) <= limit)) failures.push(`${label}: ${percent(difference)}, limit ${percent(limit)}`);
+    return percent(difference);
+  };
+  const rows = comparisons.map((each) => {
+    const difference = each.ours.perplexity / each.reference.perplexity - 1;
+    return cells([
+      each.model,
+      variantOf(each),
+      `${each.protocol}, ${each.passages}`,
+      each.ours.perplexity.toFixed(4),
+      each.reference.perplexity.toFixed(4),
+      checked(`${each.model} ${variantOf(each)}`, difference, LIMIT),
+      `${(100 * each.ours.accuracy).toFixed(2)} %`,
+      `${(100 * each.reference.accuracy).toFixed(2)} %`,
+      each.differing === undefined ? '' : `${(1e6 * each.differing).toFixed(1)}`,
+    ]);
+  });
+  const published = comparisons.flatMap((each) => {
+    const row = publishedOf(each);
+    if (row === undefined) return [];
+    const { perplexity } = each.whole ?? each.ours;
+    const difference = checked(
+      `${each.model} ${variantOf(each)} as published`,
+      perplexity / row.perplexity - 1,
+      row.limit,
+    );
+    return cells([
+      each.model,
+      variantOf(each),
+      each.protocol,
+      perplexity.toFixed(4),
+      row.perplexity,
+      difference,
+      percent(row.limit),
+    ]);
+  });
+  return { markdown: `${await preamble(run)}\n${section(rows, published)}`, failures };
+}
+
+function section(rows: readonly string[], published: readonly string[]): string {
+  const header = cells([
+    'checkpoint',
+    'variant',
+    'protocol, passages',
+    'perplexity',
+    'reference',
+    'difference',
+    'accuracy',
+    'reference',
+    'masks differ, per million',
+  ]);
+  const again = cells(['checkpoint', 'variant', 'protocol', 'perplexity', 'published', 'difference', 'limit']);
+  return [
+    header,
+    '|---|---|---|---:|---:|---:|---:|---:|---:|',
+    ...rows,
+    '',
+    'Against figures published with the checkpoints, on the whole evaluation text:',
+    '',
+    again,
+    '|---|---|---|---:|---:|---:|---:|',
+    ...published,
+    '',
+  ].join('\n');
+}
+
+async function preamble({ device, minutes }: { readonly device: string; readonly minutes: number }): Promise<string> {
+  const git = async (...words: string[]) => (await promisify(execFile)('git', words)).stdout.trim();
+  const commit = await git('rev-parse', '--short', 'HEAD');
+  const changed = (await git('status', '--porcelain', '--untracked-files=no', '--', 'src', 'test/reference')) !== '';
+  const date = new Date().toISOString().slice(0, 10);
+  return `# Pruning against an independent implementation
+
+Made by \`npm run compare:pruning\` on ${date} at commit ${commit}${changed ? ' with uncommitted changes' : ''}; ${device};
+Node ${process.versions.node}; ${minutes.toFixed(0)} minutes on ${availableParallelism()} cores.
+
+The reference is test/reference: plain float64 TypeScript written from the papers, which shares no code with src/ (its own reading of
+safetensors, forward pass, ranking and calibration; both sides use the @huggingface/tokenizers library). Both sides prune the
+same checkpoint: magnitude ranks within each matrix, Wanda within each output row, N:M within every M inputs; ⌊n · s⌋ weights
+go, ties by index. Calibration: the first 128 windows of 256 tokens, block by block on already pruned inputs. Protocol A scores
+documents (BOS, at most 512 tokens), B windows of 256 tokens. The difference in perplexity must stay under ${percent(LIMIT)}.
+`;
+}
+
+function variantOf({ method, pattern }: Row): string {
+  return method === undefined ? pattern : `${method} ${pattern}`;
+}
+
+function percent(fraction: number): string {
+  return `${(100 * fraction).toFixed(3)} %`;
+}
+
+function cells(values: readonly (string | number)[]): string {
+  return `| ${values.join(' | ')} |`;
+}
