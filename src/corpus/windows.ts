@@ -1,0 +1,30 @@
+import type { Tokenizer } from '../model/index.js';
+import type { Passage, TextSource } from './passage.js';
+import { readTextFile } from './text-file.js';
+
+/** A whole file as token ids, encoded once without BOS. */
+export interface EncodedText {
+  readonly ids: Int32Array;
+  readonly source: TextSource;
+}
+
+/** Encodes a file whole. The documents of a JSONL file are joined by a blank line first. */
+export async function encodeFile(file: string, tokenizer: Tokenizer): Promise<EncodedText> {
+  const content = await readTextFile(file);
+  const text = content.kind === 'text' ? content.text : content.documents.join('\n\n');
+  return { ids: tokenizer.encode(text), source: content.source };
+}
+
+/** The windows of `context` ids from id `start` on that do not overlap, at most `limit`; what is left at the end is dropped. */
+export function windowsOf(
+  ids: Int32Array,
+  {
+    context,
+    start = 0,
+    limit,
+  }: { readonly context: number; readonly start?: number; readonly limit?: number | undefined },
+): Passage[] {
+  const whole = Math.max(0, Math.floor((ids.length - start) / context));
+  const length = Math.min(whole, limit ?? whole);
+  return Array.from({ length }, (_, i) => ({ ids: ids.slice(start + i * context, start + (i + 1) * context) }));
+}
