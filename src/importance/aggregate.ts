@@ -125,7 +125,13 @@ export class MatrixAggregate {
     throw new BirdboneError(
       'unsupported',
       `The score of ${name}[${row}, ${column}] is ${value}; scores are finite numbers from 0.`,
-      { tensor: name, suggestions: ['Look for damaged weights: birdbone inspect MODEL --tensors'] },
+      {
+        tensor: name,
+        suggestions: [
+          'Score by the weights alone, --metric magnitude: if that fails too, the weights themselves are damaged.',
+          'Compare the checkpoint with its published checksums.',
+        ],
+      },
     );
   }
 

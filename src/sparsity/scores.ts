@@ -44,8 +44,8 @@ function refuse({ name, columns, values }: MatrixScores, index: number): never {
     {
       tensor: name,
       suggestions: [
-        'Look for damaged weights: birdbone inspect MODEL --tensors',
-        'Score without activations: --metric magnitude',
+        'Score by the weights alone, --metric magnitude: if that fails too, the weights themselves are damaged.',
+        'Compare the checkpoint with its published checksums.',
       ],
     },
   );
