@@ -7,6 +7,7 @@ import { matrixProducts } from './onnx/matrix-products.js';
 import { operationKernels } from './onnx/operations.js';
 import { type OnnxLibrary, type OnnxRuntime, openOnnxRuntime, requireOnnxLibrary } from './onnx/runtime.js';
 import { openWasm, WASM_HEAP_BUDGET } from './wasm.js';
+import { logitKernels } from './wasm-logits.js';
 
 /** Well inside what the heap can hold, and what one typed array can view. */
 const MAX_TENSOR_BYTES = 2 ** 30;
@@ -55,7 +56,7 @@ function replacements(originals: readonly tf.KernelConfig[], runtime: OnnxRuntim
   const products = originals
     .filter(({ kernelName }) => kernelName === 'BatchMatMul')
     .map((original) => matrixProducts(original, runtime));
-  if (runtime === undefined) return products;
+  if (runtime === undefined) return [...products, ...logitKernels(TFJS_BACKENDS.cpu)];
   return [...products, ...elementwiseKernels(runtime, originals), ...operationKernels(runtime, TFJS_BACKENDS.cpu)];
 }
 

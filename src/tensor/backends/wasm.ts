@@ -14,6 +14,7 @@ export const WASM_HEAP_BUDGET = 3 * 2 ** 30;
 /** The part of tfjs's WASM module that its types leave to Emscripten's. */
 interface EmscriptenHeap {
   _malloc(bytes: number): number;
+  _free(address: number): void;
 }
 
 /** The factory that importing the backend registered; tfjs drops it when a backend is closed. */
@@ -63,6 +64,8 @@ function holdToBudget(backend: BackendWasm, budgetBytes: number): void {
     return released;
   };
   const module = backend.wasm as unknown as EmscriptenHeap;
+  // The first call replaces the function by a faster one: only what stands there afterwards can be wrapped.
+  module._free(module._malloc(1));
   const malloc = module._malloc;
   module._malloc = (bytes) => {
     const address = malloc(bytes);

@@ -17,7 +17,7 @@ export interface NextTokenComparison extends NextTokenScores {
   readonly baseArgMax: Int32Array;
 }
 
-/** Logits made at once, at most: larger pieces leave a CPU's cache, smaller ones cost a GPU a wait each. */
+/** Logits made at once, at most. On a CPU a quarter or four times as much take 15 % longer (4096 rows and tokens, width 256). */
 const LOGIT_BYTES = 2 ** 25;
 
 /**
