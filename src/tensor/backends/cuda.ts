@@ -36,18 +36,19 @@ async function findCuda(load: LoadPackage): Promise<FoundDevice> {
     reason,
     suggestions: [`Install it with npm install ${PACKAGE}; it needs an NVIDIA GPU with CUDA 11.2 and cuDNN 8.1`],
   });
-  const current = tf.getBackend() as string | undefined;
+  const current = tf.getBackend() as string | null | undefined;
   try {
     restoreNodeUtilities();
     await load();
-    // The package makes its backend the current one as it loads.
-    if (current !== undefined) await tf.setBackend(current);
     const backend = tf.findBackend(TFJS_BACKENDS.cuda) as NodeBackend | null;
     if (backend === null) return missing(`${PACKAGE} registers no backend.`);
     if (!backend.isUsingGpuDevice) return missing(`${PACKAGE} is installed, but reports no GPU.`);
     return { name: 'cuda', available: true, description };
   } catch (error) {
     return missing(explain(error));
+  } finally {
+    // The package makes its backend the current one as it loads.
+    if (current) await tf.setBackend(current);
   }
 }
 
