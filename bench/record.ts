@@ -6,6 +6,9 @@ import { commit, type Machine, machine } from './machine.js';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const page = path.resolve(here, '../docs/performance.md');
 
+/** Taken before anything is measured: the working tree may move on meanwhile. */
+const measured = commit();
+
 /** Results of one day and commit; a part that runs again replaces its earlier result. */
 interface ResultFile {
   readonly date: string;
@@ -16,7 +19,7 @@ interface ResultFile {
 
 /** Adds results to bench/results/<date>-<commit>.json and returns the file's name. */
 export function keepResults(parts: Readonly<Record<string, unknown>>): string {
-  const [date, measured] = [new Date().toISOString().slice(0, 10), commit()];
+  const date = new Date().toISOString().slice(0, 10);
   const file = path.join(here, 'results', `${date}-${measured}.json`);
   const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as ResultFile).parts : {};
   const results: ResultFile = { date, commit: measured, machine: machine(), parts: { ...before, ...parts } };
@@ -32,7 +35,7 @@ export function writeSection(name: string, content: string): void {
   const [from, to] = [text.indexOf(start), text.indexOf(end)];
   if (from < 0 || to < from) throw new Error(`docs/performance.md has no section ${start} … ${end}.`);
   const { cpu, cores, system, node } = machine();
-  const provenance = `*${new Date().toISOString().slice(0, 10)}, commit ${commit()}, ${cpu}, ${cores} cores, ${system}, Node ${node}.*`;
+  const provenance = `*${new Date().toISOString().slice(0, 10)}, commit ${measured}, ${cpu}, ${cores} cores, ${system}, Node ${node}.*`;
   writeFileSync(page, `${text.slice(0, from)}${start}\n${content}\n\n${provenance}\n${text.slice(to)}`);
 }
 

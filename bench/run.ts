@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: our CPU matrix products against OpenBLAS, hashing and diffing against `sha256sum`, start-up against
  * `node -e 0`, in one run. `npm run bench -- products start-up` runs parts by name; `--docs` puts the tables into
- * docs/performance.md.
+ * docs/performance.md, `--threads N` gives both sides of the products N threads instead of all cores.
  */
 import { parseArgs } from 'node:util';
 import { commit, machine, megabytes } from './machine.js';
@@ -26,16 +26,22 @@ function part<Figures>(title: string, measure: () => Promise<Figures>, render: (
   };
 }
 
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { docs: { type: 'boolean', default: false }, threads: { type: 'string' } },
+});
+const threads = values.threads === undefined ? undefined : Number(values.threads);
+
 const PARTS: Readonly<Record<string, Part>> = {
-  products: part('Matrix products on the CPU device against OpenBLAS', matrixProducts, renderMatrixProducts),
+  products: part(
+    'Matrix products on the CPU device against OpenBLAS',
+    () => matrixProducts(threads),
+    renderMatrixProducts,
+  ),
   hashing: part('Hashing and diffing against sha256sum', hashing, renderHashing),
   'start-up': part('Start-up against node -e 0', startUp, renderStartUp),
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { docs: { type: 'boolean', default: false } },
-});
 const names = positionals.length === 0 ? Object.keys(PARTS) : positionals;
 const unknown = names.filter((name) => !Object.hasOwn(PARTS, name));
 if (unknown.length > 0) throw new Error(`No part ${unknown.join(', ')}. Parts: ${Object.keys(PARTS).join(', ')}.`);

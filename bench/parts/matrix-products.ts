@@ -50,8 +50,7 @@ export interface MatrixProducts {
 }
 
 /** Our CPU device against OpenBLAS on as many threads, over the linear layers of real and Mistral-shaped models. */
-export async function matrixProducts(): Promise<MatrixProducts> {
-  const threads = availableParallelism();
+export async function matrixProducts(threads = availableParallelism()): Promise<MatrixProducts> {
   const device = await openDevice('cpu', { threads });
   const openblas = await OpenBlas.start(threads);
   try {
@@ -79,7 +78,7 @@ export function renderMatrixProducts({ device, threads, blas, products, geometri
   ]);
   const means = Object.entries(geometricMeans).map(([model, mean]) => `${model} **${mean.toFixed(2)}**`);
   return [
-    `${device}; ${blas ?? 'no OpenBLAS'}; ${threads} threads each. The ratio is the median over ${ROUNDS} pairs; 1 is as fast as OpenBLAS.`,
+    `${device}; ${blas ?? 'no OpenBLAS'}; ${threads} ${threads === 1 ? 'thread' : 'threads'} each. The ratio is the median over ${ROUNDS} pairs; 1 is as fast as OpenBLAS.`,
     markdownTable(['model', 'product', 'ours, GFLOP/s', 'OpenBLAS, GFLOP/s', 'ratio'], rows),
     ...(means.length === 0 ? [] : [`Geometric means: ${means.join(', ')}.`]),
   ].join('\n\n');
