@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { SafetensorsWriter } from '../../src/checkpoint/index.js';
 import { encodeFromF32 } from '../../src/tensor/index.js';
 import type { Architecture, Parameter } from './architecture.js';
 import { SPECIAL_TOKENS, tokenizerConfig, tokenizerJson } from './tokenizer-files.js';
@@ -54,18 +55,20 @@ export async function writeModel(
   }
 }
 
-/** A safetensors file: header length, header, tensors in name order (all of one element size). */
 async function writeWeights(file: string, parameters: readonly Parameter[]): Promise<void> {
-  const sorted = [...parameters].sort((a, b) => (a.name < b.name ? -1 : 1));
-  let end = 0;
-  const entries = sorted.map(({ name, shape, values }) => {
-    const start = end;
-    end += 2 * values.length;
-    return [name, { dtype: 'BF16', shape, data_offsets: [start, end] }] as const;
-  });
-  const json = JSON.stringify({ __metadata__: { format: 'pt' }, ...Object.fromEntries(entries) });
-  const header = Buffer.from(json.padEnd(8 * Math.ceil(json.length / 8)));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(header.length));
-  await writeFile(file, Buffer.concat([length, header, ...sorted.map(({ values }) => encodeFromF32(values, 'BF16'))]));
+  const infos = parameters.map(({ name, shape, values }) => ({
+    name,
+    dtype: 'BF16' as const,
+    shape,
+    byteLength: 2 * values.length,
+  }));
+  // What transformers insists on: whose tensors these are.
+  const writer = await SafetensorsWriter.create(file, infos, { format: 'pt' });
+  try {
+    for (const { name, values } of parameters) await writer.write(name, 0, encodeFromF32(values, 'BF16'));
+    await writer.commit();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
 }
