@@ -15,6 +15,12 @@ describe('matricesWithPattern', () => {
     expect([...matricesWithPattern(eight.slice(0, 5), 1)]).toEqual(['w0', 'w4', 'w2', 'w1', 'w3']);
   });
 
+  it('takes a fraction as it is meant, not as it is rounded', () => {
+    const ten = Array.from({ length: 10 }, (_, i) => ({ name: `w${i}`, elements: 7 }));
+    // 0.3 − 0.1 is 0.19999999999999998 in doubles.
+    expect(matricesWithPattern(ten, 0.3 - 0.1).size).toBe(2);
+  });
+
   it('covers at most the fraction, and could not take the next matrix too', () => {
     fc.assert(
       fc.property(matrices, fraction, (all, share) => {
