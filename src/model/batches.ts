@@ -15,14 +15,15 @@ export interface TokenBatch {
 }
 
 /**
- * What the largest intermediate of one batch may take unless the caller says otherwise. About a dozen of that size live at once;
- * on the CPU larger batches gain less than a tenth and cost hundreds of megabytes (novels-5m, 2048 to 16384 tokens).
+ * What the largest intermediate of one batch may take unless the caller says otherwise. Measured on novels-5m on the
+ * CPU: four times as much saves a tenth of the time and costs 160 MB; an eighth costs a third more time.
  */
 const INTERMEDIATE_BYTES = 32 * 2 ** 20;
 
 /**
- * Returns how many tokens one batch of `context`-token rows may hold so that no intermediate of the forward pass (attention
- * scores heads·t², FFN, hidden states) is above `bytes` or above what the device computes right; at least one row.
+ * Returns how many tokens one batch of `context`-token rows may hold so that no intermediate of the forward pass
+ * (attention scores heads·t², FFN, hidden states) is above `bytes` or above what the device computes right; at least
+ * one row.
  * Throws `out-of-memory` when a single row is already too large for the device.
  */
 export function tokensPerBatch(decoder: Decoder, context: number, device: Device, bytes = INTERMEDIATE_BYTES): number {
@@ -31,7 +32,8 @@ export function tokensPerBatch(decoder: Decoder, context: number, device: Device
   if (rowBytes > device.maxTensorBytes) {
     throw new BirdboneError(
       'out-of-memory',
-      `One window of ${context} tokens needs a tensor of ${rowBytes} bytes; device ${device.name} computes at most ${device.maxTensorBytes} right.`,
+      `One window of ${context} tokens needs a tensor of ${rowBytes} bytes; ` +
+        `device ${device.name} computes at most ${device.maxTensorBytes} right.`,
       { suggestions: ['Use a smaller --context.', 'Use --device cpu.'] },
     );
   }
@@ -40,8 +42,9 @@ export function tokensPerBatch(decoder: Decoder, context: number, device: Device
 }
 
 /**
- * Returns batches that cover every passage once, each at most `maxTokens` ids padding included, or one row if that row alone
- * is longer. Passages of like length share a batch, longest first, so equal windows are never padded; order is otherwise kept.
+ * Returns batches that cover every passage once, each at most `maxTokens` ids padding included, or one row if that row
+ * alone is longer. Passages of like length share a batch, longest first, so equal windows are never padded; order is
+ * otherwise kept.
  * Throws RangeError for an empty passage.
  */
 export function batchesOf(passages: readonly { readonly ids: Int32Array }[], maxTokens: number): TokenBatch[] {

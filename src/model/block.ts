@@ -40,11 +40,15 @@ export interface LoadedBlock {
 
 /**
  * Sees what goes into the linears while a block runs: `values` [tokens, columns] is the input that every linear of that
- * `input` shares. It runs inside a tidy: what must outlive the call is kept (`keep`), and `values` must not be disposed.
+ * `input` shares. It runs inside a tidy: what must outlive the call is kept (`keep`), and `values` must not be
+ * disposed.
  */
 export type Observe = (input: LinearInput, values: Tensor2D) => void;
 
-/** Reads and uploads block `index`. The caller disposes it (`disposeBlock`) before it loads the next: one block is resident. */
+/**
+ * Reads and uploads block `index`. The caller disposes it (`disposeBlock`) before it loads the next: one block is
+ * resident.
+ */
 export async function loadBlock(model: Model, index: number, device: Device): Promise<LoadedBlock> {
   const { checkpoint, decoder } = model;
   const spec = decoder.blocks[index];
@@ -83,8 +87,8 @@ function disposeParts(norms: Tensor1D[], linears: LoadedLinear[]): void {
 }
 
 /**
- * hidden [b, t, hidden] → [b, t, hidden]: x + attention(norm(x)), then that + ffn(norm(that)). Pure; nothing but the result
- * stays on the device. `tables` are those of t tokens.
+ * hidden [b, t, hidden] → [b, t, hidden]: x + attention(norm(x)), then that + ffn(norm(that)). Pure; nothing but the
+ * result stays on the device. `tables` are those of t tokens.
  */
 export function forwardBlock(
   block: LoadedBlock,

@@ -2,9 +2,9 @@
 export type MergeText = (text: string) => string[];
 
 /**
- * Returns byte-pair encoding (Sennrich et al. 2016) by the given merges, best first: among the neighbours that a merge joins, the
- * best merge's leftmost pair is joined, until none is left. Each merge is a pair of pieces. O(n log n) in time and about
- * 30 bytes per character, so that a whole file can be one text; objects per character take thirty times that.
+ * Returns byte-pair encoding (Sennrich et al. 2016) by the given merges, best first: among the neighbours that a merge
+ * joins, the best merge's leftmost pair is joined, until none is left. Each merge is a pair of pieces. O(n log n) time
+ * and a few dozen bytes per character, so that a whole file can be one text.
  */
 export function mergeByRank(merges: readonly (readonly [string, string])[]): MergeText {
   const symbols = new Symbols();

@@ -49,9 +49,10 @@ const ALLOWED: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 /**
- * Refuses (`unsupported`) a config that asks for what the forward pass does not do. A key is one of `read`, or known not to
- * matter, or known to matter and at a value that changes nothing; null counts as absent, as it does in transformers. Any other
- * key is refused by name too: it may change what the model computes, and a wrong figure is worse than a refusal.
+ * Refuses (`unsupported`) a config that asks for what the forward pass does not do. A key is one of `read`, or known
+ * not to matter, or known to matter and at a value that changes nothing; null counts as absent, as it does in
+ * transformers. Any other key is refused by name too: it may change what the model computes, and a wrong figure is
+ * worse than a refusal.
  */
 export function refuseUnsupportedKeys(
   config: JsonObject,
@@ -86,7 +87,8 @@ export function unsupportedValue(
   const values = allowed.map((candidate) => JSON.stringify(candidate)).join(', ');
   return new BirdboneError(
     'unsupported',
-    `${file} asks for ${key} = ${shorten(value)}, which birdbone does not run. ${values === '' ? 'It must be absent or null.' : `Allowed: ${values}.`}`,
+    `${file} asks for ${key} = ${shorten(value)}, which birdbone does not run. ` +
+      (values === '' ? 'It must be absent or null.' : `Allowed: ${values}.`),
     { file },
   );
 }
@@ -94,7 +96,8 @@ export function unsupportedValue(
 function unknownKey(file: string, key: string, value: unknown): BirdboneError {
   return new BirdboneError(
     'unsupported',
-    `${file} has the key ${shorten(key)} = ${shorten(value)}, which birdbone does not know; it may change what the model computes.`,
+    `${file} has the key ${shorten(key)} = ${shorten(value)}, which birdbone does not know; ` +
+      'it may change what the model computes.',
     { file, suggestions: [`Delete the key from ${file} if you know that it does not change the model's output.`] },
   );
 }

@@ -6,7 +6,10 @@ import type { Decoder } from './decoder.js';
 import type { JsonObject } from './json-file.js';
 import { readRope, ropeObject } from './rope-config.js';
 
-/** An integer from 1 to `max`: the limits are far above any model that exists, so that nothing is sized by a hostile number. */
+/**
+ * An integer from 1 to `max`: the limits are far above any model that exists, so that nothing is sized by a hostile
+ * number.
+ */
 const count = (max: number) => z.int().min(1).max(max);
 const tokenId = z
   .int()
@@ -50,8 +53,8 @@ export interface DecoderConfig
 }
 
 /**
- * Returns the checked numbers of a config.json. Throws `unreadable` for wrong types, sizes out of bounds and contradictions,
- * `unsupported` for anything that would have to be run differently from how the forward pass runs it.
+ * Returns the checked numbers of a config.json. Throws `unreadable` for wrong types, sizes out of bounds and
+ * contradictions, `unsupported` for anything that would have to be run differently from how the forward pass runs it.
  */
 export function readConfig(config: JsonObject, architecture: Architecture, file: string): DecoderConfig {
   refuseUnsupportedKeys(config, READ, architecture, file);

@@ -11,8 +11,9 @@ import type { JsonObject } from './json-file.js';
 const WEIGHT_DTYPES: readonly string[] = ['F32', 'F16', 'BF16', 'F64'];
 
 /**
- * Returns what the checkpoint's tensors mean under the config (config.json parsed; `file` is what errors call it). Every stored
- * tensor is claimed exactly once, with the shape that the config implies; only embedding and head may be the same one.
+ * Returns what the checkpoint's tensors mean under the config (config.json parsed; `file` is what errors call it).
+ * Every stored tensor is claimed exactly once, with the shape that the config implies; only embedding and head may be
+ * the same one.
  * Throws `unsupported` for a model or an option that is not run (by name, with what is), `unreadable` for a config that
  * is malformed and for a tensor that is missing, left over or of another shape.
  */
@@ -54,8 +55,8 @@ function claimTensors(checkpoint: Checkpoint, config: DecoderConfig, architectur
 }
 
 /**
- * The name under which a tensor that may be tied is found. Ties count only for a name that is neither stored nor an alias: a
- * file that stores both keeps both, also when its config says they are one.
+ * The name under which a tensor that may be tied is found. Ties count only for a name that is neither stored nor an
+ * alias: a file that stores both keeps both, also when its config says they are one.
  */
 function tiedName(checkpoint: Checkpoint, name: string, tie: boolean, { ties }: Architecture): string {
   const has = (candidate: string) => checkpoint.tensors.has(candidate) || checkpoint.aliases.has(candidate);
@@ -115,8 +116,9 @@ class Claims {
   }
 
   /**
-   * Returns the stored name behind `name`. Throws `unreadable` unless it is there with that shape, `unsupported` for a dtype
-   * that is no weight's and for a tensor that already means something else: compressing one of the two would change both.
+   * Returns the stored name behind `name`. Throws `unreadable` unless it is there with that shape, `unsupported` for a
+   * dtype that is no weight's and for a tensor that already means something else: compressing one of the two would
+   * change both.
    */
   claim(name: string, shape: readonly number[]): string {
     const stored = this.storedName(name);

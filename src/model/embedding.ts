@@ -5,16 +5,20 @@ import type { Model } from './decoder.js';
 import type { HiddenStates } from './hidden-states.js';
 
 export interface EmbeddingOptions {
-  /** Float32 bytes of rows that stay in memory between batches: all of a small table, the common words of a large one. */
+  /**
+   * Float32 bytes of rows that stay in memory between batches: all of a small table, the common words of a large one.
+   */
   readonly cacheBytes?: number;
-  /** Rows are read in pages of about this many float32 bytes: few reads for a small table, little waste for a large one. */
+  /**
+   * Rows are read in pages of about this many float32 bytes: few reads for a small table, little waste for a large one.
+   */
   readonly pageBytes?: number;
 }
 
 /**
- * Fills the hidden states with the embedding rows of their batches' ids. Rows come by positional reads of the pages that hold
- * them; never more than `cacheBytes` (64 MiB) of the table is in memory, whatever its size. Throws `usage` for an id outside
- * the vocabulary.
+ * Fills the hidden states with the embedding rows of their batches' ids. Rows come by positional reads of the pages
+ * that hold them; never more than `cacheBytes` (64 MiB) of the table is in memory, whatever its size. Throws `usage`
+ * for an id outside the vocabulary.
  */
 export async function embedBatches(model: Model, states: HiddenStates, options: EmbeddingOptions = {}): Promise<void> {
   const pages = new EmbeddingPages(model, options);

@@ -21,7 +21,10 @@ export function applyFinalNorm(norm: FinalNorm, hidden: Tensor2D): Tensor2D {
   return rmsNorm(hidden, norm.gain, norm.epsilon);
 }
 
-/** The output head [vocabulary, hidden] on the device, the embedding's own tensor when they are tied; disposed by `disposeMatrix`. */
+/**
+ * The output head [vocabulary, hidden] on the device, the embedding's own tensor when they are tied; disposed by
+ * `disposeMatrix`.
+ */
 export function loadHead(model: Model, device: Device): Promise<Matrix> {
   const { head, vocabulary, hidden } = model.decoder;
   return loadMatrix(model.checkpoint, head, { rows: vocabulary, columns: hidden }, device);

@@ -24,7 +24,10 @@ export interface HiddenStatesOptions {
   readonly spillFolder: string;
 }
 
-/** Makes empty hidden states for the batches: in memory when they fit `memoryBytes`, else in one file, batch after batch. */
+/**
+ * Makes empty hidden states for the batches: in memory when they fit `memoryBytes`, else in one file, batch after
+ * batch.
+ */
 export async function createHiddenStates(
   batches: readonly TokenBatch[],
   hiddenSize: number,

@@ -4,8 +4,8 @@ import { BirdboneError } from '../errors.js';
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
- * Returns the JSON object in a file of at most `maxBytes`. Throws `unreadable` for anything else: no such file, not a regular
- * file, too large, not UTF-8, not JSON, not an object.
+ * Returns the JSON object in a file of at most `maxBytes`. Throws `unreadable` for anything else: no such file, not a
+ * regular file, too large, not UTF-8, not JSON, not an object.
  */
 export async function readJsonObject(file: string, maxBytes: number): Promise<JsonObject> {
   const text = await readBoundedText(file, maxBytes);

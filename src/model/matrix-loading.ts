@@ -5,8 +5,8 @@ import { type Device, disposeMatrix, type Matrix, uploadMatrix } from '../tensor
 const PIECE_BYTES = 256 * 2 ** 20;
 
 /**
- * Returns the stored tensor [rows, columns] as float32 on the device. It is read, widened and uploaded in pieces of whole
- * rows, so an output head that is larger than the host has room for is never there at once.
+ * Returns the stored tensor [rows, columns] as float32 on the device. It is read, widened and uploaded in pieces of
+ * whole rows, so an output head that is larger than the host has room for is never there at once.
  */
 export async function loadMatrix(
   checkpoint: Checkpoint,

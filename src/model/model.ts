@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
 import type { Model } from './decoder.js';
 import { describeModel } from './describe.js';
 import { readJsonObject } from './json-file.js';
@@ -9,8 +10,9 @@ import { readJsonObject } from './json-file.js';
 const MAX_CONFIG_BYTES = 2 ** 20;
 
 /**
- * Opens a checkpoint (a Hugging Face folder, or one .safetensors file with config.json beside it) and reads what its tensors
- * mean. The caller closes `model.checkpoint`. Throws `unreadable` and `unsupported` as `openCheckpoint` and `describeModel` do.
+ * Opens a checkpoint (a Hugging Face folder, or one .safetensors file with config.json beside it) and reads what its
+ * tensors mean. The caller closes `model.checkpoint`. Throws `unreadable` and `unsupported` as `openCheckpoint` and
+ * `describeModel` do.
  */
 export async function openModel(checkpointPath: string): Promise<Model> {
   const checkpoint = await openCheckpoint(checkpointPath);
@@ -30,5 +32,11 @@ export function withCheckpoint(model: Model, checkpoint: Checkpoint): Model {
 
 /** The folder that holds a checkpoint's config and tokenizer: the path itself, or where the single file lies. */
 export async function folderOf(checkpointPath: string): Promise<string> {
-  return (await stat(checkpointPath)).isDirectory() ? checkpointPath : path.dirname(checkpointPath);
+  const found = await stat(checkpointPath).catch((cause: Error) => {
+    throw new BirdboneError('unreadable', `Cannot read ${checkpointPath}: ${cause.message}.`, {
+      file: checkpointPath,
+      cause,
+    });
+  });
+  return found.isDirectory() ? checkpointPath : path.dirname(checkpointPath);
 }

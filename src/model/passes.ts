@@ -16,7 +16,10 @@ export interface PassOptions {
   readonly onBatch?: (done: number, total: number) => void;
 }
 
-/** Sends every batch of the states through one block. Afterwards the device holds what it held before, and what `observe` kept. */
+/**
+ * Sends every batch of the states through one block. Afterwards the device holds what it held before, and what
+ * `observe` kept.
+ */
 export async function runBlock(
   block: LoadedBlock,
   states: HiddenStates,

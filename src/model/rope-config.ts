@@ -16,7 +16,7 @@ export const ropeObject = z.looseObject({
   original_max_position_embeddings: positive.nullish(),
   partial_rotary_factor: z.number().nullish(),
 });
-export type RopeObject = z.infer<typeof ropeObject>;
+type RopeObject = z.infer<typeof ropeObject>;
 
 const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   default: [],

@@ -3,7 +3,9 @@ import { BirdboneError } from '../errors.js';
 import type { Device } from '../tensor/index.js';
 import type { Decoder, RopeScaling } from './decoder.js';
 
-/** Added to a score that must not count: its softmax weight is exactly 0, and unlike −∞ it is defined on every device. */
+/**
+ * Added to a score that must not count: its softmax weight is exactly 0, and unlike −∞ it is defined on every device.
+ */
 const FORBIDDEN = -1e30;
 
 /** What attention needs to know of positions 0 … t − 1, on the device. */

@@ -3,6 +3,7 @@ import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { BirdboneError } from '../errors.js';
 import { mergeByRank } from './byte-pair-merges.js';
 import { type JsonObject, readJsonObject } from './json-file.js';
+import { folderOf } from './model.js';
 
 /** The largest tokenizer.json in use (256 k entries with merges as pairs) is about 35 MB. */
 const MAX_TOKENIZER_BYTES = 128 * 2 ** 20;
@@ -37,10 +38,11 @@ interface LibraryBpe {
 }
 
 /**
- * Returns the tokenizer of a model folder, from its tokenizer.json and tokenizer_config.json. Throws `unreadable` when one is
- * missing or malformed.
+ * Returns the tokenizer of a model (its folder, or the one .safetensors file in it), from tokenizer.json and
+ * tokenizer_config.json. Throws `unreadable` when one is missing or malformed.
  */
-export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+export async function loadTokenizer(modelPath: string): Promise<Tokenizer> {
+  const folder = await folderOf(modelPath);
   const file = path.join(folder, 'tokenizer.json');
   const definition = await readJsonObject(file, MAX_TOKENIZER_BYTES);
   const config = await readJsonObject(path.join(folder, 'tokenizer_config.json'), MAX_TOKENIZER_CONFIG_BYTES);
@@ -70,8 +72,9 @@ function construct(definition: JsonObject, config: JsonObject, file: string): Li
 const LONG_PIECE = 256;
 
 /**
- * A tokenizer without a pre-tokenizer hands the whole text to its model as one piece. The library merges it with an object and a
- * JSON key per character and pair; for long pieces the same merges are done on integers, with the same result.
+ * A tokenizer without a pre-tokenizer hands the whole text to its model as one piece. The library merges it with an
+ * object and a JSON key per character and pair; for long pieces the same merges are done on integers, with the same
+ * result.
  */
 function mergeLongPiecesFast(model: LibraryBpe): void {
   if (model.end_of_word_suffix || model.continuing_subword_suffix) return;

@@ -26,6 +26,11 @@ describe.skipIf(sharedMissing !== undefined)(sharedMissing ?? 'the tokenizers of
       expect(tokenizer.bosTokenId).toBe(BOS[name]);
     });
 
+    it('is found from the weights file too', async () => {
+      const other = await loadTokenizer(path.join(sharedModel(name), 'model.safetensors'));
+      expect([...other.encode('a house')]).toEqual([...tokenizer.encode('a house')]);
+    });
+
     it('adds no special tokens', () => {
       expect([...tokenizer.encode('')]).toEqual([]);
       expect([...tokenizer.encode('a')]).not.toContain(tokenizer.bosTokenId);

@@ -1,8 +1,8 @@
 /**
- * An independent decoder: Llama and Mistral from their published definition, in float64 and plain loops. It shares no code with
- * src/ and is the oracle for the forward pass and for whatever changes weights.
- * Sources: Touvron et al. 2023 (LLaMA), Jiang et al. 2023 (Mistral 7B), Su et al. 2021 (RoPE), Zhang & Sennrich 2019 (RMSNorm),
- * Shazeer 2020 (SwiGLU), Ainslie et al. 2023 (GQA); rope_scaling as the Llama 3.1 release defines it.
+ * An independent decoder: Llama and Mistral from their published definition, in float64 and plain loops. It shares no
+ * code with src/ and is the oracle for the forward pass and for whatever changes weights.
+ * Sources: Touvron et al. 2023 (LLaMA), Jiang et al. 2023 (Mistral 7B), Su et al. 2021 (RoPE), Zhang & Sennrich 2019
+ * (RMSNorm), Shazeer 2020 (SwiGLU), Ainslie et al. 2023 (GQA); rope_scaling as the Llama 3.1 release defines it.
  */
 
 export interface ReferenceTensor {

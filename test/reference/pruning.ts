@@ -22,8 +22,8 @@ export function importance(weight: Weight, method: Method, squares: Float64Array
 }
 
 /**
- * 1 = stays. "50%" ranks within the whole matrix for magnitude and within each output row for Wanda, as published; "2:4" within
- * every 4 consecutive inputs. Among equal scores the lower index goes first.
+ * 1 = stays. "50%" ranks within the whole matrix for magnitude and within each output row for Wanda, as published;
+ * "2:4" within every 4 consecutive inputs. Among equal scores the lower index goes first.
  */
 export function keepMask(scores: Float64Array, weight: Weight, method: Method, pattern: string): Uint8Array {
   const keep = new Uint8Array(scores.length).fill(1);

@@ -24,8 +24,8 @@ export interface PruneSettings {
 }
 
 /**
- * Prunes the model in place, block by block: a block's input norms are taken while it is dense, on what the pruned blocks before
- * it give; then it is pruned and its outputs computed anew.
+ * Prunes the model in place, block by block: a block's input norms are taken while it is dense, on what the pruned
+ * blocks before it give; then it is pruned and its outputs computed anew.
  */
 export async function pruneReference(model: ReferenceModel, settings: PruneSettings): Promise<void> {
   const { method, windows } = settings;

@@ -6,7 +6,9 @@ import type { ReferenceConfig, ReferenceModel, ReferenceTensor } from './float64
 /** A config.json of the tests: what the oracle reads and whatever else a real one holds. */
 export type TinyConfig = ReferenceConfig & Readonly<Record<string, unknown>>;
 
-/** A random model in memory; every value is exactly a float32, so the oracle and the checkpoint hold the same numbers. */
+/**
+ * A random model in memory; every value is exactly a float32, so the oracle and the checkpoint hold the same numbers.
+ */
 export interface TinyModel extends ReferenceModel {
   readonly config: TinyConfig;
   readonly tensors: ReadonlyMap<string, ReferenceTensor>;
@@ -101,7 +103,7 @@ export function uniform(seed: number): () => number {
 }
 
 /** Standard normal numbers from a seed (Box–Muller). */
-export function gaussian(seed: number): () => number {
+function gaussian(seed: number): () => number {
   const next = uniform(seed);
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }
