@@ -11,7 +11,7 @@ export function countZeros(bytes: Uint8Array, dtype: Dtype): number | undefined 
   if (dtype === 'F8_E8M0') return 0;
   const sign = kind === 'float' ? 1 : 0;
   // Views of whole elements need alignment, which a chunk of a file has only by chance.
-  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
   if (bits === 16) return countWords(new Uint16Array(buffer, byteOffset, byteLength / 2), 0xffff >>> sign);
   if (bits === 32) return countWords(new Uint32Array(buffer, byteOffset, byteLength / 4), 0xffff_ffff >>> sign);
   if (bits === 64) return countPairs(new Uint32Array(buffer, byteOffset, byteLength / 4), 0xffff_ffff >>> sign);
