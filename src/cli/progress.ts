@@ -75,8 +75,10 @@ function waveText({ wave, verdict, sparsity, figures, reason }: WaveEvent): stri
   return `wave ${String(wave).padEnd(3)} sparsity ${formatPercent(sparsity)}  ${figuresText(figures)}  ${verdictText}: ${reason}`;
 }
 
-function figuresText(figures: Readonly<Record<string, number>>): string {
-  return Object.entries(figures)
-    .map(([name, value]) => `${name} ${Number.isInteger(value) ? value : value.toPrecision(4)}`)
-    .join('  ');
+/** The figures that a line has room for, in the way the table of waves shows them; intervals are in the table's JSON. */
+function figuresText({ accuracy, perplexity }: Readonly<Record<string, number>>): string {
+  return [
+    ...(accuracy === undefined ? [] : [`accuracy ${formatPercent(accuracy, 2)}`]),
+    ...(perplexity === undefined ? [] : [`perplexity ${perplexity.toFixed(2)}`]),
+  ].join('  ');
 }

@@ -57,7 +57,7 @@ An interrupted run goes on with --resume. Without --data, the gate uses a part o
     {
       description: '2:4 by magnitude, with a gate of two terms, measured on a text of its own',
       command:
-        '<%= config.bin %> prune models/fledgling --out out/2-4 --pattern 2:4 --metric magnitude --data models/fledgling/eval.txt --gate "accuracy<5% and perplexity<1.2x"',
+        '<%= config.bin %> prune models/fledgling --out out/2-4 --pattern 2:4 --metric magnitude --data models/fledgling/evaluation.txt --gate "accuracy<5% and perplexity<1.2x"',
     },
   ];
 

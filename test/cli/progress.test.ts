@@ -35,8 +35,8 @@ describe('progress away from a terminal', () => {
     ]);
     expect(text).toBe(
       [
-        'dense    accuracy 0.2427  perplexity 65.30',
-        'wave 1   sparsity 24.4 %  accuracy 0.2427  perplexity 65.31  kept: accuracy loss 0.10 % < 3 %',
+        'dense    accuracy 24.27 %  perplexity 65.30',
+        'wave 1   sparsity 24.4 %  accuracy 24.27 %  perplexity 65.31  kept: accuracy loss 0.10 % < 3 %',
         'published out/half',
         '',
       ].join('\n'),

@@ -1,0 +1,164 @@
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { birdbone, builtCommands, type Ending, type ManifestCommand } from '../fixtures/command-line.js';
+import { contentsOf, makeWorkplace } from '../fixtures/workplace.js';
+
+/** Flags that make a run on the tiny model short; each is used where a command has it. */
+const SHORT: Readonly<Record<string, string>> = {
+  waves: '2',
+  'calibration-windows': '4',
+  context: '32',
+  limit: '4',
+  'max-drop': '100%',
+};
+
+const commands = builtCommands();
+const webgpuMissing = await missingDevice('webgpu');
+
+/** A workplace in which the first example of `prune` has been carried out, so that there is an out/half to look at. */
+let prepared: string;
+const copies: string[] = [];
+
+beforeAll(async () => {
+  prepared = makeWorkplace();
+  copies.push(prepared);
+  const prune = commands.find(({ id }) => id === 'prune');
+  if (prune === undefined) throw new Error('there is no command prune');
+  const ending = await birdbone(exampleOf(prune, prepared), { cwd: prepared });
+  expect(ending.code, ending.stderr).toBe(0);
+}, 120_000);
+
+afterAll(() => {
+  for (const folder of copies) rmSync(folder, { recursive: true, force: true });
+});
+
+function workplace(): string {
+  const copy = mkdtempSync(path.join(tmpdir(), 'birdbone-contract-'));
+  cpSync(prepared, copy, { recursive: true });
+  copies.push(copy);
+  return copy;
+}
+
+/** The arguments of a command's first example, made short, and free to replace what is there. */
+function exampleOf(command: ManifestCommand, cwd: string): string[] {
+  const example = command.examples?.[0]?.command ?? '';
+  const args = example.replace('<%= config.bin %> ', '').split(' ');
+  const has = (flag: string): boolean => command.flags[flag] !== undefined && !args.includes(`--${flag}`);
+  for (const [flag, value] of Object.entries(SHORT)) if (has(flag)) args.push(`--${flag}`, value);
+  if (has('restart') && existsSync(path.join(cwd, 'out', 'half'))) args.push('--restart');
+  return args;
+}
+
+async function missingDevice(name: string): Promise<string | undefined> {
+  const { code, stdout } = await birdbone(['doctor', '--json']);
+  if (code !== 0) return `doctor ended with ${code}`;
+  const { devices } = JSON.parse(stdout) as { devices: { name: string; available: boolean; reason?: string }[] };
+  const device = devices.find((found) => found.name === name);
+  return device?.available ? undefined : (device?.reason ?? 'unknown to doctor');
+}
+
+interface Evidence {
+  readonly out: string;
+  readonly manifest: string;
+  readonly diff: { readonly json: string; readonly markdown: string };
+}
+
+function oneObject({ stdout, stderr }: Ending): Record<string, unknown> {
+  const value: unknown = JSON.parse(stdout);
+  expect(value, stderr).toBeTypeOf('object');
+  expect(Array.isArray(value) || value === null).toBe(false);
+  return value as Record<string, unknown>;
+}
+
+describe.each(commands)('birdbone $id', (command) => {
+  const { id, flags, examples = [], writes = 'nothing' } = command;
+
+  it('has a summary, and two examples that use flags it has', () => {
+    expect(command.summary).toMatch(/^[a-z].*[^.]$/);
+    expect(examples.length).toBeGreaterThanOrEqual(2);
+    for (const { description, command: text } of examples) {
+      expect(description).toMatch(/^[A-Z0-9].*[^.]$/);
+      const own = text.split(/&&|\|/).filter((part) => part.includes(`<%= config.bin %> ${id}`));
+      expect(own.length, text).toBeGreaterThan(0);
+      for (const [, flag = ''] of own.join(' ').matchAll(/ --([\w-]+)/g)) expect(Object.keys(flags)).toContain(flag);
+    }
+  });
+
+  it('has the flags that every command has, each with its environment variable', () => {
+    expect(Object.keys(flags)).toEqual(
+      expect.arrayContaining(['json', 'device', 'seed', 'quiet', 'threads', 'events']),
+    );
+    for (const { name, env, summary } of Object.values(flags)) {
+      if (name === 'json') continue;
+      expect(env).toBe(`BIRDBONE_${name.toUpperCase().replaceAll('-', '_')}`);
+      expect(summary).toMatch(/\.$/);
+    }
+  });
+
+  it(`does what its first example says${writes === 'nothing' ? ', and leaves the disk as it was' : ''}`, async () => {
+    const cwd = workplace();
+    const before = contentsOf(cwd);
+    const { code, stdout, stderr } = await birdbone(exampleOf(command, cwd), { cwd });
+    expect(code, stderr).toBe(0);
+    expect(stdout.trim()).not.toBe('');
+    if (writes === 'nothing') expect(contentsOf(cwd)).toEqual(before);
+  });
+
+  it('fails the same with and without --json', async () => {
+    const text = await birdbone([id, '--no-such-flag']);
+    const json = await birdbone([id, '--no-such-flag', '--json']);
+    expect([text.code, json.code]).toEqual([2, 2]);
+    expect(text.stdout).toBe('');
+    expect(oneObject(json)).toMatchObject({ error: { code: 'usage', exitCode: 2 } });
+  });
+
+  for (const [device, missing] of [
+    ['cpu', undefined],
+    ['webgpu', webgpuMissing],
+  ] as const) {
+    const name = `runs on ${device} and prints one JSON object with --json`;
+    it.skipIf(missing !== undefined)(missing === undefined ? name : `${name} (skipped: ${missing})`, async () => {
+      const cwd = workplace();
+      const args = [...exampleOf(command, cwd), '--device', device, '--json', '--quiet'];
+      const ending = await birdbone(args, { cwd });
+      expect(ending.code, ending.stderr).toBe(0);
+      oneObject(ending);
+    });
+  }
+
+  if (writes !== 'nothing') {
+    it('writes nothing with --dry-run', async () => {
+      const cwd = workplace();
+      const before = contentsOf(cwd);
+      const ending = await birdbone([...exampleOf(command, cwd), '--dry-run', '--json'], { cwd });
+      expect(ending.code, ending.stderr).toBe(0);
+      oneObject(ending);
+      expect(contentsOf(cwd)).toEqual(before);
+    });
+  }
+
+  if (writes === 'model') {
+    it('leaves a manifest that verifies, with its seed, and a diff; the same bytes wherever it runs', async () => {
+      const places = [workplace(), workplace()];
+      for (const cwd of places) {
+        const ending = await birdbone([...exampleOf(command, cwd), '--seed', '7', '--json'], { cwd });
+        expect(ending.code, ending.stderr).toBe(0);
+        const { out, manifest, diff } = oneObject(ending) as unknown as Evidence;
+        expect(path.dirname(manifest)).toBe(out);
+        // A command that takes no output of its own goes by the seed of the run it continues.
+        const seed = flags['out'] === undefined ? 0 : 7;
+        expect(JSON.parse(readFileSync(manifest, 'utf8'))).toMatchObject({ seed });
+        expect(JSON.parse(readFileSync(diff.json, 'utf8'))).toMatchObject({ before: { name: 'fledgling' } });
+        expect(readFileSync(diff.markdown, 'utf8')).toContain('fledgling');
+        const verified = await birdbone(['verify', out], { cwd });
+        expect(verified.code, verified.stdout).toBe(0);
+      }
+      const [first, second] = places.map((cwd) =>
+        ['out/half', 'diffs'].map((name) => contentsOf(path.join(cwd, name))),
+      );
+      expect(second).toEqual(first);
+    });
+  }
+});
