@@ -1,26 +1,14 @@
 export { decodeToF32 } from './decode.js';
-export {
-  DEVICE_NAMES,
-  type Device,
-  type DeviceChoice,
-  type DeviceName,
-  type DeviceOptions,
-  type FoundDevice,
-} from './device.js';
+export type { Device, DeviceChoice, DeviceName } from './device.js';
 export { DTYPES, type Dtype, isDtype } from './dtype.js';
 export { encodeFromF32 } from './encode.js';
 export { enableGradients } from './gradients.js';
-export { disposeMatrix, type Matrix, type RowRange, uploadMatrix } from './matrix.js';
+export { disposeMatrix, type Matrix, uploadMatrix } from './matrix.js';
 export { availableDevices, openDevice } from './open-device.js';
 export { causalAttention } from './ops/causal-attention.js';
 export { columnSquares } from './ops/column-squares.js';
 export { linear } from './ops/linear.js';
-export {
-  compareNextTokens,
-  type NextTokenComparison,
-  type NextTokenScores,
-  scoreNextTokens,
-} from './ops/next-tokens.js';
+export { compareNextTokens, scoreNextTokens } from './ops/next-tokens.js';
 export { rmsNorm } from './ops/rms-norm.js';
 export { rotary } from './ops/rotary.js';
 export { swiglu } from './ops/swiglu.js';

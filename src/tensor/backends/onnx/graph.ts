@@ -4,7 +4,7 @@
  */
 
 /** An integer, a list of integers, or a float (marked, as a number alone cannot say which it is). */
-export type Attribute = number | readonly number[] | { readonly float: number };
+type Attribute = number | readonly number[] | { readonly float: number };
 
 export interface GraphNode {
   readonly op: string;

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { encodeGraph, type Graph } from './graph.js';
 
 /** Values that a graph reads or writes in place, and their shape. */
-export interface GraphValue {
+interface GraphValue {
   readonly data: Float32Array | Int32Array;
   readonly shape: readonly number[];
 }
