@@ -8,7 +8,12 @@ export { availableDevices, openDevice } from './open-device.js';
 export { causalAttention } from './ops/causal-attention.js';
 export { columnSquares } from './ops/column-squares.js';
 export { linear } from './ops/linear.js';
-export { compareNextTokens, scoreNextTokens } from './ops/next-tokens.js';
+export {
+  compareNextTokens,
+  type NextTokenComparison,
+  type NextTokenScores,
+  scoreNextTokens,
+} from './ops/next-tokens.js';
 export { rmsNorm } from './ops/rms-norm.js';
 export { rotary } from './ops/rotary.js';
 export { swiglu } from './ops/swiglu.js';
