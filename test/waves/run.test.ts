@@ -1,0 +1,192 @@
+import { existsSync } from 'node:fs';
+import { appendFile, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openCheckpoint, readFloats } from '../../src/checkpoint/index.js';
+import type { Event } from '../../src/events.js';
+import { hashCheckpoint, verifyFolder } from '../../src/manifest/index.js';
+import { parseRecipe, type Recipe } from '../../src/recipe.js';
+import { collectGarbage, stateFolder } from '../../src/state/index.js';
+import { readLog, rollbackTo, run } from '../../src/waves/index.js';
+import { contentsOf, makeWorkplace } from '../fixtures/workplace.js';
+
+let place: string;
+beforeEach(() => {
+  place = makeWorkplace();
+});
+afterEach(() => rm(place, { recursive: true }));
+
+const at = (...parts: string[]) => path.join(place, ...parts);
+
+function recipe(change: Record<string, unknown> = {}): Recipe {
+  const base = {
+    recipe: 1,
+    model: at('models/fledgling'),
+    out: at('out/half'),
+    calibration: { file: at('models/fledgling/calibration.txt'), windows: 4, context: 32 },
+    evaluation: { limit: 4, context: 32 },
+    maxDrop: 1,
+    steps: [{ do: 'prune', sparsity: 0.5, waves: 3 }],
+  };
+  return parseRecipe({ ...base, ...change }, 'the test');
+}
+
+const go = (change: Record<string, unknown> = {}, options: Partial<Parameters<typeof run>[0]> = {}) =>
+  run({ recipe: recipe(change), device: 'cpu', diffs: at('diffs'), ...options });
+
+const weightsOf = async (folder: string) => {
+  const checkpoint = await openCheckpoint(folder);
+  const { weights } = await hashCheckpoint(checkpoint);
+  await checkpoint.close();
+  return weights;
+};
+
+/** A gate that lets nothing above this sparsity go would need a trained model; perplexity of a random one moves both ways. */
+const IMPOSSIBLE = 'perplexity<0.5x';
+
+describe('run', () => {
+  it('reaches the target in waves, leaves the base alone and publishes what its manifest says', async () => {
+    const before = contentsOf(at('models'));
+    const result = await go();
+    expect(contentsOf(at('models'))).toEqual(before);
+    expect(result.waves.map((wave) => wave.verdict)).toEqual(['committed', 'committed', 'committed']);
+    expect(result.reached).toBe(true);
+    expect(await verifyFolder(result.out)).toMatchObject({ matches: true });
+    for (const { name } of result.layers) {
+      const checkpoint = await openCheckpoint(result.out);
+      const values = await readFloats(checkpoint, name);
+      const columns = checkpoint.tensors.get(name)!.shape[1]!;
+      for (let row = 0; row < values.length; row += columns) {
+        // Wanda removes ⌊in · s⌋ of each row; a random model has no zeros of its own.
+        expect(values.subarray(row, row + columns).filter((value) => value === 0).length).toBe(Math.floor(columns / 2));
+      }
+      await checkpoint.close();
+    }
+    expect(JSON.parse(await readFile(result.diff.json, 'utf8'))).toMatchObject({
+      waves: [{ wave: 1 }, { wave: 2 }, { wave: 3 }],
+    });
+    expect(await readFile(result.diff.markdown, 'utf8')).toContain(result.layers[0]!.name);
+  });
+
+  it('gives the same bytes for the same recipe, wherever they go', async () => {
+    const first = await go();
+    const second = await go({ out: at('elsewhere/again') });
+    expect(contentsOf(second.out)).toEqual(contentsOf(first.out));
+  });
+
+  it.each([1, 2, 4, 7, 11, 16])(
+    'goes on after an interruption at its event %i and ends in the same bytes',
+    async (count) => {
+      const whole = await go({ out: at('whole/half') });
+      const controller = new AbortController();
+      let seen = 0;
+      const report = (_: Event) => {
+        seen += 1;
+        if (seen === count) controller.abort();
+      };
+      await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
+      expect(existsSync(at('out/half'))).toBe(false);
+      const resumed = await go({}, { resume: true });
+      expect(contentsOf(resumed.out)).toEqual(contentsOf(whole.out));
+    },
+  );
+
+  it('starts when there is nothing to resume, and says the same again when all is done', async () => {
+    const first = await go({}, { resume: true });
+    const contents = contentsOf(at('out'));
+    const again = await go({}, { resume: true });
+    expect(contentsOf(at('out'))).toEqual(contents);
+    expect(again.result).toEqual(first.result);
+  });
+
+  it('rolls every wave back that the gate refuses, publishes nothing, and says so', async () => {
+    await expect(go({ gate: IMPOSSIBLE })).rejects.toMatchObject({ code: 'gate-failed', exitCode: 4 });
+    expect(existsSync(at('out/half'))).toBe(false);
+    const log = await readLog({ out: at('out/half') });
+    expect(log.status).toBe('failed');
+    expect(new Set(log.history.waves.map((wave) => wave.verdict))).toEqual(new Set(['rolled-back']));
+    const targets = log.history.waves.map((wave) => wave.target);
+    for (let i = 1; i < targets.length; i++) expect(targets[i]).toBeCloseTo(targets[i - 1]! / 2);
+    expect(targets.at(-1)).toBeGreaterThanOrEqual(0.01);
+  });
+
+  it('brings 2:4 in matrix by matrix', async () => {
+    const result = await go({
+      steps: [{ do: 'prune', metric: 'magnitude', pattern: '2:4', waves: 2, schedule: 'linear' }],
+    });
+    const shares = result.waves.map((wave) => wave.sparsity);
+    expect(shares[0]).toBeGreaterThan(0.1);
+    expect(shares[0]).toBeLessThanOrEqual(0.25);
+    expect(shares[1]).toBeCloseTo(0.5);
+  });
+
+  it('meets a global budget exactly, over matrices of different sparsity', async () => {
+    const result = await go({ steps: [{ do: 'prune', sparsity: 0.3, compare: 'global', waves: 1 }] });
+    expect(result.sparsity).toBeCloseTo(0.3, 3);
+    expect(new Set(result.layers.map((layer) => layer.sparsity.toFixed(3))).size).toBeGreaterThan(1);
+  });
+});
+
+describe('run refuses', () => {
+  it('an output that exists and is not its own', async () => {
+    await expect(go({ out: at('models') })).rejects.toMatchObject({ code: 'usage' });
+    await expect(go({ out: at('models') }, { restart: true })).rejects.toMatchObject({ code: 'usage' });
+  });
+
+  it('to resume under another recipe, naming the field', async () => {
+    const controller = new AbortController();
+    const report = (event: Event) => event.type === 'baseline' && controller.abort();
+    await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
+    await expect(go({ steps: [{ do: 'prune', sparsity: 0.6, waves: 3 }] }, { resume: true })).rejects.toThrow(
+      /steps\.0\.sparsity was 0\.5, now it is 0\.6/,
+    );
+    await expect(go()).rejects.toThrow(/interrupted run/);
+    expect((await go({}, { restart: true })).reached).toBe(true);
+  });
+
+  it('to go on over a base that has changed', async () => {
+    const controller = new AbortController();
+    const report = (event: Event) => event.type === 'wave' && controller.abort();
+    await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
+    const file = at('models/fledgling/model.safetensors');
+    const bytes = await readFile(file);
+    bytes[bytes.length - 1]! ^= 1;
+    await rm(file);
+    await appendFile(file, bytes);
+    await expect(go({}, { resume: true })).rejects.toMatchObject({ code: 'mismatch' });
+  });
+
+  it('a gate without any text, and a metric without calibration', async () => {
+    const magnitude = [{ do: 'prune', metric: 'magnitude', sparsity: 0.5 }];
+    await expect(go({ calibration: undefined, maxDrop: 0.03, steps: magnitude })).rejects.toThrow(/gate needs text/);
+    await expect(go({ calibration: undefined })).rejects.toThrow(/calibration text/);
+    const result = await go({ calibration: undefined, evaluation: {}, steps: magnitude });
+    expect(result.baseline).toEqual({});
+  });
+});
+
+describe('rollback', () => {
+  it('publishes the waves up to N, back and forth, and 0 is the dense model', async () => {
+    const full = await go();
+    const three = await weightsOf(full.out);
+    const dense = await weightsOf(at('models/fledgling'));
+    const back = await rollbackTo({ out: full.out, to: 0, diffs: at('diffs') });
+    expect(await weightsOf(full.out)).toBe(dense);
+    expect(back.sparsity).toBe(0);
+    expect(await verifyFolder(full.out)).toMatchObject({ matches: true });
+    const one = await rollbackTo({ out: full.out, to: 1, diffs: at('diffs') });
+    expect(one.sparsity).toBeCloseTo(full.waves[0]!.sparsity);
+    await rollbackTo({ out: full.out, to: 3, diffs: at('diffs') });
+    expect(await weightsOf(full.out)).toBe(three);
+  });
+
+  it('names the waves there are, and a layer that gc removed', async () => {
+    const { out } = await go();
+    await expect(rollbackTo({ out, to: 9, diffs: at('diffs') })).rejects.toThrow(/waves 1 to 3/);
+    await rollbackTo({ out, to: 1, diffs: at('diffs') });
+    const removed = await collectGarbage(stateFolder(out), { dryRun: false });
+    expect(removed.map((item) => path.basename(item.path))).toEqual(['wave-0002.safetensors', 'wave-0003.safetensors']);
+    await expect(rollbackTo({ out, to: 3, diffs: at('diffs') })).rejects.toThrow(/wave 2 was removed by gc/);
+    await rollbackTo({ out, to: 0, diffs: at('diffs') });
+  });
+});
