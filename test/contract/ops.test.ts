@@ -106,6 +106,7 @@ const attentionShapes: readonly [
   ['grouped in a sliding window', 1, 6, 3, 33, 4, 5],
   ['window of one', 1, 2, 1, 9, 3, 1],
   ['more than one call of the fused kernel takes', 3, 6, 3, 251, 3],
+  ['more scores of one head than the fused kernel takes', 1, 2, 1, 1100, 3],
   ['more scores than are made at once', 1, 18, 9, 701, 2],
 ];
 
