@@ -56,7 +56,8 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
 
   /** Errors are printed, and turned into exit codes, in one place: main.ts. */
   protected override async catch(error: Error): Promise<never> {
-    throw error;
+    const stopped = this.signal.aborted && error instanceof BirdboneError && error.code === 'interrupted';
+    throw stopped ? this.signal.reason : error;
   }
 
   protected override async finally(error: Error | undefined): Promise<void> {

@@ -42,7 +42,7 @@ export default class Inspect extends BaseCommand<typeof Inspect> {
 }
 
 function render(inspection: Inspection, withTensors: boolean): string {
-  const { path, format, architecture, refusal, parameters, bytes, dtypes, tied, tensors } = inspection;
+  const { path, format, architecture, refusal, parameters, bytes, dtypes, tied, tensors, notices } = inspection;
   const types = Object.entries(dtypes).map(
     ([dtype, row]) => `${dtype} (${row.tensors} tensors, ${formatBytes(row.bytes)})`,
   );
@@ -53,6 +53,7 @@ function render(inspection: Inspection, withTensors: boolean): string {
     `types         ${types.join(', ')}`,
     ...Object.entries(tied).map(([alias, stored]) => `tied          ${alias} is ${stored}`),
     ...(architecture === undefined ? [`architecture  not understood: ${refusal}`] : renderArchitecture(architecture)),
+    ...notices.map((notice) => `note          ${notice}`),
     ...renderSparsity(inspection),
   ];
   if (!withTensors) return lines.join('\n');

@@ -30,6 +30,8 @@ export interface Inspection {
   readonly sparsity?: number;
   /** Fraction of zeros over the linear weights of each block, in order; what pruning raises. */
   readonly blockSparsity?: readonly number[];
+  /** What is odd about the file and changes no value. */
+  readonly notices: readonly string[];
   readonly tensors: readonly InspectedTensor[];
 }
 
@@ -57,6 +59,7 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
       tied: tiesOf(checkpoint, decoder),
       ...(zeros && { sparsity: fraction(infos, zeros) }),
       ...(zeros && decoder && { blockSparsity: blockSparsity(decoder, checkpoint, zeros) }),
+      notices: checkpoint.notices ?? [],
       tensors: infos.map((info) => ({
         name: info.name,
         dtype: info.dtype,
