@@ -47,7 +47,7 @@ async function findGarbage(folder: StateFolder, history: History): Promise<Garba
   for (const name of await namesIn(folder.root)) {
     if (/\.tmp-/.test(name)) await add(path.join(folder.root, name), 'temporary file of an interrupted write');
   }
-  if (history.publishing === undefined) await add(folder.publishing, 'output that was not finished');
+  if (!history.publishing) await add(folder.publishing, 'output that was not finished');
   return garbage;
 }
 

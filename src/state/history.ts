@@ -60,7 +60,7 @@ export interface History {
   readonly waves: readonly (WaveJournalRecord & { readonly active: boolean })[];
   readonly finished: { readonly reached: boolean; readonly reason: string } | undefined;
   /** A publication that was begun and has not been recorded as done. */
-  readonly publishing: { readonly replaces: boolean } | undefined;
+  readonly publishing: boolean;
   /** What is published is not what the active waves make (yet): the run is not over, or a rollback was not finished. */
   readonly stale: boolean;
   /** Digest of the manifest that is published. */
@@ -78,7 +78,7 @@ export function historyOf(records: readonly JournalRecord[]): History {
   let last = Number.POSITIVE_INFINITY;
   let stale = true;
   let finished: History['finished'];
-  let publishing: History['publishing'];
+  let publishing = false;
   let manifest: string | undefined;
   let evidence = false;
   for (const record of records as readonly (JournalRecord & Record<string, unknown>)[]) {
@@ -101,10 +101,10 @@ export function historyOf(records: readonly JournalRecord[]): History {
         evidence = false;
         break;
       case 'publish':
-        publishing = { replaces: record['replaces'] as boolean };
+        publishing = true;
         break;
       case 'published':
-        publishing = undefined;
+        publishing = false;
         stale = false;
         manifest = record['manifest'] as string;
         break;

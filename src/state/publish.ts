@@ -24,7 +24,6 @@ export interface Publication {
  * publication is under way, and two renames swap it in. A crash at any point is settled by `settlePublication`.
  */
 export async function publish(folder: StateFolder, journal: Journal, publication: Publication): Promise<void> {
-  const replaces = existsSync(folder.out);
   await rm(folder.publishing, { recursive: true, force: true });
   await mkdir(folder.publishing, { recursive: true });
   await writeCheckpoint(publication.source, folder.publishing, {
@@ -34,8 +33,8 @@ export async function publish(folder: StateFolder, journal: Journal, publication
     ...(publication.report && { report: publication.report }),
     ...(publication.signal && { signal: publication.signal }),
   });
-  await journal.append({ type: 'publish', replaces });
-  if (replaces) await renameDurably(folder.out, folder.replaced);
+  await journal.append({ type: 'publish' });
+  if (existsSync(folder.out)) await renameDurably(folder.out, folder.replaced);
   await renameDurably(folder.publishing, folder.out);
   await recordPublished(folder, journal);
 }
@@ -45,8 +44,7 @@ export async function publish(folder: StateFolder, journal: Journal, publication
  * lock held, before anything else looks at the output.
  */
 export async function settlePublication(folder: StateFolder, journal: Journal): Promise<void> {
-  const { publishing } = historyOf(journal.records);
-  if (publishing !== undefined) {
+  if (historyOf(journal.records).publishing) {
     // The journal's record comes after the new folder is complete, so whatever lies there may be renamed.
     const renameIsMissing = existsSync(folder.publishing);
     if (renameIsMissing) {

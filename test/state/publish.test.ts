@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { historyOf } from '../../src/state/history.js';
+import { collectGarbage } from '../../src/state/index.js';
+import { Journal } from '../../src/state/journal.js';
+import { settlePublication } from '../../src/state/publish.js';
+import { type StateFolder, stateFolder } from '../../src/state/state-folder.js';
+
+let root: string;
+let folder: StateFolder;
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'birdbone-publish-'));
+  folder = stateFolder(path.join(root, 'result'));
+  await mkdir(folder.layers, { recursive: true });
+});
+afterEach(() => rm(root, { recursive: true }));
+
+async function output(at: string, version: string): Promise<void> {
+  await mkdir(at, { recursive: true });
+  await writeFile(path.join(at, 'birdbone.json'), `{"version":"${version}"}`);
+}
+
+const versionAt = async (at: string) =>
+  JSON.parse(await readFile(path.join(at, 'birdbone.json'), 'utf8')).version as string;
+
+async function journalWith(...records: { type: string }[]): Promise<Journal> {
+  const journal = await Journal.open(folder.journal, { repair: true });
+  for (const record of records) await journal.append(record);
+  return journal;
+}
+
+/** Each state of the disk that a crash between two steps of `publish` can leave, and which output must be there afterwards. */
+const STATES: { name: string; recorded: boolean; make: () => Promise<void>; after: string | undefined }[] = [
+  {
+    name: 'while the first result is being written',
+    recorded: false,
+    make: () => output(folder.publishing, 'half-written'),
+    after: undefined,
+  },
+  {
+    name: 'while a second result is being written',
+    recorded: false,
+    make: async () => {
+      await output(folder.out, 'old');
+      await output(folder.publishing, 'half-written');
+    },
+    after: 'old',
+  },
+  { name: 'before the first rename', recorded: true, make: () => output(folder.publishing, 'new'), after: 'new' },
+  {
+    name: 'before the old result is moved away',
+    recorded: true,
+    make: async () => {
+      await output(folder.out, 'old');
+      await output(folder.publishing, 'new');
+    },
+    after: 'new',
+  },
+  {
+    name: 'between the two renames',
+    recorded: true,
+    make: async () => {
+      await output(folder.replaced, 'old');
+      await output(folder.publishing, 'new');
+    },
+    after: 'new',
+  },
+  {
+    name: 'after the renames, before the record',
+    recorded: true,
+    make: async () => {
+      await output(folder.replaced, 'old');
+      await output(folder.out, 'new');
+    },
+    after: 'new',
+  },
+];
+
+describe('settlePublication after a crash', () => {
+  for (const { name, recorded, make, after } of STATES) {
+    it(`${name}: ${after === undefined ? 'no' : `the ${after}`} output, and nothing beside it`, async () => {
+      await make();
+      const journal = await journalWith(...(recorded ? [{ type: 'publish' }] : []));
+      await settlePublication(folder, journal);
+      expect(existsSync(folder.out) ? await versionAt(folder.out) : undefined).toBe(after);
+      expect(existsSync(folder.publishing)).toBe(false);
+      expect(existsSync(folder.replaced)).toBe(false);
+      expect(historyOf(journal.records).stale).toBe(!recorded);
+      expect(historyOf(journal.records).publishing).toBe(false);
+    });
+  }
+
+  it('does nothing the second time', async () => {
+    await output(folder.publishing, 'new');
+    const journal = await journalWith({ type: 'publish' });
+    await settlePublication(folder, journal);
+    const count = journal.records.length;
+    await settlePublication(folder, await Journal.open(folder.journal, { repair: true }));
+    expect((await Journal.open(folder.journal, { repair: false })).records).toHaveLength(count);
+    expect(await versionAt(folder.out)).toBe('new');
+  });
+});
+
+describe('collectGarbage', () => {
+  const plant = async () => {
+    await writeFile(path.join(folder.layers, 'wave-0001.safetensors'), 'kept');
+    await writeFile(path.join(folder.layers, 'wave-0002.safetensors'), 'rolled back');
+    await writeFile(path.join(folder.layers, '.wave-0003.safetensors.tmp-1a2b3c4d'), 'torn');
+    await writeFile(path.join(folder.root, '.baseline.json.tmp-1a2b3c4d'), 'torn');
+    await mkdir(folder.spill);
+    await writeFile(path.join(folder.spill, 'hidden-states.bin'), 'spilled');
+    const wave = { type: 'wave', step: 0, layers: [], terms: [], figures: {} };
+    await journalWith(
+      { type: 'begin' },
+      { ...wave, wave: 1, verdict: 'committed', layer: { name: 'wave-0001.safetensors' } } as { type: string },
+      { ...wave, wave: 2, verdict: 'rolled-back', layer: { name: 'wave-0002.safetensors' } } as { type: string },
+    );
+  };
+
+  it('removes what nothing refers to, and keeps what a rollback needs', async () => {
+    await plant();
+    const removed = await collectGarbage(folder, { dryRun: false });
+    expect(removed.map((item) => path.relative(folder.root, item.path)).sort()).toEqual([
+      '.baseline.json.tmp-1a2b3c4d',
+      'layers/.wave-0003.safetensors.tmp-1a2b3c4d',
+      'layers/wave-0002.safetensors',
+      'spill',
+    ]);
+    expect(existsSync(path.join(folder.layers, 'wave-0001.safetensors'))).toBe(true);
+    expect(await collectGarbage(folder, { dryRun: false })).toEqual([]);
+  });
+
+  it('only says so in a dry run', async () => {
+    await plant();
+    const found = await collectGarbage(folder, { dryRun: true });
+    expect(found).toHaveLength(4);
+    for (const item of found) expect(existsSync(item.path)).toBe(true);
+  });
+
+  it('works on an output without a history', async () => {
+    await rename(folder.root, `${folder.root}-gone`);
+    expect(await collectGarbage(folder, { dryRun: false })).toEqual([]);
+  });
+});
