@@ -184,6 +184,7 @@ describe('compareNextTokens', () => {
           expect(found.divergence[i]).toBeCloseTo(divergence, 4);
           expect(found.logProbability[i]).toBeCloseTo(q[targets[i]!]!, 4);
           expectArgMax(found.argMax[i]!, row);
+          expect(found.baseLogProbability[i]).toBeCloseTo(p[targets[i]!]!, 4);
           expectArgMax(found.baseArgMax[i]!, baseLogits[i]!);
         });
       }),

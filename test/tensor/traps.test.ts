@@ -189,8 +189,10 @@ describe('what a GPU reports on the side', () => {
     readonly lost = new Promise((resolve) => {
       this.lose = resolve;
     });
-    fail(message: string): void {
-      this.dispatchEvent(Object.assign(new Event('uncapturederror', { cancelable: true }), { error: { message } }));
+    fail(message: string, error: object = {}): void {
+      this.dispatchEvent(
+        Object.assign(new Event('uncapturederror', { cancelable: true }), { error: Object.assign(error, { message }) }),
+      );
     }
   }
   let gpu: FakeGpu;
@@ -206,6 +208,12 @@ describe('what a GPU reports on the side', () => {
     gpu.fail('Invalid CommandBuffer.');
     expect(() => faults.throwIfAny()).toThrow(/Binding size is too large\.$/);
     expect(() => faults.throwIfAny()).not.toThrow();
+  });
+
+  it('is out of memory when the GPU is', () => {
+    class GPUOutOfMemoryError {}
+    gpu.fail('Failed to allocate.', new GPUOutOfMemoryError());
+    expect(() => faults.throwIfAny()).toThrow(expect.objectContaining({ code: 'out-of-memory' }));
   });
 
   it('makes a lost GPU an error for good', async () => {

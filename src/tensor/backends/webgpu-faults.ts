@@ -1,4 +1,4 @@
-import { BirdboneError } from '../../errors.js';
+import { BirdboneError, type ErrorCode } from '../../errors.js';
 
 export interface FaultLog {
   /** Throws `device` if the GPU has reported anything since the last call; it reports late, but before a later readback ends. */
@@ -10,12 +10,13 @@ export interface FaultLog {
  * or old memory, and only these events say so.
  */
 export function watchFaults(device: GPUDevice): FaultLog {
-  let fault: string | undefined;
+  let fault: { readonly code: ErrorCode; readonly message: string } | undefined;
   let lost: string | undefined;
   device.addEventListener('uncapturederror', (event) => {
     // Later errors only follow from the first. Unless prevented, Dawn prints each to the terminal as well.
     event.preventDefault();
-    fault ??= event.error.message.split('\n')[0];
+    const isMemory = event.error.constructor.name === 'GPUOutOfMemoryError';
+    fault ??= { code: isMemory ? 'out-of-memory' : 'device', message: event.error.message.split('\n')[0]! };
   });
   device.lost.then(({ reason, message }) => {
     if (reason !== 'destroyed') lost = message || 'the driver gave no reason';
@@ -28,15 +29,11 @@ export function watchFaults(device: GPUDevice): FaultLog {
         });
       }
       if (fault === undefined) return;
-      const message = fault;
+      const { code, message } = fault;
       fault = undefined;
-      throw new BirdboneError(
-        'device',
-        `The GPU refused a command, so that its results cannot be trusted: ${message}`,
-        {
-          suggestions: ['Use smaller batches of windows, or a shorter --context', 'Use the CPU: --device cpu'],
-        },
-      );
+      throw new BirdboneError(code, `The GPU refused a command, so that its results cannot be trusted: ${message}`, {
+        suggestions: ['Use smaller batches of windows, or a shorter --context', 'Use the CPU: --device cpu'],
+      });
     },
   };
 }
