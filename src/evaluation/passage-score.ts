@@ -1,11 +1,3 @@
-/** Token ids that are scored together, with nothing before them: a window, or a document with its BOS. */
-export interface Passage {
-  /** Every id after the first is predicted and scored. */
-  readonly ids: Int32Array;
-}
-
-export type Protocol = 'windows' | 'documents';
-
 /** What one passage scored. Sums, so that passages add up. */
 export interface PassageScore {
   /** Scored predictions: ids.length − 1. */

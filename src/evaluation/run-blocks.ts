@@ -1,0 +1,46 @@
+import {
+  createHiddenStates,
+  disposeBlock,
+  embedBatches,
+  type HiddenStates,
+  loadBlock,
+  type Model,
+  runBlock,
+  type TokenBatch,
+} from '../model/index.js';
+import type { Device } from '../tensor/index.js';
+
+export interface RunBlocksOptions {
+  readonly device: Device;
+  readonly memoryBytes: number;
+  readonly spillFolder: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the tokens of each batch that went through a block. */
+  readonly onTokens: (tokens: number) => void;
+}
+
+/** The hidden states after the last block. One block's weights are resident at a time. The caller closes the states. */
+export async function runBlocks(
+  model: Model,
+  batches: readonly TokenBatch[],
+  options: RunBlocksOptions,
+): Promise<HiddenStates> {
+  const { device, signal } = options;
+  const states = await createHiddenStates(batches, model.decoder.hidden, options);
+  try {
+    await embedBatches(model, states);
+    for (const { index } of model.decoder.blocks) {
+      const block = await loadBlock(model, index, device);
+      try {
+        const onBatch = (done: number) => options.onTokens(batches[done - 1]!.ids.length);
+        await runBlock(block, states, device, { store: true, onBatch, ...(signal && { signal }) });
+      } finally {
+        disposeBlock(block);
+      }
+    }
+    return states;
+  } catch (error) {
+    await states.close();
+    throw error;
+  }
+}
