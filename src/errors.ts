@@ -7,11 +7,15 @@ export const EXIT_CODES = {
   mismatch: 5,
   device: 6,
   'out-of-memory': 6,
+  // A full disk, a read-only folder: like memory, a resource of the machine that ran out. Nothing was published.
+  unwritable: 6,
   interrupted: 130,
 } as const;
 
+/** Why a command ended badly; what scripts and `--json` see. */
 export type ErrorCode = keyof typeof EXIT_CODES;
 
+/** What an error says besides its message. */
 export interface ErrorDetails {
   /** What to try, one imperative line each; shown as "Try this:". */
   readonly suggestions?: readonly string[];

@@ -22,7 +22,13 @@ export interface Checkpoint {
   readonly aliases: ReadonlyMap<string, string>;
   /** The file's own string metadata (`__metadata__`), aliases included. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Reads bytes `[offset, offset + length)` of one tensor; the whole of it by default. Takes aliases too. */
+  /** What is odd about it and changes no value, one sentence each. */
+  readonly notices?: readonly string[];
+  /**
+   * Reads bytes `[offset, offset + length)` of one tensor; the whole of it by default. Takes aliases too. The array is the
+   * caller's own. Throws `unreadable` for a name that is not stored and a file that changed, RangeError for a range outside.
+   */
   read(name: string, range?: { readonly offset: number; readonly length: number }): Promise<Uint8Array>;
+  /** Closes the files. Reading afterwards throws. */
   close(): Promise<void>;
 }

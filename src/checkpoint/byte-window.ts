@@ -1,0 +1,62 @@
+/** Bytes that can be read by position. */
+export interface PositionalBytes {
+  readSync(offset: number, bytes: Uint8Array): void;
+}
+
+const WINDOW_BYTES = 256 * 1024;
+
+/** A cursor over part of a file that keeps one window of it in memory; the window grows only for a long token. */
+export class ByteWindow {
+  readonly #source: PositionalBytes;
+  readonly #end: number;
+  #buffer = Buffer.allocUnsafe(WINDOW_BYTES);
+  /** The buffer holds the file's bytes from `start` on, `filled` of them; the cursor is at `at` among those. */
+  #start: number;
+  #filled = 0;
+  #at = 0;
+
+  constructor(source: PositionalBytes, start: number, end: number) {
+    this.#source = source;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  /** The cursor's position in the file. */
+  get position(): number {
+    return this.#start + this.#at;
+  }
+
+  /** The byte `ahead` of the cursor, which stays where it is; −1 at the end. */
+  peek(ahead = 0): number {
+    if (this.#at + ahead >= this.#filled) {
+      this.#refill(ahead);
+      if (this.#at + ahead >= this.#filled) return -1;
+    }
+    return this.#buffer[this.#at + ahead]!;
+  }
+
+  /** Moves the cursor over bytes that were peeked at. */
+  advance(count = 1): void {
+    this.#at += count;
+  }
+
+  /** The next bytes, all of which were peeked at. A view that holds until the next call. */
+  next(length: number): Buffer {
+    return this.#buffer.subarray(this.#at, this.#at + length);
+  }
+
+  /** Drops what the cursor has passed and fills the rest of the buffer. */
+  #refill(ahead: number): void {
+    const unread = this.#filled - this.#at;
+    const left = this.#end - (this.#start + this.#filled);
+    if (left === 0) return;
+    const next = ahead >= this.#buffer.length ? Buffer.allocUnsafe(this.#buffer.length * 2) : this.#buffer;
+    this.#buffer.copy(next, 0, this.#at, this.#filled);
+    const added = Math.min(left, next.length - unread);
+    this.#source.readSync(this.#start + this.#filled, next.subarray(unread, unread + added));
+    this.#start += this.#at;
+    this.#buffer = next;
+    this.#filled = unread + added;
+    this.#at = 0;
+  }
+}

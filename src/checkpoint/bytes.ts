@@ -1,0 +1,117 @@
+import { constants, fstatSync, readSync } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { BirdboneError } from '../errors.js';
+import { unreadable, unreadableBecause } from './failure.js';
+
+/** One system call moves at most this much: above 2^31 − 1 bytes Node refuses, and Linux stops short of it. */
+const MAX_READ_BYTES = 2 ** 28;
+
+/**
+ * The bytes of one regular file, read by position and never as a whole. What was checked when the file was opened stays true:
+ * a file that is cut or rewritten in place ends in `unreadable`, and one that is replaced under its name is read on as it was.
+ */
+export class ByteSource {
+  readonly path: string;
+  readonly size: number;
+  readonly #handle: FileHandle;
+  readonly #modified: bigint;
+
+  private constructor(path: string, handle: FileHandle) {
+    const status = fstatSync(handle.fd, { bigint: true });
+    this.path = path;
+    this.size = Number(status.size);
+    this.#handle = handle;
+    this.#modified = status.mtimeNs;
+  }
+
+  /**
+   * Opens a file, or what a symbolic link leads to: Hugging Face's cache is made of links into its `blobs` folder. Anything
+   * that is no regular file is refused, before opening (a device may act on that) and after (it may have been exchanged).
+   */
+  static async open(path: string): Promise<ByteSource> {
+    let handle: FileHandle | undefined;
+    try {
+      if (!(await stat(path)).isFile()) throw notRegular(path);
+      // O_NONBLOCK: opening a FIFO that took the file's place must not wait for a writer.
+      handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      if (!(await handle.stat()).isFile()) throw notRegular(path);
+      return new ByteSource(path, handle);
+    } catch (error) {
+      await handle?.close();
+      throw unreadableBecause(path, error);
+    }
+  }
+
+  /** Bytes `[offset, offset + length)`, in an array of its own. Throws `unreadable` when the file changed or the disk fails. */
+  async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = allocate(this.path, length);
+    let done = 0;
+    while (done < length) {
+      const wanted = Math.min(MAX_READ_BYTES, length - done);
+      const { bytesRead } = await this.#handle.read(bytes, done, wanted, offset + done).catch((error: unknown) => {
+        throw unreadableBecause(this.path, error);
+      });
+      if (bytesRead === 0) throw this.#cut(offset + done);
+      done += bytesRead;
+    }
+    this.#refuseChanges();
+    return bytes;
+  }
+
+  /** Fills `bytes` from `offset` on, at once: for headers, which are parsed while they are read. */
+  readSync(offset: number, bytes: Uint8Array): void {
+    let done = 0;
+    while (done < bytes.length) {
+      const bytesRead = this.#trySync(() => readSync(this.#handle.fd, bytes, done, bytes.length - done, offset + done));
+      if (bytesRead === 0) throw this.#cut(offset + done);
+      done += bytesRead;
+    }
+    this.#refuseChanges();
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  #trySync<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      throw unreadableBecause(this.path, error);
+    }
+  }
+
+  /** Costs 2 µs beside the read. A rewrite in place of the same length shows in the time alone. */
+  #refuseChanges(): void {
+    const status = this.#trySync(() => fstatSync(this.#handle.fd, { bigint: true }));
+    if (Number(status.size) === this.size && status.mtimeNs === this.#modified) return;
+    throw this.#changed(
+      `it had ${this.size} bytes when it was opened, and was written to since; it has ${status.size}`,
+    );
+  }
+
+  #cut(offset: number): BirdboneError {
+    return this.#changed(`it had ${this.size} bytes when it was opened, and now ends before byte ${offset}`);
+  }
+
+  #changed(problem: string): BirdboneError {
+    return unreadable(this.path, `${problem}`, {
+      suggestions: ['Let whatever writes the file finish, then run the command again.'],
+    });
+  }
+}
+
+function notRegular(path: string): BirdboneError {
+  return unreadable(path, 'it is no regular file', { suggestions: ['Name a file, not a folder, pipe or device.'] });
+}
+
+function allocate(path: string, length: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw new BirdboneError('out-of-memory', `Cannot read ${length} bytes of ${path} into one piece of memory.`, {
+      file: path,
+      cause,
+    });
+  }
+}

@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { unwritableBecause } from './failure.js';
+
+/** Characters of a file's name that its temporary name keeps: a name may have 255 bytes, and a character up to 3. */
+const KEPT_CHARACTERS = 60;
+
+/** A new name beside `file` for what is not finished: in the same folder, so that a rename can put it in its place. */
+export function temporaryName(file: string): string {
+  const start = path.basename(file).slice(0, KEPT_CHARACTERS);
+  return path.join(path.dirname(file), `.${start}.tmp-${randomBytes(6).toString('hex')}`);
+}
+
+/**
+ * Writes a file whole or not at all: beside it, synced, renamed, and the folder synced. A crash leaves the old file or the new
+ * one, and at most a temporary file. Throws `unwritable`, with the old file untouched and the temporary one removed.
+ */
+export async function writeFileDurably(file: string, data: string | Uint8Array): Promise<void> {
+  const temporary = temporaryName(file);
+  await writing(file, async () => {
+    try {
+      const handle = await open(temporary, 'wx');
+      try {
+        await handle.writeFile(data);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await renameDurably(temporary, file);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  });
+}
+
+/** Renames a file or folder within one file system; the new name is on disk when this returns. Throws `unwritable`. */
+export async function renameDurably(from: string, to: string): Promise<void> {
+  await writing(to, async () => {
+    await rename(from, to);
+    await syncFolder(path.dirname(to));
+    if (path.dirname(from) !== path.dirname(to)) await syncFolder(path.dirname(from));
+  });
+}
+
+/** Makes the names in a folder durable: after a power cut a synced file without a synced name is lost. Throws `unwritable`. */
+export async function syncFolder(folder: string): Promise<void> {
+  // Windows opens no folders, and keeps names in its own journal.
+  if (process.platform === 'win32') return;
+  await writing(folder, async () => {
+    const handle = await open(folder, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+/** The result of `work`, whose failures of the operating system become `unwritable` errors about `file`. */
+export async function writing<T>(file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw unwritableBecause(file, error);
+  }
+}

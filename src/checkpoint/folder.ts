@@ -1,0 +1,111 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { BirdboneError, stopIfAborted } from '../errors.js';
+import { type Report, silent } from '../events.js';
+import { carryFile, planCarry } from './carry.js';
+import type { Checkpoint, TensorInfo } from './checkpoint.js';
+import { syncFolder, writeFileDurably } from './durable.js';
+import { unreadableBecause } from './failure.js';
+import { chunksOf } from './reading.js';
+import { SafetensorsWriter } from './safetensors-writer.js';
+import { INDEX_FILE, indexText, type Shard, splitIntoShards } from './sharding.js';
+
+/** What other tools write by default. */
+export const DEFAULT_SHARD_BYTES = 5_000_000_000;
+
+export interface WriteOptions {
+  /** A folder whose other files (config, tokenizer, licence …) go along; see `planCarry` for which. */
+  readonly carryFrom?: string;
+  /** Bytes of tensors in one file; a larger tensor has a file of its own. */
+  readonly maxShardBytes?: number;
+  /** Texts by plain file name; they win over carried files. */
+  readonly extraFiles?: Readonly<Record<string, string>>;
+  readonly report?: Report;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Writes a checkpoint into an existing empty folder, a chunk at a time, with everything on disk when it returns. The same
+ * tensors, metadata and options make the same bytes. Reports progress in bytes, and as a notice each file that it left behind.
+ *
+ * When it throws (`unwritable`, `unreadable`, `interrupted`) the folder holds an unfinished checkpoint, for the caller to
+ * remove: write beside the place and rename.
+ */
+export async function writeCheckpoint(source: Checkpoint, folder: string, options: WriteOptions = {}): Promise<void> {
+  const { carryFrom, maxShardBytes = DEFAULT_SHARD_BYTES, extraFiles = {}, report = silent, signal } = options;
+  await refuseUnlessEmpty(folder);
+  const infos = [...source.tensors.values()];
+  const shards = splitIntoShards(infos, maxShardBytes);
+  const texts = new Map(Object.entries(extraFiles));
+  if (shards.length > 1) texts.set(INDEX_FILE, indexText(shards));
+  for (const name of texts.keys()) {
+    if (path.basename(name) !== name) throw new RangeError(`${name} is no plain file name.`);
+  }
+  const carried = carryFrom === undefined ? { files: [], left: [] } : await planCarry(carryFrom, folder);
+  for (const { name, reason } of carried.left)
+    report({ type: 'notice', message: `Not carried over: ${name}, ${reason}.` });
+
+  const total = infos.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  let done = 0;
+  const advance = (bytes: number) => {
+    done += bytes;
+    report({ type: 'progress', stage: 'write', done, total, unit: 'bytes' });
+  };
+  for (const shard of shards) await writeShard(source, folder, shard, { signal, advance });
+  for (const file of carried.files) {
+    stopIfAborted(signal);
+    if (!texts.has(file.name)) await carryFile(file, folder);
+  }
+  for (const [name, text] of texts) await writeFileDurably(path.join(folder, name), text);
+  await syncFolder(folder);
+}
+
+async function refuseUnlessEmpty(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((error: unknown) => {
+    throw unreadableBecause(folder, error);
+  });
+  if (names.length === 0) return;
+  throw new BirdboneError('unwritable', `Cannot write into ${folder}: it is not empty (${names[0]}).`, {
+    file: folder,
+    suggestions: ['Name a folder that does not exist yet.'],
+  });
+}
+
+async function writeShard(
+  source: Checkpoint,
+  folder: string,
+  { file, infos }: Shard,
+  work: { readonly signal: AbortSignal | undefined; readonly advance: (bytes: number) => void },
+): Promise<void> {
+  const writer = await SafetensorsWriter.create(path.join(folder, file), infos, source.metadata);
+  try {
+    for (const info of infos) await copyTensor(source, info, writer, work);
+    await writer.commit();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}
+
+/** Reads the next chunk while one is being written: two chunks in memory, and reading costs no time of its own. */
+async function copyTensor(
+  source: Checkpoint,
+  { name }: TensorInfo,
+  writer: SafetensorsWriter,
+  { signal, advance }: { readonly signal: AbortSignal | undefined; readonly advance: (bytes: number) => void },
+): Promise<void> {
+  const chunks = chunksOf(source, name);
+  let offset = 0;
+  let next = chunks.next();
+  while (true) {
+    const { done, value: bytes } = await next;
+    if (done) return;
+    stopIfAborted(signal);
+    next = chunks.next();
+    // Awaited at the next turn, unless this write fails first; then its failure is the one to tell.
+    next.catch(() => {});
+    await writer.write(name, offset, bytes);
+    offset += bytes.length;
+    advance(bytes.length);
+  }
+}

@@ -1,0 +1,25 @@
+import type { Checkpoint } from './checkpoint.js';
+import type { CheckpointFormat } from './format.js';
+import { openWith } from './open.js';
+import { safetensors } from './safetensors.js';
+import { safetensorsIndex } from './shards.js';
+
+export type { Checkpoint, TensorInfo } from './checkpoint.js';
+export { renameDurably, syncFolder, writeFileDurably } from './durable.js';
+export { DEFAULT_SHARD_BYTES, type WriteOptions, writeCheckpoint } from './folder.js';
+export { type Layer, memoryLayer } from './layer.js';
+export { createLayer, type LayerPlan, type LayerWriter, openLayer } from './layer-file.js';
+export { overlay } from './overlay.js';
+export { chunksOf, readFloats, tensorOf } from './reading.js';
+export { SafetensorsWriter } from './safetensors-writer.js';
+
+/** Every format that can be read, the more specific before the more general. */
+const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors];
+
+/**
+ * Opens the weights of a Hugging Face folder (model.safetensors, or the shards of model.safetensors.index.json) or of one
+ * file, by reading its headers. Throws `unreadable` for what is not there or is broken, `unsupported` for another format.
+ */
+export function openCheckpoint(path: string): Promise<Checkpoint> {
+  return openWith(formats, path);
+}

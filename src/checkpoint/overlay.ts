@@ -1,0 +1,96 @@
+import { BirdboneError } from '../errors.js';
+import { DTYPES } from '../tensor/index.js';
+import type { Checkpoint, TensorInfo } from './checkpoint.js';
+import type { Layer } from './layer.js';
+import { zeroRemoved } from './mask-bytes.js';
+import { quoted } from './quote.js';
+import { tensorOf } from './reading.js';
+import { rangeWithin } from './safetensors.js';
+import { elementsOf } from './tensor-info.js';
+
+/**
+ * A checkpoint that reads as the base with the layers applied in order, so later layers win: a removed element has zero bytes,
+ * a replaced tensor its new type, shape and bytes. Nothing is copied or changed; each read takes from the files only the range
+ * it needs, which must not split an element of a masked tensor. Aliases resolve first: what a layer does to a stored tensor
+ * holds under all its names.
+ *
+ * Closing it closes the base; layers stay their owner's to close. Throws `mismatch` for a layer that names a tensor which is
+ * not stored, or whose mask has another number of bits than the tensor has elements of whole bytes.
+ */
+export function overlay(base: Checkpoint, layers: readonly Layer[]): Checkpoint {
+  const tensors = new Map(base.tensors);
+  for (const layer of layers) {
+    for (const [name, info] of layer.values) {
+      storedIn(tensors, name, layer);
+      tensors.set(name, info);
+    }
+    for (const name of layer.masks.keys()) refuseMisfit(storedIn(tensors, name, layer), layer);
+  }
+  const stack: Checkpoint = {
+    path: base.path,
+    format: base.format,
+    tensors,
+    aliases: base.aliases,
+    metadata: base.metadata,
+    ...(base.notices && { notices: base.notices }),
+    async read(name, range) {
+      const info = tensorOf(stack, name);
+      return readThrough(base, layers, info, rangeWithin(info, range));
+    },
+    close: () => base.close(),
+  };
+  return stack;
+}
+
+interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+async function readThrough(base: Checkpoint, layers: readonly Layer[], info: TensorInfo, range: Range) {
+  const { name } = info;
+  const replacedBy = layers.findLastIndex((layer) => layer.values.has(name));
+  const bytes = await (layers[replacedBy]?.readValues(name, range) ?? base.read(name, range));
+  for (const layer of layers.slice(replacedBy + 1)) {
+    if (layer.masks.has(name)) await removeElements(bytes, layer, info, range);
+  }
+  return bytes;
+}
+
+async function removeElements(bytes: Uint8Array, layer: Layer, info: TensorInfo, range: Range): Promise<void> {
+  const elementBytes = DTYPES[info.dtype].bits / 8;
+  const first = range.offset / elementBytes;
+  const count = range.length / elementBytes;
+  if (!Number.isInteger(first) || !Number.isInteger(count)) {
+    throw new RangeError(
+      `Bytes ${range.offset} + ${range.length} of ${info.name} split an element of ${elementBytes}.`,
+    );
+  }
+  const offset = Math.floor(first / 8);
+  const length = Math.ceil((first + count) / 8) - offset;
+  const bits = await layer.readMask(info.name, { offset, length });
+  zeroRemoved(bytes, elementBytes, { bits, first: first - offset * 8 });
+}
+
+function storedIn(tensors: ReadonlyMap<string, TensorInfo>, name: string, layer: Layer): TensorInfo {
+  const info = tensors.get(name);
+  if (info !== undefined) return info;
+  throw mismatch(layer, name, 'which the base does not store');
+}
+
+function refuseMisfit(info: TensorInfo, layer: Layer): void {
+  const { bits } = DTYPES[info.dtype];
+  if (bits % 8 !== 0) throw mismatch(layer, info.name, `whose elements of ${bits} bits cannot be masked one by one`);
+  const count = elementsOf(info.shape);
+  const { byteLength, elements = count } = layer.masks.get(info.name)!;
+  if (elements === count && byteLength === Math.ceil(count / 8)) return;
+  throw mismatch(layer, info.name, `which has ${count} elements, where the mask has ${byteLength} bytes of bits`);
+}
+
+function mismatch(layer: Layer, tensor: string, problem: string): BirdboneError {
+  return new BirdboneError('mismatch', `${layer.path} does not fit: it changes tensor ${quoted(tensor)}, ${problem}.`, {
+    file: layer.path,
+    tensor,
+    suggestions: ['Use the base model that the run was started with.'],
+  });
+}

@@ -1,0 +1,63 @@
+import { DTYPES, decodeToF32 } from '../tensor/index.js';
+import type { Checkpoint, TensorInfo } from './checkpoint.js';
+import { noSuchTensor } from './safetensors.js';
+import { elementsOf, unitBytesOf } from './tensor-info.js';
+
+const CHUNK_BYTES = 8 * 1024 * 1024;
+
+/** The stored tensor that a name or an alias means. Throws `unreadable` when there is none. */
+export function tensorOf(checkpoint: Checkpoint, name: string): TensorInfo {
+  const info = checkpoint.tensors.get(checkpoint.aliases.get(name) ?? name);
+  if (info === undefined) throw noSuchTensor(checkpoint.path, name);
+  return info;
+}
+
+/**
+ * A tensor's bytes in order, in chunks of at most `chunkBytes` (and at least one element) that never split an element.
+ * A tensor without elements has no chunks.
+ */
+export async function* chunksOf(
+  checkpoint: Checkpoint,
+  name: string,
+  chunkBytes = CHUNK_BYTES,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const info = tensorOf(checkpoint, name);
+  const unit = unitBytesOf(info);
+  const step = Math.max(unit, chunkBytes - (chunkBytes % unit));
+  for (let offset = 0; offset < info.byteLength; offset += step) {
+    yield await checkpoint.read(info.name, { offset, length: Math.min(step, info.byteLength - offset) });
+  }
+}
+
+/**
+ * A tensor's values, or those of `count` rows of its leading dimension from `start` on, widened to float32 and row-major.
+ * Beside the result it needs one chunk of memory. Throws `unsupported` for types without a float value (see `decodeToF32`).
+ */
+export async function readFloats(
+  checkpoint: Checkpoint,
+  name: string,
+  rows?: { readonly start: number; readonly count: number },
+): Promise<Float32Array> {
+  const info = tensorOf(checkpoint, name);
+  const { offset, length } = rows === undefined ? { offset: 0, length: info.byteLength } : bytesOfRows(info, rows);
+  const range = (from: number, to: number) => ({ offset: offset + from, length: to - from });
+  if (length <= CHUNK_BYTES) return decodeToF32(await checkpoint.read(info.name, range(0, length)), info.dtype);
+  const values = new Float32Array((length * 8) / DTYPES[info.dtype].bits);
+  let done = 0;
+  for (let from = 0; from < length; from += CHUNK_BYTES) {
+    const bytes = await checkpoint.read(info.name, range(from, Math.min(length, from + CHUNK_BYTES)));
+    const part = decodeToF32(bytes, info.dtype);
+    values.set(part, done);
+    done += part.length;
+  }
+  return values;
+}
+
+function bytesOfRows(info: TensorInfo, { start, count }: { readonly start: number; readonly count: number }) {
+  const [rows, ...rest] = info.shape;
+  if (rows === undefined || start < 0 || count < 0 || start + count > rows) {
+    throw new RangeError(`Rows ${start} + ${count} are not within ${info.name}, whose shape is [${info.shape}].`);
+  }
+  const rowBytes = (elementsOf(rest) * DTYPES[info.dtype].bits) / 8;
+  return { offset: start * rowBytes, length: count * rowBytes };
+}
