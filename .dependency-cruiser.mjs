@@ -28,9 +28,9 @@ const mayImport = {
   cli: [],
 };
 
-/** Files directly in src/ that a folder may import besides errors, events, registry and nearest. */
+/** Files directly in src/ that a folder may import besides those that may be imported from anywhere. */
 const rootFiles = { state: ['recipe'], waves: ['recipe'], cli: ['recipe'], commands: ['recipe'] };
-const anywhere = ['errors', 'events', 'registry', 'nearest'];
+const anywhere = ['errors', 'events', 'registry', 'nearest', 'version'];
 
 const folderRules = Object.entries(mayImport).map(([folder, allowed]) => ({
   name: `${folder}-imports-downwards`,
@@ -71,7 +71,7 @@ export default {
     {
       name: 'root-files-import-no-folder',
       severity: 'error',
-      from: { path: '^src/(errors|events|registry|nearest|recipe)\\.ts$' },
+      from: { path: '^src/(errors|events|registry|nearest|version|recipe)\\.ts$' },
       to: { path: '^src/', pathNot: '^src/(errors|nearest)\\.ts$' },
     },
     {

@@ -23,6 +23,7 @@ export type Event =
     }
   | { readonly type: 'published'; readonly path: string };
 
+/** Takes the events of long work as they happen. */
 export type Report = (event: Event) => void;
 
 /** A report that goes nowhere. */

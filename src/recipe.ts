@@ -61,7 +61,9 @@ export const recipeSchema = z.strictObject({
   steps: z.array(z.discriminatedUnion('do', [pruneStep])).min(1),
 });
 
+/** A checked recipe with every default filled in. */
 export type Recipe = z.output<typeof recipeSchema>;
+/** A recipe as somebody writes it. */
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type PruneStep = z.output<typeof pruneStep>;
 

@@ -6,6 +6,7 @@ import { type DeviceChoice, openDevice } from '../tensor/index.js';
 import { type Comparison, compareScores, type Figures, summarize } from './figures.js';
 import { scorePassages } from './score.js';
 
+/** Which model to measure, on which text, by which protocol. */
 export interface EvaluateOptions {
   readonly model: string;
   readonly data: string;

@@ -19,6 +19,7 @@ export interface TensorDigest {
   readonly sha256: string;
 }
 
+/** Digests of a checkpoint, whole and tensor by tensor. */
 export interface WeightHashes {
   /** Every stored tensor, in name order. An alias is not among them. */
   readonly tensors: ReadonlyMap<string, TensorDigest>;

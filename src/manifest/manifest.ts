@@ -71,6 +71,7 @@ export const manifestSchema = z.strictObject({
     .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'must name each tensor once'),
 });
 
+/** A checked birdbone.json. */
 export type Manifest = z.output<typeof manifestSchema>;
 
 /** What a manifest is made from: the hashes of the checkpoint it describes, and how that came to be. */

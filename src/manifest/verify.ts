@@ -17,6 +17,7 @@ export interface HashComparison {
   readonly matches: boolean;
 }
 
+/** How a model differs from its manifest. */
 export interface VerifyReport {
   readonly folder: string;
   /** True when nothing at all differs. */

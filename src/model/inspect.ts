@@ -5,6 +5,7 @@ import { countZeros, type Dtype } from '../tensor/index.js';
 import type { Decoder } from './decoder.js';
 import { openModel } from './model.js';
 
+/** One stored tensor and how much of it is zero. */
 export interface InspectedTensor {
   readonly name: string;
   readonly dtype: Dtype;
@@ -14,6 +15,7 @@ export interface InspectedTensor {
   readonly sparsity?: number;
 }
 
+/** What a checkpoint is. */
 export interface Inspection {
   readonly path: string;
   readonly format: string;
@@ -35,6 +37,7 @@ export interface Inspection {
   readonly tensors: readonly InspectedTensor[];
 }
 
+/** How much to read, and who is told. */
 export interface InspectOptions {
   /** Read the headers only, and leave sparsity out. */
   readonly headersOnly?: boolean;

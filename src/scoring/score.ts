@@ -14,6 +14,7 @@ import { SCORE_FORMATS, type ScoreFormat, type ScoreHeader, writeScores } from '
 /** Hidden states up to this size stay in memory unless the caller says otherwise. */
 const DEFAULT_MEMORY_BYTES = 2 ** 30;
 
+/** Which model to score, by which metric, into which file. */
 export interface ScoreOptions {
   readonly model: string;
   readonly metric: string;
@@ -29,6 +30,7 @@ export interface ScoreOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What was scored, and each matrix at a glance; rows, columns and heads are in the file. */
 export interface ScoreResult extends ScoreHeader {
   readonly out: string;
   readonly written: boolean;

@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 
 export const DEVICE_NAMES = ['webgpu', 'cuda', 'cpu'] as const;
 export type DeviceName = (typeof DEVICE_NAMES)[number];
+/** What `--device` takes. */
 export type DeviceChoice = 'auto' | DeviceName;
 
 /** What tfjs calls the backend that each device runs on. */
@@ -33,6 +34,7 @@ export interface Device {
   read(tensor: Tensor): Promise<Float32Array | Int32Array>;
   /** Live tensors and their bytes; equal before and after any complete piece of work, or something leaks. */
   memory(): { readonly tensors: number; readonly bytes: number };
+  /** Gives the device back; its tensors are gone. */
   close(): Promise<void>;
 }
 

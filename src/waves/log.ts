@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { type History, historyOf, Journal, type JournalRecord, stateFolder } from '../state/index.js';
 import { noHistory } from './rollback.js';
 
+/** What happened to an output. */
 export interface Log {
   readonly out: string;
   readonly state: string;

@@ -16,6 +16,7 @@ import {
 import { publishStack } from './evidence.js';
 import type { RunResult } from './settings.js';
 
+/** Which output to take back, and how far. */
 export interface RollbackOptions {
   readonly out: string;
   /** The last wave that stays; 0 goes back to the dense model. */
@@ -65,6 +66,7 @@ export async function rollbackTo(options: RollbackOptions): Promise<RunResult> {
   }
 }
 
+/** What a rollback would do. */
 export interface RollbackPlan {
   readonly out: string;
   readonly to: number;

@@ -35,6 +35,7 @@ export interface WaveRecord {
   readonly active: boolean;
 }
 
+/** What a run kept, what it cost, and where the evidence lies. */
 export interface RunResult {
   readonly out: string;
   readonly state: string;

@@ -1,0 +1,64 @@
+/**
+ * birdbone as a library: what the commands do, as functions. Algorithms are here as well (metrics, patterns, devices), for programs
+ * that bring their own tensors.
+ *
+ * @packageDocumentation
+ */
+export {
+  type Checkpoint,
+  openCheckpoint,
+  readFloats,
+  SafetensorsWriter,
+  type TensorInfo,
+  writeCheckpoint,
+} from './checkpoint/index.js';
+export { BirdboneError, type ErrorCode, type ErrorDetails, EXIT_CODES } from './errors.js';
+export {
+  type Comparison,
+  type EvaluateOptions,
+  type Evaluation,
+  evaluateModel,
+  type Figures,
+  type Gate,
+  parseGate,
+} from './evaluation/index.js';
+export type { Event, Report } from './events.js';
+export { type Evidence, type ImportanceMetric, metrics } from './importance/index.js';
+export {
+  type DiffReport,
+  diffCheckpoints,
+  hashCheckpoint,
+  type Manifest,
+  readManifest,
+  recordHashes,
+  renderDiffMarkdown,
+  type VerifyReport,
+  verifyFolder,
+  type WeightHashes,
+} from './manifest/index.js';
+export {
+  type Decoder,
+  type Inspection,
+  type InspectOptions,
+  inspectModel,
+  type Model,
+  openModel,
+} from './model/index.js';
+export { loadRecipe, parseRecipe, type Recipe, type RecipeInput } from './recipe.js';
+export type { Registry } from './registry.js';
+export { type ScoreOptions, type ScoreResult, score } from './scoring/index.js';
+export { type Mask, type Pattern, parsePattern, patterns } from './sparsity/index.js';
+export { availableDevices, type Device, type DeviceChoice, openDevice } from './tensor/index.js';
+export {
+  type Log,
+  type Plan,
+  planRollback,
+  planRun,
+  type RollbackOptions,
+  type RollbackPlan,
+  type RunOptions,
+  type RunResult,
+  readLog,
+  rollbackTo,
+  run,
+} from './waves/index.js';
