@@ -73,6 +73,19 @@ describe('the WASM heap', () => {
     tf.dispose([x, ...products]);
   });
 
+  it("leaves the process's handlers of errors as they are, which Emscripten would replace and then remove", async () => {
+    const listeners = () => ['uncaughtException', 'unhandledRejection'].map((event) => process.rawListeners(event));
+    const own = () => {};
+    process.on('uncaughtException', own);
+    const before = listeners();
+    device = await openCpu();
+    expect(listeners()).toEqual(before);
+    await device.close();
+    expect(listeners()).toEqual(before);
+    process.removeListener('uncaughtException', own);
+    device = await openCpu();
+  });
+
   it('refuses a tensor that no typed array could view', async () => {
     device = await openCpu();
     const values = { byteLength: 2 ** 31, length: 2 ** 29 } as Float32Array;

@@ -35,7 +35,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Device> {
     read: async (tensor) => (await tensor.data()) as Float32Array | Int32Array,
     memory: () => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes }),
     close: async () => {
-      heap.close();
+      await heap.close();
       runtime?.close();
     },
   };

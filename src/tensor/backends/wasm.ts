@@ -17,6 +17,8 @@ interface EmscriptenHeap {
   _free(address: number): void;
 }
 
+type Listener = (...args: unknown[]) => void;
+
 /** The factory that importing the backend registered; tfjs drops it when a backend is closed. */
 const factory = tf.findBackendFactory(WASM);
 
@@ -27,20 +29,36 @@ const factory = tf.findBackendFactory(WASM);
 export async function openWasm(
   budgetBytes: number,
   replace: (originals: readonly tf.KernelConfig[]) => readonly tf.KernelConfig[],
-): Promise<{ close(): void }> {
+): Promise<{ close(): Promise<void> }> {
   const require = createRequire(import.meta.url);
   setWasmPaths(`${path.dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
   tf.enableProdMode();
   if (tf.findBackendFactory(WASM) === null) tf.registerBackend(WASM, factory);
   const restoreKernels = replaceKernels(replace(tf.getKernelsForBackend(WASM)));
-  await tf.setBackend(WASM);
+  await keepProcessListeners(() => tf.setBackend(WASM));
   holdToBudget(tf.backend() as BackendWasm, budgetBytes);
   return {
-    close() {
-      tf.removeBackend(WASM);
+    async close() {
+      await keepProcessListeners(() => tf.removeBackend(WASM));
       restoreKernels();
     },
   };
+}
+
+/**
+ * Undoes what Emscripten's module does to the process: as it starts it adds handlers that print its whole source at any
+ * error of anybody, and as it ends it removes everybody's handlers.
+ */
+async function keepProcessListeners(work: () => unknown): Promise<void> {
+  const events = ['uncaughtException', 'unhandledRejection'];
+  const before = new Map(events.map((event) => [event, process.rawListeners(event)]));
+  await work();
+  for (const [event, listeners] of before) {
+    const now = process.rawListeners(event) as Listener[];
+    for (const added of now.filter((listener) => !listeners.includes(listener))) process.removeListener(event, added);
+    const removed = (listeners as Listener[]).filter((listener) => !now.includes(listener));
+    for (const listener of removed) process.on(event, listener);
+  }
 }
 
 function holdToBudget(backend: BackendWasm, budgetBytes: number): void {
