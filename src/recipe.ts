@@ -83,6 +83,11 @@ export function parseRecipe(input: unknown, source: string): Recipe {
 
 /** Reads a recipe file; `overrides` (from flags) replace its fields, nested ones one by one. */
 export async function loadRecipe(file: string, overrides: Partial<RecipeInput> = {}): Promise<Recipe> {
+  return parseRecipe(merge(await readRecipeFile(file), overrides), path.basename(file));
+}
+
+/** What a recipe file says, unchecked. Throws `usage` for a file that cannot be read, is too large, or is not JSON. */
+export async function readRecipeFile(file: string): Promise<unknown> {
   const name = path.basename(file);
   let text: string;
   try {
@@ -94,13 +99,11 @@ export async function loadRecipe(file: string, overrides: Partial<RecipeInput> =
     if (error instanceof BirdboneError) throw error;
     throw new BirdboneError('usage', `Cannot read the recipe ${file}: ${(error as Error).message}`, { cause: error });
   }
-  let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     throw new BirdboneError('usage', `${name} is not JSON: ${(error as Error).message}`, { cause: error });
   }
-  return parseRecipe(merge(parsed, overrides), name);
 }
 
 function merge(base: unknown, overrides: unknown): unknown {

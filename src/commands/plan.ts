@@ -4,7 +4,13 @@ import { BaseCommand } from '../cli/base-command.js';
 import { envOf } from '../cli/flags.js';
 import { renderPlan } from '../cli/plan-report.js';
 import { gateFlags, recipeOverrides, runSettings } from '../cli/recipe-flags.js';
+import { type Source, sourcesOf } from '../cli/sources.js';
 import type { Plan as PlanOfRun } from '../waves/index.js';
+
+/** The plan, and where each field of its recipe got its value. */
+interface PlannedRecipe extends PlanOfRun {
+  readonly sources: Readonly<Record<string, Source>>;
+}
 
 export default class Plan extends BaseCommand<typeof Plan> {
   static override readonly summary = 'show what a recipe would do, and what it would take';
@@ -24,17 +30,19 @@ export default class Plan extends BaseCommand<typeof Plan> {
   static override readonly examples = [
     { description: 'Look before you run', command: '<%= config.bin %> plan configs/half.json' },
     {
-      description: 'The recipe with every default filled in',
-      command: '<%= config.bin %> plan configs/half.json --json | jq .recipe',
+      description: 'The recipe with every default filled in, and where each value comes from',
+      command: '<%= config.bin %> plan configs/half.json --json | jq ".recipe, .sources"',
     },
   ];
 
-  async run(): Promise<PlanOfRun> {
-    const { loadRecipe } = await import('../recipe.js');
+  async run(): Promise<PlannedRecipe> {
+    const { loadRecipe, readRecipeFile } = await import('../recipe.js');
     const { planRun } = await import('../waves/index.js');
-    const recipe = await loadRecipe(this.args.recipe, recipeOverrides(this.flags));
+    const overrides = recipeOverrides(this.flags);
+    const recipe = await loadRecipe(this.args.recipe, overrides);
+    const written = await readRecipeFile(this.args.recipe);
     const plan = await planRun({ recipe, ...runSettings(this.flags), report: this.report, signal: this.signal });
     this.log(renderPlan(plan));
-    return plan;
+    return { ...plan, sources: sourcesOf(recipe, { written, overrides, argv: this.argv }) };
   }
 }
