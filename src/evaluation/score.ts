@@ -117,7 +117,7 @@ async function scoreBatches(
     stopIfAborted(work.signal);
     const predictions = predictionsOf(batch);
     if (predictions.targets.length > 0) await scoreBatch(finished, { index, predictions, tally }, work.device);
-    for (const _ of finished) work.onTokens(batch.ids.length);
+    work.onTokens(finished.length * batch.ids.length);
   }
   return finished.length === 1 ? { scores: tally.scores } : tally;
 }
