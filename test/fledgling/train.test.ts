@@ -3,10 +3,11 @@ import type { Architecture } from '../../scripts/fledgling/architecture.js';
 import { type TrainingOptions, type TrainingStep, train } from '../../scripts/fledgling/train.js';
 import { type Device, openDevice } from '../../src/tensor/index.js';
 
+/** Small, but with enough elements in a step that the device takes its fast paths, as it does for the real model. */
 const architecture: Architecture = {
   vocabulary: 16,
-  hidden: 32,
-  ffn: 64,
+  hidden: 64,
+  ffn: 128,
   layers: 2,
   heads: 4,
   kvHeads: 2,
@@ -18,7 +19,7 @@ const architecture: Architecture = {
 const options: TrainingOptions = {
   seed: 1,
   steps: 3,
-  rows: 4,
+  rows: 8,
   tokens: 16,
   rate: 1e-2,
   finalRate: 1e-3,
@@ -28,7 +29,7 @@ const options: TrainingOptions = {
 };
 
 /** The last two ids decide the next one. */
-const ids = new Int32Array(4096);
+const ids = new Int32Array(8192);
 ids.set([1, 2]);
 for (let i = 2; i < ids.length; i += 1) ids[i] = (3 * ids[i - 1]! + ids[i - 2]!) % 16;
 
@@ -76,6 +77,6 @@ describe('training', () => {
   });
 
   it('refuses a text that is too short for its steps', async () => {
-    await expect(run({ steps: 100 })).rejects.toThrow('4096 ids are too few for 6401');
+    await expect(run({ steps: 100 })).rejects.toThrow('8192 ids are too few for 12801');
   });
 });
