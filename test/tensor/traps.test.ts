@@ -62,6 +62,17 @@ describe('the WASM heap', () => {
     x.dispose();
   });
 
+  it('starts every tensor at a cache line, whatever came before', async () => {
+    device = await openCpu();
+    const tensors = [1, 3, 5, 17, 1000].map((size) => device.upload(new Float32Array(size).fill(size), [size]));
+    const results = tensors.map((tensor) => tf.add(tensor, 1));
+    for (const { dataId } of [...tensors, ...results]) {
+      expect((tf.backend() as BackendWasm).getMemoryOffset(dataId) % 64).toBe(0);
+    }
+    for (const result of results) expect(new Set(await device.read(result))).toEqual(new Set([result.size + 1]));
+    tf.dispose([...tensors, ...results]);
+  });
+
   it('may grow in the middle of an operation, which detaches every view of it', async () => {
     device = await openCpu();
     const heap = () => (tf.backend() as BackendWasm).typedArrayFromHeap(x).buffer;
