@@ -20,6 +20,8 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const { values: flags } = parseArgs({ options: { out: { type: 'string' }, steps: { type: 'string' } } });
 const folder = flags.out ?? path.resolve(here, '../../models/fledgling');
 const training = { ...TRAINING, steps: Number(flags.steps ?? TRAINING.steps) };
+if (!Number.isInteger(training.steps) || training.steps < 1)
+  throw new RangeError(`--steps ${flags.steps} is no number of steps.`);
 
 const heldOut = heldOutDocuments();
 const vocabulary = tokenizerOf(heldOut, FLEDGLING.vocabulary);

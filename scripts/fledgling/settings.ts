@@ -8,7 +8,7 @@ export const TEXT_CHARACTERS = { calibration: 135_000, evaluation: 85_000, token
 
 export const TRAINING: TrainingOptions = {
   seed: 1,
-  steps: 1000,
+  steps: 800,
   rows: 4,
   tokens: 256,
   rate: 3e-3,
