@@ -41,8 +41,13 @@ export class ByteWindow {
   }
 
   /** The next bytes, all of which were peeked at. A view that holds until the next call. */
-  next(length: number): Buffer {
+  next(length: number): Uint8Array {
     return this.#buffer.subarray(this.#at, this.#at + length);
+  }
+
+  /** The next bytes, all of which were peeked at, as one character each. */
+  nextAscii(length: number): string {
+    return this.#buffer.toString('latin1', this.#at, this.#at + length);
   }
 
   /** Drops what the cursor has passed and fills the rest of the buffer. */

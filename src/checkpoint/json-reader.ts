@@ -10,6 +10,8 @@ export interface JsonRange {
 
 /** The longest single text seen in real files, training tags in `__metadata__`, has about 1 MB. */
 const MAX_STRING_BYTES = 4 * 1024 * 1024;
+/** Keys of one object. The largest published models have 210 000 tensors, and those in many files. */
+export const MAX_KEYS = 250_000;
 const MAX_NUMBER_CHARACTERS = 400;
 const MAX_DEPTH = 64;
 
@@ -42,6 +44,7 @@ export class JsonReader {
     do {
       const key = this.string(what);
       if (seen.has(key)) this.fail(`${what} has the key ${quoted(key)} twice`);
+      if (seen.size === MAX_KEYS) this.fail(`${what} has more than ${MAX_KEYS} keys`);
       seen.add(key);
       this.#take(':', what);
       visit(key);
@@ -60,15 +63,35 @@ export class JsonReader {
     if (this.#skipSpace() !== QUOTE) this.#unexpected('a string', what);
     this.#bytes.advance();
     const { length, bits, escaped } = this.#measureString(what);
-    const raw = this.#bytes.next(length);
-    // One byte is one character in ASCII, which nearly all names are.
-    const text = escaped || bits >= 0x80 ? this.#decode(raw, escaped, what) : raw.toString('latin1');
+    // Nearly all names are ASCII, where a byte is a character.
+    const isPlain = bits < 0x80 && !escaped;
+    const text = isPlain ? this.#bytes.nextAscii(length) : this.#decode(this.#bytes.next(length), escaped, what);
     this.#bytes.advance(length + 1);
     return text;
   }
 
   /** Reads a whole number from 0 to 2^53 − 1, written in digits only. */
   integer(what: string): number {
+    this.#skipSpace();
+    let length = 0;
+    let value = 0;
+    for (let digit = this.#digit(0); digit >= 0 && length < 15; digit = this.#digit(length)) {
+      value = value * 10 + digit;
+      length += 1;
+    }
+    // What was read is exact, and no other spelling of it. Everything else is decided, or refused, with care.
+    const isSimple = length > 0 && !isNumberPart(this.#bytes.peek(length)) && (length === 1 || this.#digit(0) !== 0);
+    if (!isSimple) return this.#carefulInteger(what);
+    this.#bytes.advance(length);
+    return value;
+  }
+
+  #digit(ahead: number): number {
+    const byte = this.#bytes.peek(ahead);
+    return byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : -1;
+  }
+
+  #carefulInteger(what: string): number {
     const text = this.#number(what);
     if (!/^(?:0|[1-9][0-9]*)$/.test(text)) {
       return this.fail(`${what} holds ${text}, where only whole numbers from 0 on are allowed`);
@@ -153,7 +176,7 @@ export class JsonReader {
       length += 1;
       if (length > MAX_NUMBER_CHARACTERS) this.fail(`${what} has a number of over ${MAX_NUMBER_CHARACTERS} digits`);
     }
-    const text = this.#bytes.next(length).toString('latin1');
+    const text = this.#bytes.nextAscii(length);
     this.#bytes.advance(length);
     return text;
   }

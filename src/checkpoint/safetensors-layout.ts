@@ -1,6 +1,6 @@
 import { unreadable } from './failure.js';
 import { quoted } from './quote.js';
-import type { StoredTensor } from './safetensors-header.js';
+import type { SafetensorsHeader } from './safetensors-header.js';
 
 export interface DataRange {
   readonly path: string;
@@ -15,18 +15,22 @@ export interface DataRange {
  * and a byte that two own could be changed in one by way of the other. Tensors without bytes may share an offset, as in the
  * reference.
  */
-export function checkLayout(tensors: Iterable<StoredTensor>, { path, dataStart, size }: DataRange): void {
-  const inFileOrder = [...tensors].sort(
-    (left, right) => left.offset - right.offset || left.byteLength - right.byteLength,
+export function checkLayout(
+  { tensors, starts }: Pick<SafetensorsHeader, 'tensors' | 'starts'>,
+  { path, dataStart, size }: DataRange,
+): void {
+  const inFileOrder = [...starts].sort(
+    ([leftName, left], [rightName, right]) =>
+      left - right || tensors.get(leftName)!.byteLength - tensors.get(rightName)!.byteLength,
   );
   let end = dataStart;
-  for (const { name, offset, byteLength } of inFileOrder) {
+  for (const [name, offset] of inFileOrder) {
     if (offset !== end) {
       const problem =
         offset < end ? `overlaps the one before it by ${end - offset} bytes` : `leaves a hole of ${offset - end} bytes`;
       throw unreadable(path, `tensor ${quoted(name)} ${problem}`, { tensor: name });
     }
-    end += byteLength;
+    end += tensors.get(name)!.byteLength;
     if (end > size) {
       throw unreadable(path, `tensor ${quoted(name)} ends at byte ${end}, and the file has ${size}`, { tensor: name });
     }

@@ -3,7 +3,7 @@ import type { ByteSource } from './bytes.js';
 import type { Checkpoint, TensorInfo } from './checkpoint.js';
 import type { CheckpointFormat } from './format.js';
 import { quoted } from './quote.js';
-import { aliasesOf, readSafetensorsHeader, type SafetensorsHeader, type StoredTensor } from './safetensors-header.js';
+import { aliasesOf, readSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.js';
 import { sortNames } from './tensor-info.js';
 
 /** One file: an 8-byte header length, a JSON header, and the tensors' bytes. */
@@ -28,13 +28,17 @@ export interface OpenedFile {
  * first file's holds. Closing it closes the files.
  */
 export function checkpointOf(path: string, files: readonly OpenedFile[], notices: readonly string[] = []): Checkpoint {
-  const places = new Map<string, { readonly info: StoredTensor; readonly file: ByteSource }>();
+  const [only, ...others] = files;
+  const fileOf = new Map<string, OpenedFile>();
+  const names: string[] = [];
   const metadata = new Map<string, string>();
-  for (const { file, header } of files) {
-    for (const info of header.tensors.values()) places.set(info.name, { info, file });
-    for (const [key, value] of header.metadata) if (!metadata.has(key)) metadata.set(key, value);
+  for (const opened of files) {
+    for (const name of opened.header.tensors.keys()) names.push(name);
+    if (others.length > 0) for (const name of opened.header.tensors.keys()) fileOf.set(name, opened);
+    for (const [key, value] of opened.header.metadata) if (!metadata.has(key)) metadata.set(key, value);
   }
-  const tensors = new Map(sortNames([...places.keys()]).map((name) => [name, publicInfo(places.get(name)!.info)]));
+  const holding = (name: string) => (others.length > 0 ? fileOf.get(name) : only);
+  const tensors = new Map(sortNames(names).map((name) => [name, holding(name)!.header.tensors.get(name)!]));
   const aliases = aliasesOf(metadata, tensors);
   return {
     path,
@@ -44,19 +48,17 @@ export function checkpointOf(path: string, files: readonly OpenedFile[], notices
     metadata: Object.fromEntries(metadata),
     notices,
     async read(name, range) {
-      const place = places.get(aliases.get(name) ?? name);
-      if (place === undefined) throw noSuchTensor(path, name);
-      const { offset, length } = rangeWithin(place.info, range);
-      return place.file.read(place.info.offset + offset, length);
+      const stored = aliases.get(name) ?? name;
+      const info = tensors.get(stored);
+      if (info === undefined) throw noSuchTensor(path, name);
+      const { offset, length } = rangeWithin(info, range);
+      const { file, header } = holding(stored)!;
+      return file.read(header.starts.get(stored)! + offset, length);
     },
     async close() {
       for (const { file } of files) await file.close();
     },
   };
-}
-
-function publicInfo({ name, dtype, shape, byteLength }: StoredTensor): TensorInfo {
-  return { name, dtype, shape, byteLength };
 }
 
 export function noSuchTensor(path: string, name: string): BirdboneError {
