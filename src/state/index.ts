@@ -11,4 +11,5 @@ export {
 export { Journal, type JournalBody, type JournalRecord } from './journal.js';
 export { lock } from './lock.js';
 export { type Publication, publish, settlePublication } from './publish.js';
+export { checkRoom, freeBytes } from './room.js';
 export { layerFile, type StateFolder, stateFolder } from './state-folder.js';

@@ -4,11 +4,19 @@ import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 import { hashCheckpoint } from '../manifest/index.js';
 import type { Recipe } from '../recipe.js';
-import { type BeginRecord, historyOf, Journal, type StateFolder, settlePublication } from '../state/index.js';
+import {
+  type BeginRecord,
+  checkRoom,
+  historyOf,
+  Journal,
+  type StateFolder,
+  settlePublication,
+} from '../state/index.js';
 import type { Device } from '../tensor/index.js';
 import { VERSION } from '../version.js';
 import type { Inputs } from './inputs.js';
 import type { RunOptions } from './settings.js';
+import { layerBytes, sizesOf } from './sizes.js';
 
 /**
  * Opens the journal of this output and makes sure that it tells of this run: a new one, or the interrupted one that is to go
@@ -41,6 +49,7 @@ export async function beginOrResume(
     checkSame(past.begin!, { recipe: inputs.recipe, device, weights: base.weights });
     return journal;
   }
+  await checkRoom(path.dirname(folder.out), neededBytes(inputs));
   await mkdir(folder.layers, { recursive: true });
   const record: BeginRecord = {
     type: 'begin',
@@ -55,6 +64,13 @@ export async function beginOrResume(
   };
   await journal.append({ ...record });
   return journal;
+}
+
+/** The result, and a layer for every wave that the recipe plans. */
+function neededBytes({ recipe, model }: Inputs): number {
+  const sizes = sizesOf(model);
+  const waves = recipe.steps.reduce((sum, step) => sum + step.waves, 0);
+  return sizes.bytes + waves * layerBytes(sizes);
 }
 
 async function openJournal(folder: StateFolder, options: RunOptions): Promise<Journal> {

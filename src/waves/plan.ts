@@ -1,12 +1,12 @@
-import { statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { batchesOf, type Decoder, type Model, tokensPerBatch } from '../model/index.js';
+import { batchesOf, type Model, tokensPerBatch } from '../model/index.js';
 import type { Recipe } from '../recipe.js';
-import { stateFolder } from '../state/index.js';
+import { freeBytes, stateFolder } from '../state/index.js';
 import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
 import { type Inputs, openInputs } from './inputs.js';
 import { targets } from './schedule.js';
 import type { RunOptions } from './settings.js';
+import { layerBytes, prunableOf, sizesOf } from './sizes.js';
 
 /** What a run would do, before it does anything. Bytes and seconds are estimates; what they are made of is beside them. */
 export interface Plan {
@@ -74,7 +74,7 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
     memoryBytes: memoryOf(inputs, device),
     diskBytes: {
       result: size.bytes,
-      layers: count * Math.ceil(size.prunable / 8),
+      layers: count * layerBytes(size),
       free: await freeBytes(path.dirname(folder.out)),
     },
     time: { flopsPerWave, flopsPerSecond, seconds: (evaluationFlops + count * flopsPerWave) / flopsPerSecond },
@@ -83,32 +83,6 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
 
 function tokensOf(text: { readonly passages: readonly { readonly ids: Int32Array }[] } | undefined): number {
   return text?.passages.reduce((sum, passage) => sum + passage.ids.length, 0) ?? 0;
-}
-
-interface Sizes {
-  readonly parameters: number;
-  readonly prunable: number;
-  /** Weights that each token is multiplied by: the blocks' linears and the head. */
-  readonly multiplied: number;
-  readonly bytes: number;
-}
-
-function sizesOf({ checkpoint, decoder }: Model): Sizes {
-  let parameters = 0;
-  let bytes = 0;
-  for (const info of checkpoint.tensors.values()) {
-    parameters += info.shape.reduce((product, extent) => product * extent, 1);
-    bytes += info.byteLength;
-  }
-  const prunable = prunableOf(decoder);
-  return { parameters, prunable, multiplied: prunable + decoder.vocabulary * decoder.hidden, bytes };
-}
-
-function prunableOf(decoder: Decoder): number {
-  return decoder.blocks.reduce(
-    (sum, block) => sum + block.linears.reduce((inner, linear) => inner + linear.rows * linear.columns, 0),
-    0,
-  );
 }
 
 /** Two floating-point operations a weight and token: calibration goes through each block twice, evaluation once. */
@@ -135,16 +109,4 @@ function memoryOf(inputs: Inputs, device: Device): Plan['memoryBytes'] {
       padded([...(inputs.evaluation?.passages ?? [])]),
     ),
   };
-}
-
-async function freeBytes(directory: string): Promise<number> {
-  for (let at = directory; ; at = path.dirname(at)) {
-    try {
-      const { bavail, bsize } = await statfs(at);
-      return bavail * bsize;
-    } catch (error) {
-      // The output's folder may not exist yet; its nearest existing parent has the same file system.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || at === path.dirname(at)) throw error;
-    }
-  }
 }
