@@ -10,9 +10,11 @@ const PRUNE = [
 ];
 const OPEN_GATE = ['--max-drop', '100%', '--device', 'cpu'];
 
+// What is tested is the build, so it must be of these sources.
+builtCommands();
+
 let cwd: string;
 beforeAll(() => {
-  builtCommands();
   cwd = makeWorkplace();
 });
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));
@@ -43,6 +45,9 @@ describe('help', () => {
       COMMANDS
         diff      show what differs between two models, tensor by tensor
         doctor    say what this machine can do, and how to make it faster
+        evaluate  measure perplexity and next-token accuracy on a text
+        gc        clean up a run's state: layers and files that nothing refers to any
+                  more
         hash      hash the weights of models, and record or check the hashes
         inspect   show what a checkpoint is: architecture, types, size, sparsity
         log       show an output's waves: what was tried, kept, rolled back, and why
