@@ -6,5 +6,5 @@ export {
   type SplitOptions,
   splitCalibration,
 } from './calibration.js';
-export { type Passage, PROTOCOLS, type Protocol, type TextPassages, type TextSource } from './passage.js';
+export type { Passage, Protocol, TextPassages, TextSource } from './passage.js';
 export { type PassageOptions, readPassages } from './read-passages.js';

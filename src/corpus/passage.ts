@@ -4,13 +4,11 @@ export interface Passage {
   readonly ids: Int32Array;
 }
 
-export const PROTOCOLS = ['windows', 'documents'] as const;
-
 /**
  * How a text becomes passages. windows: the whole file encoded once without BOS, cut into windows that do not overlap, the
  * rest dropped. documents: each document is BOS and its ids, cut at the context length.
  */
-export type Protocol = (typeof PROTOCOLS)[number];
+export type Protocol = 'windows' | 'documents';
 
 /** The file that a text came from, as manifests and journals name it. */
 export interface TextSource {

@@ -94,10 +94,10 @@ function percent(fraction: number): string {
   return `${(100 * fraction).toFixed(2)} %`;
 }
 
-/** Three digits, or as many more as it takes to tell the value from a limit that it does not equal. */
+/** Three digits (a ratio four), or as many more as it takes to tell the value from a limit that it does not equal. */
 function shown(value: number, metric: GateMetric, limit?: number): string {
   const scale = metric.unit === '%' ? 100 : 1;
-  for (let digits = 3; digits < 17; digits++) {
+  for (let digits = metric.unit === 'x' ? 4 : 3; digits < 17; digits++) {
     const rounded = Number((scale * value).toPrecision(digits));
     if (limit === undefined || value === limit || rounded !== Number((scale * limit).toPrecision(15))) {
       return withUnit(rounded, metric);
