@@ -114,11 +114,16 @@ function checkSamePassages(base: readonly PassageScore[], now: readonly PassageS
 }
 
 function lossIncrease(base: readonly PassageScore[], now: readonly PassageScore[]): Float64Array {
-  return Float64Array.from(now, (score, i) => score.negativeLogLikelihood - base[i]!.negativeLogLikelihood);
+  const before = column(base, 'negativeLogLikelihood');
+  return column(now, 'negativeLogLikelihood').map((loss, i) => loss - before[i]!);
 }
 
+/** One field of all rows. What is no number is NaN: JSON, in which scores are kept, writes NaN as null, and null adds up as 0. */
 function column<Row>(rows: readonly Row[], field: { [K in keyof Row]: Row[K] extends number ? K : never }[keyof Row]) {
-  return Float64Array.from(rows, (row) => row[field] as number);
+  return Float64Array.from(rows, (row) => {
+    const value: unknown = row[field];
+    return typeof value === 'number' ? value : Number.NaN;
+  });
 }
 
 function total(values: Float64Array): number {

@@ -81,6 +81,15 @@ describe('compareScores', () => {
     expect(compareScores([score(9, 9, 0)], [score(9, 9, 0)], { seed: 0 }).accuracyLoss).toBeNaN();
   });
 
+  it('takes scores that were kept as JSON for what they were: a NaN stays one', () => {
+    const broken = [score(9, Number.NaN, 3), score(9, 9, 3)];
+    const kept = JSON.parse(JSON.stringify(broken)) as PassageScore[];
+    expect(summarize(kept, { seed: 0 })).toEqual(summarize(broken, { seed: 0 }));
+    const sound = [score(9, 9, 3), score(9, 9, 3)];
+    expect(compareScores(kept, sound, { seed: 0 }).perplexityRatio).toBeNaN();
+    expect(compareScores(sound, kept, { seed: 0 }).perplexityRatio).toBeNaN();
+  });
+
   it('refuses scores of other passages', () => {
     expect(() => compareScores(base, now.slice(1), { seed: 0 })).toThrow(/different passages/);
     expect(() => compareScores(base, [score(99, 1, 1), score(101, 1, 1)], { seed: 0 })).toThrow(/different passages/);
