@@ -55,7 +55,8 @@ describe.skipIf(sharedMissing !== undefined)(
     });
     afterAll(() => device.close());
 
-    it.each(ROWS)('$model, $protocol of $text', async (row) => {
+    // Seconds on an idle machine; a busy one gets its time.
+    it.each(ROWS)('$model, $protocol of $text', { timeout: 300_000 }, async (row) => {
       const scores = await score(row, device);
       const { perplexity, accuracy } = summarize(scores, { seed: 0 });
       expect(Math.abs(perplexity / row.perplexity - 1)).toBeLessThan(1e-4);
