@@ -81,9 +81,14 @@ export function parseRecipe(input: unknown, source: string): Recipe {
   );
 }
 
-/** Reads a recipe file; `overrides` (from flags) replace its fields, nested ones one by one. */
+/**
+ * Reads a recipe file; `overrides` (from flags) replace its fields, nested ones one by one. A `maxDrop` among them also replaces
+ * the file's `gate`, which would win over it: what is typed last is what is meant.
+ */
 export async function loadRecipe(file: string, overrides: Partial<RecipeInput> = {}): Promise<Recipe> {
-  return parseRecipe(merge(await readRecipeFile(file), overrides), path.basename(file));
+  const merged = merge(await readRecipeFile(file), overrides);
+  if (isPlain(merged) && overrides.maxDrop !== undefined && overrides.gate === undefined) delete merged['gate'];
+  return parseRecipe(merged, path.basename(file));
 }
 
 /** What a recipe file says, unchecked. Throws `usage` for a file that cannot be read, is too large, or is not JSON. */
