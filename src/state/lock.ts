@@ -1,4 +1,5 @@
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 
@@ -19,7 +20,7 @@ interface Holder {
 export async function lock(stateFolder: string): Promise<() => Promise<void>> {
   await mkdir(stateFolder, { recursive: true });
   const file = path.join(stateFolder, 'lock');
-  const mine = `${file}.${process.pid}`;
+  const mine = `${file}.${randomBytes(6).toString('hex')}`;
   const holder: Holder = { pid: process.pid, boot: await bootId(), started: (await startOf(process.pid)) ?? '' };
   await writeFile(mine, JSON.stringify(holder));
   try {
@@ -33,12 +34,28 @@ export async function lock(stateFolder: string): Promise<() => Promise<void>> {
       }
       const other = await readHolder(file);
       if (other !== undefined && (await isAlive(other))) throw busy(stateFolder, other.pid);
-      await rm(file, { force: true });
+      await removeStale(file, other, `${mine}.stale`);
     }
     throw busy(stateFolder, undefined);
   } finally {
     await rm(mine, { force: true });
   }
+}
+
+/**
+ * Removes the lock that `stale` held. Another process may have done so and taken the lock since it was read: what is removed is
+ * looked at under a name of its own, and put back when it is not what was found stale.
+ */
+async function removeStale(file: string, stale: Holder | undefined, aside: string): Promise<void> {
+  try {
+    await rename(file, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  const removed = await readHolder(aside);
+  if (JSON.stringify(removed) !== JSON.stringify(stale)) await link(aside, file);
+  await rm(aside, { force: true });
 }
 
 function busy(stateFolder: string, pid: number | undefined): BirdboneError {

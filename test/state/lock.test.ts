@@ -50,4 +50,15 @@ describe.skipIf(process.platform !== 'linux')('lock (needs /proc)', () => {
       await (await lock(folder))();
     }
   });
+
+  it('goes to exactly one of many that find the same stale lock', async () => {
+    for (let round = 0; round < 20; round++) {
+      await writeFile(path.join(folder, 'lock'), JSON.stringify({ pid: 1, boot: 'earlier', started: '1' }));
+      const taken = await Promise.allSettled(Array.from({ length: 8 }, () => lock(folder)));
+      const releases = taken.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+      expect(releases).toHaveLength(1);
+      await releases[0]!();
+      expect(await readdir(folder)).toEqual([]);
+    }
+  });
 });
