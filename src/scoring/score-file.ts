@@ -5,6 +5,7 @@ import type { LinearSummary } from '../pruning/index.js';
 
 /** What a score file says besides the scores. */
 export interface ScoreHeader {
+  /** The last component of the model's path: the same model gives the same file wherever it lies. */
   readonly model: string;
   readonly weights: string;
   readonly metric: string;

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Calibration, readCalibration } from '../corpus/index.js';
@@ -40,6 +40,7 @@ export interface ScoreResult extends ScoreHeader {
 /** Scores every linear weight inside the blocks and writes a summary of each matrix. Throws `usage` before any work is done. */
 export async function score(options: ScoreOptions): Promise<ScoreResult> {
   const format = formatOf(options.out);
+  await checkFolder(options.out);
   const metric = await metrics.load(options.metric);
   const model = await openModel(options.model);
   try {
@@ -49,7 +50,7 @@ export async function score(options: ScoreOptions): Promise<ScoreResult> {
       ...(options.signal && { signal: options.signal }),
     };
     const header: ScoreHeader = {
-      model: path.resolve(options.model),
+      model: path.basename(path.resolve(options.model)),
       weights: (await hashCheckpoint(model.checkpoint, stop)).weights,
       metric: options.metric,
       ...(calibration && { calibration: { ...options.calibration!, sha256: calibration.source.sha256 } }),
@@ -121,5 +122,15 @@ function formatOf(file: string): ScoreFormat {
   if (format !== undefined) return format;
   throw new BirdboneError('usage', `"${file}" is not a score file. Its name must end in .json or .csv.`, {
     suggestions: [`--out ${path.basename(file, path.extname(file))}.json`],
+  });
+}
+
+/** Hours of scoring must not end at a folder that is not there. */
+async function checkFolder(file: string): Promise<void> {
+  const folder = path.dirname(path.resolve(file));
+  const found = await stat(folder).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  throw new BirdboneError('usage', `"${file}" cannot be written: ${folder} is no folder.`, {
+    suggestions: [`Make it first: mkdir -p ${folder}`],
   });
 }
