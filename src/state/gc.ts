@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type History, historyOf } from './history.js';
 import { Journal } from './journal.js';
 import { lock } from './lock.js';
+import { refuseForeignFiles } from './own-files.js';
 import { settlePublication } from './publish.js';
 import type { StateFolder } from './state-folder.js';
 
@@ -16,10 +17,11 @@ export interface Garbage {
 /**
  * Removes what nothing refers to: layers of waves that were rolled back or never recorded, spilled hidden states, temporary
  * files, what an interrupted publication left. Layers of waves that count are kept: a later rollback needs them.
- * With `dryRun` it only says what it would remove.
+ * With `dryRun` it only says what it would remove. Throws `usage` when files lie there that no run has made.
  */
 export async function collectGarbage(folder: StateFolder, options: { readonly dryRun: boolean }): Promise<Garbage[]> {
   if (!existsSync(folder.root)) return [];
+  await refuseForeignFiles(folder);
   const release = options.dryRun ? undefined : await lock(folder.root);
   try {
     const journal = await Journal.open(folder.journal, { repair: !options.dryRun });
@@ -45,7 +47,8 @@ async function findGarbage(folder: StateFolder, history: History): Promise<Garba
   }
   await add(folder.spill, 'spilled hidden states of a run that ended');
   for (const name of await namesIn(folder.root)) {
-    if (/\.tmp-/.test(name)) await add(path.join(folder.root, name), 'temporary file of an interrupted write');
+    if (/^\..+\.tmp-[0-9a-f]+$/.test(name))
+      await add(path.join(folder.root, name), 'temporary file of an interrupted write');
   }
   if (!history.publishing) await add(folder.publishing, 'output that was not finished');
   return garbage;

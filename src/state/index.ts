@@ -10,6 +10,7 @@ export {
 } from './history.js';
 export { Journal, type JournalBody, type JournalRecord } from './journal.js';
 export { lock } from './lock.js';
+export { refuseForeignFiles, verifyLayers } from './own-files.js';
 export { type Publication, publish, settlePublication } from './publish.js';
 export { checkRoom, freeBytes } from './room.js';
 export { layerFile, type StateFolder, stateFolder } from './state-folder.js';

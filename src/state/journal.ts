@@ -93,6 +93,7 @@ function check(
   } catch (error) {
     throw damaged(where, 'it is not JSON', error);
   }
+  if (typeof record !== 'object' || record === null) throw damaged(where, 'it is no record');
   const { digest, ...unsigned } = record;
   if (unsigned.seq !== (last?.seq ?? 0) + 1) throw damaged(where, `it has number ${unsigned.seq}`);
   if (digest !== digestOf(last?.digest ?? '', unsigned)) throw damaged(where, 'its digest does not match');

@@ -1,16 +1,18 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
-import { hashCheckpoint } from '../manifest/index.js';
-import type { Recipe } from '../recipe.js';
+import { findManifest, hashCheckpoint, type WeightHashes } from '../manifest/index.js';
 import {
   type BeginRecord,
   checkRoom,
+  type History,
   historyOf,
   Journal,
+  refuseForeignFiles,
   type StateFolder,
   settlePublication,
+  verifyLayers,
 } from '../state/index.js';
 import type { Device } from '../tensor/index.js';
 import { VERSION } from '../version.js';
@@ -20,7 +22,8 @@ import { layerBytes, sizesOf } from './sizes.js';
 
 /**
  * Opens the journal of this output and makes sure that it tells of this run: a new one, or the interrupted one that is to go
- * on. Call it with the lock held. Throws `usage` when something else is there, `mismatch` when the base has changed.
+ * on. Call it with the lock held. Throws `usage` when something else is there, and `mismatch` when base, texts or layers are not
+ * those of the run that is to go on.
  */
 export async function beginOrResume(
   folder: StateFolder,
@@ -28,30 +31,34 @@ export async function beginOrResume(
   device: Device,
   options: RunOptions,
 ): Promise<Journal> {
-  let journal = await openJournal(folder, options);
+  const journal = await openJournal(folder, options);
   await settlePublication(folder, journal);
   const past = historyOf(journal.records);
-  if (past.begin !== undefined && !options.restart && !options.resume) {
-    if (past.finished === undefined) throw interruptedRun(folder);
-    if (existsSync(folder.out)) throw alreadyThere(folder);
-  }
   const goesOn = past.begin !== undefined && options.resume === true;
-  if (!goesOn) {
-    if (existsSync(folder.out) && !(options.restart && past.begin !== undefined)) throw alreadyThere(folder);
-    await forget(folder);
-    journal = await Journal.open(folder.journal, { repair: true });
-  }
+  if (!goesOn) await checkPlace(folder, past, { model: inputs.recipe.model, restart: options.restart === true });
   const base = await hashCheckpoint(inputs.model.checkpoint, {
     ...(options.report && { report: options.report }),
     ...(options.signal && { signal: options.signal }),
   });
+  const record = beginRecord(inputs, device, base);
   if (goesOn) {
-    checkSame(past.begin!, { recipe: inputs.recipe, device, weights: base.weights });
+    checkSame(past.begin!, record);
+    await verifyLayers(
+      folder,
+      past.waves.filter((wave) => wave.active),
+    );
     return journal;
   }
   await checkRoom(path.dirname(folder.out), neededBytes(inputs));
+  await forget(folder);
   await mkdir(folder.layers, { recursive: true });
-  const record: BeginRecord = {
+  const fresh = await Journal.open(folder.journal, { repair: true });
+  await fresh.append({ ...record });
+  return fresh;
+}
+
+function beginRecord(inputs: Inputs, device: Device, base: WeightHashes): BeginRecord {
+  return {
     type: 'begin',
     recipe: inputs.recipe,
     device: device.name,
@@ -62,8 +69,25 @@ export async function beginOrResume(
     ...(inputs.calibration && { calibration: inputs.calibration.source }),
     ...(inputs.evaluation && { evaluation: inputs.evaluation.source }),
   };
-  await journal.append({ ...record });
-  return journal;
+}
+
+/** Throws `usage` unless a new run may put its state and its result here. */
+async function checkPlace(
+  folder: StateFolder,
+  past: History,
+  { model, restart }: { readonly model: string; readonly restart: boolean },
+): Promise<void> {
+  if (past.begin !== undefined && past.finished === undefined && !restart) throw interruptedRun(folder);
+  await refuseForeignFiles(folder);
+  if (!existsSync(folder.out)) return;
+  const [base, out] = [await realpath(model), await realpath(folder.out)];
+  if (base === out || base.startsWith(out + path.sep)) throw alreadyThere(folder);
+  if (!restart || !(past.begin !== undefined || (await isResult(folder.out)))) throw alreadyThere(folder);
+}
+
+/** Whether a run made this folder: what is left to go by when its journal is damaged, or a crash came before the new one. */
+async function isResult(out: string): Promise<boolean> {
+  return (await findManifest(out))?.manifest.waves !== undefined;
 }
 
 /** The result, and a layer for every wave that the recipe plans. */
@@ -92,27 +116,36 @@ async function forget(folder: StateFolder): Promise<void> {
   await rm(folder.spill, { recursive: true, force: true });
 }
 
-function checkSame(begin: BeginRecord, now: { recipe: Recipe; device: Device; weights: string }): void {
+function checkSame(begin: BeginRecord, now: BeginRecord): void {
   const difference = firstDifference(begin.recipe, now.recipe, '');
   if (difference !== undefined) {
     throw new BirdboneError('usage', `The interrupted run had another recipe: ${difference}.`, {
       suggestions: ['Resume with the same flags as before.', 'Begin anew with these: --restart'],
     });
   }
-  if (begin.device !== now.device.name) {
-    throw new BirdboneError(
-      'usage',
-      `The interrupted run used the device ${begin.device}; this is ${now.device.name}.`,
-      {
-        suggestions: [`Resume with --device ${begin.device}.`],
-      },
-    );
-  }
-  if (begin.base.weights !== now.weights) {
-    throw new BirdboneError('mismatch', `The model at ${now.recipe.model} has changed since the run began.`, {
-      suggestions: ['Restore the model, or begin anew: --restart'],
+  if (begin.device !== now.device) {
+    throw new BirdboneError('usage', `The interrupted run used the device ${begin.device}; this is ${now.device}.`, {
+      suggestions: [`Resume with --device ${begin.device}.`],
     });
   }
+  const makers = [begin, now].map(({ version, versions }) => ({ birdbone: version, ...versions }));
+  const maker = firstDifference(makers[0], makers[1], '');
+  if (maker !== undefined) {
+    throw new BirdboneError('usage', `The interrupted run was computed by something else, to the last bit: ${maker}.`, {
+      suggestions: ['Resume with the same versions on the same kind of machine.', 'Begin anew with these: --restart'],
+    });
+  }
+  for (const text of ['calibration', 'evaluation'] as const) {
+    if (begin[text]?.sha256 !== now[text]?.sha256) throw changed(`The ${text} text ${begin[text]?.name}`);
+  }
+  const isSameBase = begin.base.weights === now.base.weights && begin.base.metadata === now.base.metadata;
+  if (!isSameBase) throw changed(`The model at ${now.recipe.model}`);
+}
+
+function changed(what: string): BirdboneError {
+  return new BirdboneError('mismatch', `${what} has changed since the run began.`, {
+    suggestions: ['Restore it as it was, or begin anew: --restart'],
+  });
 }
 
 /** The first field in which two recipes differ, in words. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { writeFileDurably } from '../checkpoint/index.js';
@@ -37,7 +38,8 @@ export async function publishStack(stack: Stack): Promise<RunResult> {
   const layers = await openLayers(stack.folder, past);
   try {
     const result = stacked(stack.model, layers);
-    if (past.stale) await publishResult(stack, past, result);
+    // An output that somebody removed is made again: the layers are all it takes.
+    if (past.stale || !existsSync(stack.folder.out)) await publishResult(stack, past, result);
     if (!past.evidence) await writeDiff(stack, past, result);
   } finally {
     await closeLayers(layers);

@@ -12,6 +12,7 @@ import {
   type StateFolder,
   settlePublication,
   stateFolder,
+  verifyLayers,
 } from '../state/index.js';
 import { publishStack } from './evidence.js';
 import type { RunResult } from './settings.js';
@@ -29,7 +30,7 @@ export interface RollbackOptions {
 
 /**
  * Publishes the output again with only the waves up to `to`, from the base model and the layers in the state folder. Goes
- * forward too, as long as `gc` has not removed the later layers. Throws `mismatch` when the base model has changed.
+ * forward too, as long as `gc` has not removed the later layers. Throws `mismatch` when the base model or a layer has changed.
  */
 export async function rollbackTo(options: RollbackOptions): Promise<RunResult> {
   const folder = stateFolder(options.out, options.state);
@@ -49,6 +50,10 @@ export async function rollbackTo(options: RollbackOptions): Promise<RunResult> {
     const model = await openModel(past.begin.base.path);
     try {
       await checkBase(model.checkpoint, past.begin.base, options);
+      await verifyLayers(
+        folder,
+        past.waves.filter((wave) => wave.verdict === 'committed' && wave.wave <= options.to),
+      );
       await journal.append({ type: 'rollback', to: options.to });
       return await publishStack({
         folder,

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { appendFile, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openCheckpoint, readFloats } from '../../src/checkpoint/index.js';
@@ -40,6 +40,12 @@ const weightsOf = async (folder: string) => {
   await checkpoint.close();
   return weights;
 };
+
+async function flipLastBit(file: string): Promise<void> {
+  const bytes = await readFile(file);
+  bytes[bytes.length - 1]! ^= 1;
+  await writeFile(file, bytes);
+}
 
 /** A gate that lets nothing above this sparsity go would need a trained model; perplexity of a random one moves both ways. */
 const IMPOSSIBLE = 'perplexity<0.5x';
@@ -99,6 +105,14 @@ describe('run', () => {
     expect(again.result).toEqual(first.result);
   });
 
+  it('makes an output again that somebody removed', async () => {
+    const { out } = await go();
+    const contents = contentsOf(out);
+    await rm(out, { recursive: true });
+    await go({}, { resume: true });
+    expect(contentsOf(out)).toEqual(contents);
+  });
+
   it('rolls every wave back that the gate refuses, publishes nothing, and says so', async () => {
     await expect(go({ gate: IMPOSSIBLE })).rejects.toMatchObject({ code: 'gate-failed', exitCode: 4 });
     expect(existsSync(at('out/half'))).toBe(false);
@@ -127,6 +141,28 @@ describe('run', () => {
   });
 });
 
+describe('run --restart', () => {
+  it('replaces a result whose journal is damaged, or gone because a restart was killed early', async () => {
+    const first = await go();
+    const { journal } = stateFolder(first.out);
+    await writeFile(journal, 'damaged\n');
+    await expect(go({}, { resume: true })).rejects.toMatchObject({ code: 'unreadable' });
+    await go({}, { restart: true });
+    await rm(journal);
+    await expect(go()).rejects.toThrow(/exists already/);
+    const last = await go({}, { restart: true });
+    expect(contentsOf(last.out)).toEqual(contentsOf(first.out));
+  });
+
+  it('keeps the earlier run as long as the new one has not begun', async () => {
+    const first = await go();
+    const controller = new AbortController();
+    const stop = go({}, { restart: true, report: () => controller.abort(), signal: controller.signal });
+    await expect(stop).rejects.toMatchObject({ code: 'interrupted' });
+    expect((await readLog({ out: first.out })).status).toBe('published');
+  });
+});
+
 describe('run refuses', () => {
   it('an output that exists and is not its own', async () => {
     await expect(go({ out: at('models') })).rejects.toMatchObject({ code: 'usage' });
@@ -148,12 +184,48 @@ describe('run refuses', () => {
     const controller = new AbortController();
     const report = (event: Event) => event.type === 'wave' && controller.abort();
     await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
-    const file = at('models/fledgling/model.safetensors');
-    const bytes = await readFile(file);
-    bytes[bytes.length - 1]! ^= 1;
-    await rm(file);
-    await appendFile(file, bytes);
+    await flipLastBit(at('models/fledgling/model.safetensors'));
     await expect(go({}, { resume: true })).rejects.toMatchObject({ code: 'mismatch' });
+  });
+
+  it.each(['calibration.txt', 'config.json'])('to go on after %s has changed', async (name) => {
+    const controller = new AbortController();
+    const report = (event: Event) => event.type === 'wave' && controller.abort();
+    await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
+    const file = at('models/fledgling', name);
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, name === 'config.json' ? text.replace('{', '{"license":"changed",') : `${text} more`);
+    await expect(go({}, { resume: true })).rejects.toMatchObject({ code: 'mismatch' });
+    await writeFile(file, text);
+    expect((await go({}, { resume: true })).reached).toBe(true);
+  });
+
+  it('to go on from a layer that is not what the journal says', async () => {
+    const controller = new AbortController();
+    const report = (event: Event) => event.type === 'wave' && controller.abort();
+    await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
+    await flipLastBit(path.join(stateFolder(at('out/half')).layers, 'wave-0001.safetensors'));
+    await expect(go({}, { resume: true })).rejects.toMatchObject({
+      code: 'mismatch',
+      message: expect.stringContaining('wave 1'),
+    });
+  });
+
+  it('to replace the model that it is made from', async () => {
+    await go();
+    const refused = go({ model: at('out/half') }, { restart: true });
+    await expect(refused).rejects.toMatchObject({ code: 'usage' });
+    expect(await verifyFolder(at('out/half'))).toMatchObject({ matches: true });
+  });
+
+  it('a state folder with files of somebody else, and leaves them alone', async () => {
+    await mkdir(at('project/layers'), { recursive: true });
+    await writeFile(at('project/layers/mine.txt'), 'mine');
+    await expect(go({}, { state: at('project') })).rejects.toMatchObject({ code: 'usage' });
+    await expect(collectGarbage(stateFolder(at('out/half'), at('project')), { dryRun: false })).rejects.toMatchObject({
+      code: 'usage',
+    });
+    expect(await readFile(at('project/layers/mine.txt'), 'utf8')).toBe('mine');
   });
 
   it('a gate without any text, and a metric without calibration', async () => {
@@ -178,6 +250,15 @@ describe('rollback', () => {
     expect(one.sparsity).toBeCloseTo(full.waves[0]!.sparsity);
     await rollbackTo({ out: full.out, to: 3, diffs: at('diffs') });
     expect(await weightsOf(full.out)).toBe(three);
+  });
+
+  it('stops at a damaged layer before anything is changed', async () => {
+    const { out } = await go();
+    await flipLastBit(path.join(stateFolder(out).layers, 'wave-0001.safetensors'));
+    const contents = contentsOf(out);
+    await expect(rollbackTo({ out, to: 1, diffs: at('diffs') })).rejects.toMatchObject({ code: 'mismatch' });
+    expect(contentsOf(out)).toEqual(contents);
+    expect((await readLog({ out })).status).toBe('published');
   });
 
   it('names the waves there are, and a layer that gc removed', async () => {
