@@ -55,7 +55,8 @@ export async function readFloats(
 
 function bytesOfRows(info: TensorInfo, { start, count }: { readonly start: number; readonly count: number }) {
   const [rows, ...rest] = info.shape;
-  if (rows === undefined || start < 0 || count < 0 || start + count > rows) {
+  const whole = Number.isSafeInteger(start) && Number.isSafeInteger(count);
+  if (rows === undefined || !whole || start < 0 || count < 0 || start + count > rows) {
     throw new RangeError(`Rows ${start} + ${count} are not within ${info.name}, whose shape is [${info.shape}].`);
   }
   const rowBytes = (elementsOf(rest) * DTYPES[info.dtype].bits) / 8;
