@@ -1,5 +1,5 @@
 export { decodeToF32 } from './decode.js';
-export { DEVICE_NAMES, type Device, type DeviceChoice, type DeviceName } from './device.js';
+export type { Device, DeviceChoice, DeviceName } from './device.js';
 export { DTYPES, type Dtype, isDtype } from './dtype.js';
 export { encodeFromF32 } from './encode.js';
 export { enableGradients } from './gradients.js';

@@ -2,5 +2,5 @@ export { type Log, readLog } from './log.js';
 export { type Plan, planRun } from './plan.js';
 export { planRollback, type RollbackOptions, type RollbackPlan, rollbackTo } from './rollback.js';
 export { run } from './run.js';
-export { SCHEDULES, type Schedule } from './schedule.js';
+export type { Schedule } from './schedule.js';
 export type { RunOptions, RunResult, WaveRecord } from './settings.js';
