@@ -68,3 +68,17 @@ async function readTexts(
     evaluation: await readPassages(evaluation.file, tokenizer, { ...evaluation, ...limits }),
   };
 }
+
+/** What a user should know about the texts before figures are made of them. */
+export function textNotices({ calibration, evaluation }: Inputs): string[] {
+  if (calibration === undefined || evaluation === undefined) return [];
+  const { name } = evaluation.source;
+  if (evaluation.skippedTokens > 0) {
+    const windows = `${evaluation.passages.length} windows of ${evaluation.context} tokens`;
+    return [
+      `The gate measures on ${windows} of ${name} that calibration does not see; --data FILE gives it a text of its own.`,
+    ];
+  }
+  if (calibration.source.sha256 !== evaluation.source.sha256) return [];
+  return [`The gate measures on ${name}, the text that also calibrates: the accuracy loss it finds is flattering.`];
+}

@@ -29,13 +29,31 @@ export interface Baseline {
 
 const BASELINE_FILE = 'baseline.json';
 
-/** Measures the dense model; the scores go to the state folder so that a resumed run compares with the very same ones. */
+/**
+ * Measures the dense model; the scores go to the state folder so that a resumed run compares with the very same ones.
+ * Throws `unsupported` for a model that gives no numbers: every wave would fail against it, hours later.
+ */
 export async function measureBaseline(session: Session): Promise<{ baseline: Baseline; file: FileDigest }> {
   const { scores } = await scorePassages(session.inputs.model, passagesOf(session), session.scoring);
+  const baseline = baselineOf(scores, session);
+  if (!Number.isFinite(baseline.figures.perplexity)) throw notANumber(session, baseline);
   const text = JSON.stringify(scores);
   await writeFileDurably(path.join(session.folder.root, BASELINE_FILE), text);
   const sha256 = createHash('sha256').update(text).digest('hex');
-  return { baseline: baselineOf(scores, session), file: { name: BASELINE_FILE, sha256 } };
+  return { baseline, file: { name: BASELINE_FILE, sha256 } };
+}
+
+function notANumber({ inputs }: Session, { figures }: Baseline): BirdboneError {
+  return new BirdboneError(
+    'unsupported',
+    `The dense model ${inputs.recipe.model} has a perplexity of ${figures.perplexity} on the gate's text.`,
+    {
+      suggestions: [
+        'Look for weights that are not finite: birdbone inspect MODEL --tensors',
+        'Measure it alone: birdbone evaluate MODEL --data FILE',
+      ],
+    },
+  );
 }
 
 /** Reads the scores that an interrupted run measured. Throws `mismatch` when the file is not the one the journal names. */

@@ -97,6 +97,14 @@ describe('run', () => {
     },
   );
 
+  it('takes config and tokenizer along when the model is named by its file', async () => {
+    const whole = await go({ steps: [{ do: 'prune', sparsity: 0.5, waves: 1 }] });
+    const model = at('models/fledgling/model.safetensors');
+    const { out } = await go({ model, out: at('out/lone'), steps: [{ do: 'prune', sparsity: 0.5, waves: 1 }] });
+    expect(Object.keys(contentsOf(out))).toEqual(Object.keys(contentsOf(whole.out)));
+    expect(await verifyFolder(out)).toMatchObject({ matches: true });
+  });
+
   it('starts when there is nothing to resume, and says the same again when all is done', async () => {
     const first = await go({}, { resume: true });
     const contents = contentsOf(at('out'));
@@ -163,7 +171,32 @@ describe('run --restart', () => {
   });
 });
 
+describe('run says', () => {
+  const notices = async (change: Record<string, unknown>) => {
+    const messages: string[] = [];
+    await go(change, { report: (event) => event.type === 'notice' && messages.push(event.message) });
+    return messages.filter((message) => message.startsWith('The gate'));
+  };
+
+  it('when the gate measures on what calibration left, or on the very same text', async () => {
+    expect(await notices({})).toEqual([expect.stringContaining('that calibration does not see')]);
+    const same = { file: at('models/fledgling/calibration.txt'), context: 32, limit: 4 };
+    expect(await notices({ out: at('out/same'), evaluation: same })).toEqual([expect.stringContaining('flattering')]);
+    const other = { ...same, file: at('models/fledgling/evaluation.txt') };
+    expect(await notices({ out: at('out/other'), evaluation: other })).toEqual([]);
+  });
+});
+
 describe('run refuses', () => {
+  it('a dense model that gives no numbers', async () => {
+    const file = at('models/fledgling/model.safetensors');
+    const bytes = await readFile(file);
+    // The file ends in float32 values: a NaN in the last tensor, which every token passes through.
+    bytes.writeUInt32LE(0x7fc00000, bytes.length - 4);
+    await writeFile(file, bytes);
+    await expect(go()).rejects.toThrow(/perplexity of NaN/);
+  });
+
   it('an output that exists and is not its own', async () => {
     await expect(go({ out: at('models') })).rejects.toMatchObject({ code: 'usage' });
     await expect(go({ out: at('models') }, { restart: true })).rejects.toMatchObject({ code: 'usage' });
