@@ -6,6 +6,7 @@ import type { Event } from '../events.js';
 import { type EventSink, eventLines } from './events.js';
 import { globalFlags } from './flags.js';
 import { toJson } from './json.js';
+import { printable } from './printable.js';
 import { progressLines } from './progress.js';
 
 type Flags<T extends typeof Command> = Interfaces.InferredFlags<(typeof BaseCommand)['baseFlags'] & T['flags']>;
@@ -68,8 +69,8 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
 
   /** For people: standard output, unless events go there. Silent under --json. */
   override log(text = ''): void {
-    if (this.flags.events === '-') this.logToStderr(text);
-    else super.log(text);
+    if (this.flags.events === '-') this.logToStderr(printable(text));
+    else super.log(printable(text));
   }
 
   protected override logJson(value: unknown): void {

@@ -2,6 +2,7 @@ import * as ux from '@oclif/core/ux';
 import { BirdboneError, type ErrorCode, EXIT_CODES } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { toJson } from './json.js';
+import { printable } from './printable.js';
 
 /** How a command ended badly, in the form that people and `--json` both get. */
 export interface Failure {
@@ -70,9 +71,9 @@ export function printFailure(error: unknown, asJson: boolean): number {
 
 function toText({ message, suggestions, causes }: Failure): string {
   return [
-    `${ux.colorize('red', 'Error:')} ${message}`,
-    ...causes.map((cause) => `  Caused by: ${cause}`),
-    ...suggestions.map((suggestion) => `  Try: ${suggestion}`),
+    `${ux.colorize('red', 'Error:')} ${printable(message)}`,
+    ...causes.map((cause) => `  Caused by: ${printable(cause)}`),
+    ...suggestions.map((suggestion) => `  Try: ${printable(suggestion)}`),
   ].join('\n');
 }
 

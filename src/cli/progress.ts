@@ -1,5 +1,6 @@
 import type { Event } from '../events.js';
 import type { EventSink } from './events.js';
+import { printable } from './printable.js';
 import { formatDuration, formatPercent } from './quantities.js';
 
 /** Where progress is drawn: standard error, or a test's own. */
@@ -32,7 +33,7 @@ export function progressLines(stream: ProgressStream, now: () => number = Date.n
   };
   const say = (text: string): void => {
     clear();
-    stream.write(`${text}\n`);
+    stream.write(`${printable(text)}\n`);
   };
   const draw = (event: ProgressEvent): void => {
     if (event.stage !== started.stage || event.done < started.done)
