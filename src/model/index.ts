@@ -9,7 +9,7 @@ export { applyFinalNorm, type FinalNorm, loadFinalNorm, loadHead } from './head.
 export { createHiddenStates, type HiddenStates, type HiddenStatesOptions } from './hidden-states.js';
 export { type InspectedTensor, type Inspection, type InspectOptions, inspectModel } from './inspect.js';
 export { loadMatrix } from './matrix-loading.js';
-export { openModel, withCheckpoint } from './model.js';
+export { folderOf, openModel, withCheckpoint } from './model.js';
 export { type PassOptions, runBlock } from './passes.js';
 export { disposeTables, type PositionTables, positionTables } from './rope.js';
 export { loadTokenizer, type Tokenizer } from './tokenizer.js';

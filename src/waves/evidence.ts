@@ -12,7 +12,7 @@ import {
   manifestText,
   renderDiffMarkdown,
 } from '../manifest/index.js';
-import type { Model } from '../model/index.js';
+import { folderOf, type Model } from '../model/index.js';
 import { type History, historyOf, type Journal, publish, type StateFolder } from '../state/index.js';
 import { closeLayers, openLayers, stacked } from './session.js';
 import type { RunResult, WaveRecord } from './settings.js';
@@ -50,8 +50,11 @@ export async function publishStack(stack: Stack): Promise<RunResult> {
 async function publishResult(stack: Stack, past: History, result: Model): Promise<void> {
   const { folder, journal, model, report, signal } = stack;
   const watch = { report, ...(signal && { signal }) };
-  const hashes = await hashCheckpoint(result.checkpoint, watch);
   const begin = past.begin!;
+  // A model that was named by its one file has its config and tokenizer beside it: they were used, so they go along.
+  const carryFrom = await folderOf(begin.base.path);
+  const source = { ...result.checkpoint, path: carryFrom };
+  const hashes = await hashCheckpoint(source, watch);
   const manifest = createManifest({
     hashes,
     version: begin.version,
@@ -66,8 +69,8 @@ async function publishResult(stack: Stack, past: History, result: Model): Promis
     }),
   });
   await publish(folder, journal, {
-    source: result.checkpoint,
-    carryFrom: begin.base.path,
+    source,
+    carryFrom,
     manifest: manifestText(manifest),
     maxShardBytes: begin.recipe.maxShardBytes,
     ...watch,
