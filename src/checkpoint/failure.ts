@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { BirdboneError, type ErrorDetails } from '../errors.js';
 
 const TRY_AGAIN = 'Download or copy the file again, and compare its size and sha256 with those of its source.';
@@ -40,7 +41,10 @@ export function unwritableBecause(file: string, cause: unknown): unknown {
 /** The system's name of an error, such as ENOENT; undefined for errors that are not the system's. */
 export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('syscall' in error || 'errno' in error) || !('code' in error)) return undefined;
-  return String(error.code);
+  const { errno } = error as { readonly errno?: number };
+  // Node has no name for some (EDQUOT: "Unknown system error -122"), though it knows their numbers.
+  const known = Object.entries(constants.errno).find(([, number]) => number === -(errno ?? 0));
+  return known?.[0] ?? String(error.code);
 }
 
 type Failures = Readonly<Record<string, readonly [problem: string, suggestion: string] | undefined>>;

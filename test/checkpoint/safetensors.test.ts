@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { chunksOf, openCheckpoint, readFloats, tensorOf } from '../../src/checkpoint/index.js';
+import { chunksOf, openCheckpoint, readFloats } from '../../src/checkpoint/index.js';
+import { tensorOf } from '../../src/checkpoint/reading.js';
 import { fileBytes, patterned, temporaryFolder, u8 } from '../fixtures/safetensors-file.js';
 import { sharedMissing, sharedModel } from '../shared.js';
 
