@@ -278,6 +278,7 @@ describe('rollback', () => {
     const back = await rollbackTo({ out: full.out, to: 0, diffs: at('diffs') });
     expect(await weightsOf(full.out)).toBe(dense);
     expect(back.sparsity).toBe(0);
+    expect((await go({}, { resume: true })).sparsity).toBe(0);
     expect(await verifyFolder(full.out)).toMatchObject({ matches: true });
     const one = await rollbackTo({ out: full.out, to: 1, diffs: at('diffs') });
     expect(one.sparsity).toBeCloseTo(full.waves[0]!.sparsity);
