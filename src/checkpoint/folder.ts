@@ -38,9 +38,7 @@ export async function writeCheckpoint(source: Checkpoint, folder: string, option
   const shards = splitIntoShards(infos, maxShardBytes);
   const texts = new Map(Object.entries(extraFiles));
   if (shards.length > 1) texts.set(INDEX_FILE, indexText(shards));
-  for (const name of texts.keys()) {
-    if (path.basename(name) !== name) throw new RangeError(`${name} is no plain file name.`);
-  }
+  refuseMisnamed([...texts.keys()], shards);
   const carried = carryFrom === undefined ? { files: [], left: [] } : await planCarry(carryFrom, folder);
   for (const { name, reason } of carried.left)
     report({ type: 'notice', message: `Not carried over: ${name}, ${reason}.` });
@@ -58,6 +56,14 @@ export async function writeCheckpoint(source: Checkpoint, folder: string, option
   }
   for (const [name, text] of texts) await writeFileDurably(path.join(folder, name), text);
   await syncFolder(folder);
+}
+
+function refuseMisnamed(texts: readonly string[], shards: readonly Shard[]): void {
+  for (const name of texts) {
+    const isPlain = path.basename(name) === name && !['', '.', '..'].includes(name);
+    if (!isPlain || shards.some(({ file }) => file === name))
+      throw new RangeError(`${name} cannot be a file of its own.`);
+  }
 }
 
 async function refuseUnlessEmpty(folder: string): Promise<void> {
