@@ -12,7 +12,7 @@ import { pruneOurs } from '../test/reference/our-pruning.js';
 import type { Method } from '../test/reference/pruning.js';
 import { evaluateReference, type PrunedBlock, pruneReference } from '../test/reference/reference.js';
 import { sharedData, sharedMissing, sharedModel } from '../test/shared.js';
-import { type Comparison, type Figures, publishedOf, renderTable } from './pruning-table.js';
+import { type Comparison, describeCommit, type Figures, publishedOf, renderTable } from './pruning-table.js';
 
 /**
  * Prunes the real checkpoints with the product and with the independent float64 implementation in test/reference, measures
@@ -60,7 +60,7 @@ const { values: options } = parseArgs({
   },
 });
 if (sharedMissing !== undefined) throw new Error(`nothing to compare on: ${sharedMissing}`);
-const started = Date.now();
+const commit = await describeCommit();
 const device = await openDevice(options.device as 'cpu' | 'webgpu');
 const chosen = CASES.filter((each) => options.models.split(',').includes(each.model));
 const comparisons: Comparison[] = [];
@@ -69,8 +69,7 @@ for (const each of chosen) {
   const work = { at, folder: sharedModel(at.model), device, threads: availableParallelism() };
   for (const variant of VARIANTS) comparisons.push(...(await compare(work, variant)));
 }
-const minutes = (Date.now() - started) / 60_000;
-const { markdown, failures } = await renderTable(comparisons, { device: device.description, minutes });
+const { markdown, failures } = renderTable(comparisons, { commit, device: device.description });
 await device.close();
 const complete = chosen.length === CASES.length && options.windows === undefined;
 const out = options.out ?? (complete ? fileURLToPath(new URL('../docs/pruning-table.md', import.meta.url)) : undefined);

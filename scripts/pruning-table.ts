@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 
 export interface Figures {
@@ -52,10 +51,10 @@ export function publishedOf(row: Row): (typeof PUBLISHED)[number] | undefined {
 }
 
 /** docs/pruning-table.md, and in words every figure that is further off than its limit. */
-export async function renderTable(
+export function renderTable(
   comparisons: readonly Comparison[],
-  run: { readonly device: string; readonly minutes: number },
-): Promise<{ markdown: string; failures: string[] }> {
+  run: { readonly commit: string; readonly device: string },
+): { markdown: string; failures: string[] } {
   const failures: string[] = [];
   const checked = (label: string, difference: number, limit: number) => {
     if (!(Math.abs(difference) <= limit)) failures.push(`${label}: ${percent(difference)}, limit ${percent(limit)}`);
@@ -94,7 +93,7 @@ export async function renderTable(
       percent(row.limit),
     ]);
   });
-  return { markdown: `${await preamble(run)}\n${section(rows, published)}`, failures };
+  return { markdown: `${preamble(run)}\n${section(rows, published)}`, failures };
 }
 
 function section(rows: readonly string[], published: readonly string[]): string {
@@ -124,15 +123,19 @@ function section(rows: readonly string[], published: readonly string[]): string 
   ].join('\n');
 }
 
-async function preamble({ device, minutes }: { readonly device: string; readonly minutes: number }): Promise<string> {
+/** The commit that is checked out, and whether the code that is compared differs from it. */
+export async function describeCommit(): Promise<string> {
   const git = async (...words: string[]) => (await promisify(execFile)('git', words)).stdout.trim();
-  const commit = await git('rev-parse', '--short', 'HEAD');
   const changed = (await git('status', '--porcelain', '--untracked-files=no', '--', 'src', 'test/reference')) !== '';
-  const date = new Date().toISOString().slice(0, 10);
+  return `${await git('rev-parse', '--short', 'HEAD')}${changed ? ' with uncommitted changes' : ''}`;
+}
+
+function preamble({ commit, device }: { readonly commit: string; readonly device: string }): string {
+  const { user, system } = process.cpuUsage();
   return `# Pruning against an independent implementation
 
-Made by \`npm run compare:pruning\` on ${date} at commit ${commit}${changed ? ' with uncommitted changes' : ''}; ${device};
-Node ${process.versions.node}; ${minutes.toFixed(0)} minutes on ${availableParallelism()} cores.
+Made by \`npm run compare:pruning\` on ${new Date().toISOString().slice(0, 10)} at commit ${commit};
+${device}; Node ${process.versions.node}; ${((user + system) / 60e6).toFixed(0)} CPU minutes, nearly all of them the reference's.
 
 The reference is test/reference: plain float64 TypeScript written from the papers, which shares no code with src/ (its own reading of
 safetensors, forward pass, ranking and calibration; both sides use the @huggingface/tokenizers library). Both sides prune the
