@@ -10,7 +10,7 @@ export { type WriteOptions, writeCheckpoint } from './folder.js';
 export { type Layer, memoryLayer } from './layer.js';
 export { createLayer, type LayerPlan, type LayerWriter, openLayer } from './layer-file.js';
 export { overlay } from './overlay.js';
-export { chunksOf, readFloats, tensorOf } from './reading.js';
+export { chunksOf, readFloats } from './reading.js';
 export { SafetensorsWriter } from './safetensors-writer.js';
 
 /** Every format that can be read, the more specific before the more general. */
