@@ -26,7 +26,7 @@ export interface ShownWave {
 /** The waves, the sparsity of every matrix, what it cost, and where the evidence lies. */
 export function renderRun(run: ShownRun): string {
   return [
-    renderWaves(run.waves, run.baseline),
+    renderWaves(run.waves, run.baseline, (wave) => wave.verdict === 'rolled-back'),
     '',
     ...renderLayers(run.layers),
     '',
@@ -40,15 +40,19 @@ export function renderRun(run: ShownRun): string {
   ].join('\n');
 }
 
-/** A table of waves with the metric after each one as a line, dense first. */
-export function renderWaves(waves: readonly ShownWave[], baseline: Readonly<Record<string, number>>): string {
+/** A table of waves with the metric after each one as a line, dense first; the reason is given of those that need one. */
+export function renderWaves(
+  waves: readonly ShownWave[],
+  baseline: Readonly<Record<string, number>>,
+  needsReason: (wave: ShownWave) => boolean = () => true,
+): string {
   const rows = waves.map((wave) => [
     String(wave.wave),
     formatPercent(wave.sparsity),
     show(wave.figures['accuracy'], formatPercent2),
     show(wave.figures['perplexity'], (value) => value.toFixed(2)),
     wave.verdict === 'rolled-back' ? 'rolled back' : wave.active ? 'kept' : 'undone',
-    wave.reason,
+    needsReason(wave) ? wave.reason : '',
   ]);
   const dense = [
     'dense',

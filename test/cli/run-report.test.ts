@@ -40,7 +40,7 @@ describe('renderRun', () => {
     expect(renderRun(run)).toMatchInlineSnapshot(`
       "wave   sparsity  accuracy  perplexity
       dense     0.0 %   25.00 %       60.00
-      1        25.0 %   24.50 %       63.00  kept         accuracy loss 2.00 % < 3 %
+      1        25.0 %   24.50 %       63.00  kept
       2        50.0 %   20.00 %       90.00  rolled back  accuracy loss 20.00 % ≥ 3 %
       accuracy    ██▁
       perplexity  ▁▁█
