@@ -9,7 +9,7 @@ const WINDOW_BYTES = 256 * 1024;
 export class ByteWindow {
   readonly #source: PositionalBytes;
   readonly #end: number;
-  #buffer = Buffer.allocUnsafe(WINDOW_BYTES);
+  #buffer: Buffer;
   /** The buffer holds the file's bytes from `start` on, `filled` of them; the cursor is at `at` among those. */
   #start: number;
   #filled = 0;
@@ -19,6 +19,7 @@ export class ByteWindow {
     this.#source = source;
     this.#start = start;
     this.#end = end;
+    this.#buffer = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, end - start));
   }
 
   /** The cursor's position in the file. */

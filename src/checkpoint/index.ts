@@ -13,8 +13,8 @@ export { overlay } from './overlay.js';
 export { chunksOf, readFloats } from './reading.js';
 export { SafetensorsWriter } from './safetensors-writer.js';
 
-/** Every format that can be read, the more specific before the more general. */
-const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors];
+/** Every format that can be read, the more specific before the more general. A new one is a file and a place here. */
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors];
 
 /**
  * Opens the weights of a Hugging Face folder (model.safetensors, or the shards of model.safetensors.index.json) or of one

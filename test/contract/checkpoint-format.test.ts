@@ -1,0 +1,178 @@
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Checkpoint, formats, openCheckpoint, writeCheckpoint } from '../../src/checkpoint/index.js';
+import { BirdboneError } from '../../src/errors.js';
+import { f32, memoryCheckpoint } from '../fixtures/memory-checkpoint.js';
+import { patterned, temporaryFolder } from '../fixtures/safetensors-file.js';
+
+/** Files of one format, made for the tests that every format has to pass. */
+interface FormatFixture {
+  /** Writes a checkpoint into an empty folder and returns the file to open. */
+  readonly write: (source: Checkpoint, folder: string) => Promise<string>;
+  /** Makes a sparse checkpoint whose tensor "far", of the given bytes, starts beyond `offset`; returns the file to open. */
+  readonly writeFar: (folder: string, offset: number, bytes: Uint8Array) => string;
+}
+
+/** In the order of `formats`, which has one format twice: by its file, and by the index over several. */
+const FIXTURES: readonly [string, FormatFixture][] = [
+  [
+    'safetensors shards',
+    {
+      async write(source, folder) {
+        await writeCheckpoint(source, folder, { maxShardBytes: 64 });
+        return path.join(folder, 'model.safetensors.index.json');
+      },
+      writeFar(folder, offset, bytes) {
+        sparseSafetensors(path.join(folder, 'far.safetensors'), offset, bytes);
+        const index = path.join(folder, 'model.safetensors.index.json');
+        writeFileSync(index, '{"weight_map":{"far":"far.safetensors","hole":"far.safetensors"}}');
+        return index;
+      },
+    },
+  ],
+  [
+    'safetensors',
+    {
+      async write(source, folder) {
+        await writeCheckpoint(source, folder);
+        return path.join(folder, 'model.safetensors');
+      },
+      writeFar(folder, offset, bytes) {
+        const file = path.join(folder, 'model.safetensors');
+        sparseSafetensors(file, offset, bytes);
+        return file;
+      },
+    },
+  ],
+];
+
+function sparseSafetensors(file: string, holeBytes: number, bytes: Uint8Array): void {
+  const end = holeBytes + bytes.length;
+  const header = JSON.stringify({
+    hole: { dtype: 'U8', shape: [holeBytes], data_offsets: [0, holeBytes] },
+    far: { dtype: 'U8', shape: [bytes.length], data_offsets: [holeBytes, end] },
+  });
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(header.length));
+  const handle = openSync(file, 'w');
+  writeSync(handle, prefix);
+  writeSync(handle, header);
+  ftruncateSync(handle, 8 + header.length + end);
+  writeSync(handle, bytes, 0, bytes.length, 8 + header.length + holeBytes);
+  closeSync(handle);
+}
+
+const source = () =>
+  memoryCheckpoint(
+    {
+      'model.norm.weight': f32([4], [1, -2, 0.5, 3]),
+      'lm_head.weight': { dtype: 'BF16', shape: [5, 4], bytes: patterned(40) },
+      ids: { dtype: 'I64', shape: [2], bytes: patterned(16, 2) },
+      empty: f32([0, 3], []),
+      scalar: f32([], [7]),
+    },
+    { metadata: { format: 'pt', 'model.embed_tokens.weight': 'lm_head.weight' } },
+  );
+
+it('covers every format, in their order', () => {
+  expect(FIXTURES).toHaveLength(formats.length);
+});
+
+describe.each(FIXTURES)('%s', (name, { write, writeFar }) => {
+  const format = formats[FIXTURES.findIndex(([fixture]) => fixture === name)]!;
+
+  it('recognises its own files first among all formats, and not another’s', async () => {
+    const file = await write(source(), temporaryFolder());
+    const head = readFileSync(file).subarray(0, 16);
+    expect(formats.find((candidate) => candidate.recognises(head, file))).toBe(format);
+    for (const other of [
+      Buffer.from('GGUF\x03\0\0\0'),
+      Buffer.from('PK\x03\x04'),
+      Buffer.from('\x80\x02}'),
+      Buffer.alloc(0),
+    ]) {
+      expect(format.recognises(other, '/models/weights')).toBe(false);
+    }
+  });
+
+  it('reads every tensor, alias and text that was written', async () => {
+    const checkpoint = await openCheckpoint(await write(source(), temporaryFolder()));
+    const written = source();
+    expect(checkpoint.format).toBe(format.name);
+    expect(checkpoint.tensors).toEqual(written.tensors);
+    expect([...checkpoint.tensors.keys()]).toEqual([...written.tensors.keys()].sort());
+    expect(checkpoint.metadata).toEqual(written.metadata);
+    expect([...checkpoint.aliases]).toEqual([['model.embed_tokens.weight', 'lm_head.weight']]);
+    for (const tensor of written.tensors.keys())
+      expect(await checkpoint.read(tensor)).toEqual(await written.read(tensor));
+    expect(await checkpoint.read('model.embed_tokens.weight', { offset: 8, length: 8 })).toEqual(
+      patterned(40).slice(8, 16),
+    );
+    await checkpoint.close();
+  });
+
+  it('writes the same bytes each time', async () => {
+    const [first, second] = [await write(source(), temporaryFolder()), await write(source(), temporaryFolder())];
+    expect(readFileSync(first)).toEqual(readFileSync(second));
+  });
+
+  it('reads beyond 4 GiB', async () => {
+    const bytes = patterned(1000);
+    const checkpoint = await openCheckpoint(writeFar(temporaryFolder(), 2 ** 32 + 8, bytes));
+    expect(await checkpoint.read('far')).toEqual(bytes);
+    expect(await checkpoint.read('far', { offset: 500, length: 500 })).toEqual(bytes.slice(500));
+    await checkpoint.close();
+  });
+
+  it('refuses its file at every length that it can be cut to, naming it', async () => {
+    const file = await write(source(), temporaryFolder());
+    const whole = readFileSync(file);
+    // An index may end in white space; what is cut off there is nothing.
+    const meaningful = whole.toString('latin1').trimEnd().length;
+    for (let length = 0; length < (file.endsWith('.json') ? meaningful : whole.length); length += 1) {
+      truncateSync(file, length);
+      const error = await openCheckpoint(file).then(
+        (checkpoint) => checkpoint.close(),
+        (reason: unknown) => reason,
+      );
+      expect(error).toBeInstanceOf(BirdboneError);
+      expect(error).toMatchObject({ code: 'unreadable', file });
+      writeFileSync(file, whole);
+    }
+  });
+
+  it('closes what it opened, also after a refusal', async () => {
+    const opened = () => (process.platform === 'linux' ? openFiles() : 0);
+    const file = await write(source(), temporaryFolder());
+    const before = opened();
+    const checkpoint = await openCheckpoint(file);
+    await checkpoint.close();
+    const whole = readFileSync(file);
+    truncateSync(file, whole.length - 3);
+    await expect(openCheckpoint(file)).rejects.toThrow();
+    expect(opened()).toBe(before);
+  });
+});
+
+/** Descriptors of this process that lead to checkpoints. */
+function openFiles(): number {
+  return readdirSync('/proc/self/fd').filter((descriptor) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`).includes('birdbone-checkpoint-');
+    } catch {
+      // The descriptor of this listing is closed by now.
+      return false;
+    }
+  }).length;
+}
