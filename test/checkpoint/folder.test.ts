@@ -1,5 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type Checkpoint, memoryLayer, openCheckpoint, overlay, writeCheckpoint } from '../../src/checkpoint/index.js';
 import type { Event } from '../../src/events.js';
@@ -164,6 +166,20 @@ describe('writeCheckpoint', () => {
     }
     expect(readdirSync(folder)).toEqual([]);
   });
+});
+
+it('copies a checkpoint in a few chunks of memory, however large it is', async () => {
+  const [from, to] = [temporaryFolder(), temporaryFolder()];
+  const bytes = 300_000_000;
+  const header = `{"w":{"dtype":"BF16","shape":[${bytes / 2}],"data_offsets":[0,${bytes}]}}`;
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(header.length));
+  const file = path.join(from, 'model.safetensors');
+  writeFileSync(file, Buffer.concat([prefix, Buffer.from(header)]));
+  truncateSync(file, 8 + header.length + bytes);
+  const script = fileURLToPath(new URL('../fixtures/copy-and-measure.ts', import.meta.url));
+  const output = execFileSync(process.execPath, ['--import', 'tsx', script, file, to], { encoding: 'utf8' });
+  expect((JSON.parse(output) as { extraMegabytes: number }).extraMegabytes).toBeLessThan(100);
 });
 
 describe.skipIf(sharedMissing)(`a real checkpoint${sharedMissing ? ` (${sharedMissing})` : ''}`, () => {
