@@ -1,0 +1,109 @@
+import { readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { score } from '../../src/scoring/index.js';
+import { makeWorkplace } from '../fixtures/workplace.js';
+import { TINY_LLAMA, tinyModel } from '../reference/tiny-model.js';
+
+// The model of the workplace, in memory.
+const { tensors } = tinyModel(TINY_LLAMA);
+const HIDDEN = 32;
+
+let folder: string;
+let model: string;
+beforeAll(() => {
+  folder = makeWorkplace();
+  model = path.join(folder, 'models', 'fledgling');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const valuesOf = (name: string): readonly number[] => Array.from(tensors.get(name)!.values);
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+const rowsOf = (values: readonly number[], columns: number): number[][] =>
+  Array.from({ length: values.length / columns }, (_, row) => values.slice(row * columns, (row + 1) * columns));
+
+interface ScoreFile {
+  readonly metric: string;
+  readonly weights: string;
+  readonly matrices: readonly {
+    readonly name: string;
+    readonly block: number;
+    readonly role: string;
+    readonly all: { readonly count: number; readonly mean: number; readonly max: number };
+    readonly byRow: { readonly mean: readonly number[] };
+    readonly byHead?: { readonly mean: readonly number[] };
+  }[];
+}
+
+describe('score', () => {
+  it('writes the magnitude of every linear weight, by matrix, row and head', async () => {
+    const out = path.join(folder, 'magnitude.json');
+    const result = await score({ model, metric: 'magnitude', out, device: 'cpu' });
+    const file = JSON.parse(readFileSync(out, 'utf8')) as ScoreFile;
+    expect(file.metric).toBe('magnitude');
+    expect(file.weights).toBe(result.weights);
+    expect(file.matrices.map(({ block, role }) => `${block} ${role}`)).toEqual(
+      [0, 1].flatMap((block) => ['q', 'k', 'v', 'o', 'gate', 'up', 'down'].map((role) => `${block} ${role}`)),
+    );
+    for (const { name, all, byRow } of file.matrices) {
+      const magnitudes = valuesOf(name).map(Math.abs);
+      expect(all.count).toBe(magnitudes.length);
+      expect(all.mean).toBeCloseTo(mean(magnitudes), 6);
+      expect(all.max).toBeCloseTo(Math.max(...magnitudes), 6);
+      const rows = rowsOf(magnitudes, magnitudes.length / byRow.mean.length);
+      expect(byRow.mean[1]).toBeCloseTo(mean(rows[1] ?? []), 6);
+    }
+    const query = file.matrices.find(({ role }) => role === 'q')!;
+    const headRows = rowsOf(valuesOf(query.name).map(Math.abs), HIDDEN).slice(8, 16);
+    expect(query.byHead?.mean[1]).toBeCloseTo(mean(headRows.flat()), 6);
+  });
+
+  it('weighs in the activations of the unchanged model by Wanda', async () => {
+    const out = path.join(folder, 'wanda.json');
+    const calibration = { file: path.join(model, 'calibration.txt'), windows: 3, context: 16 };
+    await score({ model, metric: 'wanda', out, calibration, device: 'cpu' });
+    const file = JSON.parse(readFileSync(out, 'utf8')) as ScoreFile;
+    // What enters the first block's q: the embeddings of the first 3 × 16 letters after their norm.
+    const letters = [...readFileSync(calibration.file, 'utf8')].slice(0, 48);
+    const ids = letters.map((letter) => ['<s>', ' ', ...'abcdefghijklmnopqrstuvwxyz.'].indexOf(letter));
+    const embedding = rowsOf(valuesOf('model.embed_tokens.weight'), HIDDEN);
+    const gain = valuesOf('model.layers.0.input_layernorm.weight');
+    const squares = new Array<number>(HIDDEN).fill(0);
+    for (const id of ids) {
+      const row = embedding[id]!;
+      const scale = 1 / Math.sqrt(mean(row.map((value) => value * value)) + 1e-5);
+      row.forEach((value, column) => {
+        squares[column]! += (value * scale * gain[column]!) ** 2;
+      });
+    }
+    const name = 'model.layers.0.self_attn.q_proj.weight';
+    const scores = rowsOf(valuesOf(name), HIDDEN).map((row) =>
+      row.map((value, column) => Math.abs(value) * Math.sqrt(squares[column]!)),
+    );
+    const query = file.matrices.find((matrix) => matrix.name === name)!;
+    expect(query.all.mean / mean(scores.flat())).toBeCloseTo(1, 5);
+    expect(query.byRow.mean[5]! / mean(scores[5]!)).toBeCloseTo(1, 5);
+  });
+
+  it('writes a table for .csv, and nothing on a dry run', async () => {
+    const out = path.join(folder, 'scores.csv');
+    const dry = await score({ model, metric: 'magnitude', out, device: 'cpu', dryRun: true });
+    expect(dry.written).toBe(false);
+    expect(() => readFileSync(out)).toThrow('ENOENT');
+    await score({ model, metric: 'magnitude', out, device: 'cpu' });
+    const [header, first] = readFileSync(out, 'utf8').split('\n');
+    expect(header).toMatch(/^name,level,index,mean,max/);
+    expect(first).toMatch(/^model\.layers\.0\.self_attn\.q_proj\.weight,matrix,,0\.\d+/);
+  });
+
+  it.each([
+    [{ metric: 'wanda', out: 'x.json' }, /no calibration text/],
+    [{ metric: 'magnitude', out: 'x.txt' }, /must end in \.json or \.csv/],
+    [{ metric: 'taylor', out: 'x.json' }, /There is no metric "taylor"/],
+  ])('refuses %j before any work', async (options, message) => {
+    await expect(score({ model, device: 'cpu', ...options })).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringMatching(message),
+    });
+  });
+});
