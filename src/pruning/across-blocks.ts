@@ -2,10 +2,10 @@ import { dispose, type Tensor1D } from '@tensorflow/tfjs-core';
 import { stopIfAborted } from '../errors.js';
 import type { ImportanceMetric } from '../importance/index.js';
 import { disposeBlock, type LinearInput, type LinearSpec, loadBlock, loadMatrix, runBlock } from '../model/index.js';
-import { keptCount, type MatrixScores, maskGlobally } from '../sparsity/index.js';
+import { type MatrixScores, maskGlobally } from '../sparsity/index.js';
 import { disposeMatrix } from '../tensor/index.js';
 import { calibrationStates } from './calibration-states.js';
-import type { EditContext, LinearSparsity, Proposal } from './edit.js';
+import type { EditContext } from './edit.js';
 import { inputNorms } from './input-norms.js';
 import { scoreMatrix } from './score-matrix.js';
 
@@ -16,7 +16,7 @@ type AllNorms = ReadonlyMap<LinearInput, Float32Array>[];
  * Masks all matrices by one threshold. Every score must be known before the first weight goes, so activations come from the
  * model as it is before the wave, not from blocks that are already masked.
  */
-export async function pruneAcrossBlocks(metric: ImportanceMetric, context: EditContext): Promise<Proposal> {
+export async function pruneAcrossBlocks(metric: ImportanceMetric, context: EditContext): Promise<void> {
   const { model, target, writer, report, signal } = context;
   const norms = metric.needs === 'weights' ? undefined : await allNorms(context);
   const specs = new Map<string, { readonly spec: LinearSpec; readonly block: number }>();
@@ -28,14 +28,12 @@ export async function pruneAcrossBlocks(metric: ImportanceMetric, context: EditC
     const { spec, block } = specs.get(name)!;
     return scoreLinear(metric, spec, norms?.[block]?.get(spec.input), context);
   };
-  const linears: LinearSparsity[] = [];
+  let done = 0;
   for await (const { name, mask } of maskGlobally([...specs.keys()], target, scoresOf)) {
     await writer.writeMask(name, mask.bits);
-    const elements = mask.rows * mask.columns;
-    linears.push({ name, elements, removed: elements - keptCount(mask) });
-    report({ type: 'progress', stage: 'prune', done: linears.length, total: specs.size, unit: 'matrices' });
+    done += 1;
+    report({ type: 'progress', stage: 'prune', done, total: specs.size, unit: 'matrices' });
   }
-  return { linears };
 }
 
 async function scoreLinear(

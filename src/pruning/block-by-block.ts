@@ -12,9 +12,9 @@ import {
   runBlock,
   withCheckpoint,
 } from '../model/index.js';
-import { keptCount, type Mask, type Pattern } from '../sparsity/index.js';
+import type { Mask, Pattern } from '../sparsity/index.js';
 import { calibrationStates } from './calibration-states.js';
-import type { EditContext, LinearSparsity, Proposal } from './edit.js';
+import type { EditContext } from './edit.js';
 import { inputNorms } from './input-norms.js';
 import { type MaskRule, maskRule } from './plan-masks.js';
 import { scoreMatrix } from './score-matrix.js';
@@ -30,29 +30,27 @@ interface Rules {
  * blocks before it with their new masks; then the block runs once more, masked, for the next one (Sun et al. 2023, and
  * SparseGPT before it). One block's weights are resident.
  */
-export async function pruneBlockByBlock(rules: Rules, context: EditContext): Promise<Proposal> {
+export async function pruneBlockByBlock(rules: Rules, context: EditContext): Promise<void> {
   const { model, report, signal } = context;
   const rule = maskRule(rules.pattern, model, context.target, rules.compare);
   const states = rules.metric.needs === 'weights' ? undefined : await calibrationStates(context);
-  const linears: LinearSparsity[] = [];
   const total = model.decoder.blocks.length;
   try {
     for (let index = 0; index < total; index++) {
       stopIfAborted(signal);
-      linears.push(...(await pruneBlock({ index, rule, metric: rules.metric }, states, context)));
+      await pruneBlock({ index, rule, metric: rules.metric }, states, context);
       report({ type: 'progress', stage: 'prune', done: index + 1, total, unit: 'blocks' });
     }
   } finally {
     await states?.close();
   }
-  return { linears };
 }
 
 async function pruneBlock(
   at: { readonly index: number; readonly rule: MaskRule; readonly metric: ImportanceMetric },
   states: HiddenStates | undefined,
   context: EditContext,
-): Promise<LinearSparsity[]> {
+): Promise<void> {
   const { model, device, signal } = context;
   const block = await loadBlock(model, at.index, device);
   const masks = new Map<string, Mask>();
@@ -69,10 +67,6 @@ async function pruneBlock(
   }
   if (states !== undefined && at.index + 1 < model.decoder.blocks.length)
     await advance(at.index, masks, states, context);
-  return [...masks].map(([name, mask]) => {
-    const elements = mask.rows * mask.columns;
-    return { name, elements, removed: elements - keptCount(mask) };
-  });
 }
 
 async function maskLinears(

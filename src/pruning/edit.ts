@@ -3,17 +3,6 @@ import type { Report } from '../events.js';
 import type { Model } from '../model/index.js';
 import type { Device } from '../tensor/index.js';
 
-/** The figures of one linear weight after an edit. */
-export interface LinearSparsity {
-  readonly name: string;
-  readonly elements: number;
-  readonly removed: number;
-}
-
-export interface Proposal {
-  readonly linears: readonly LinearSparsity[];
-}
-
 /** What an edit works with. `model` is the base under the layers kept so far; it is never changed. */
 export interface EditContext {
   readonly model: Model;
@@ -39,6 +28,6 @@ export interface Edit {
   readonly target: number;
   /** Which masks and replacements the layer will hold: everything but the values. */
   plan(model: Model): LayerPlan;
-  /** Writes the whole layer and says what it did. Deterministic. */
-  propose(context: EditContext): Promise<Proposal>;
+  /** Writes every mask and replacement of its plan. Deterministic. */
+  propose(context: EditContext): Promise<void>;
 }

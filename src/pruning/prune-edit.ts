@@ -5,7 +5,7 @@ import type { Model } from '../model/index.js';
 import { type Comparison, type Pattern, parsePattern } from '../sparsity/index.js';
 import { pruneAcrossBlocks } from './across-blocks.js';
 import { pruneBlockByBlock } from './block-by-block.js';
-import type { Edit, EditContext, Proposal } from './edit.js';
+import type { Edit, EditContext } from './edit.js';
 
 /** What a pruning step leaves to choose, resolved. */
 export interface PruneSettings {
@@ -27,9 +27,12 @@ export interface PruneParts {
 /** An edit that only zeroes linear weights inside the blocks; embeddings, head and norms stay as they are. */
 export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
   const metric = await metrics.load(settings.metric);
+  const pattern = await parsePattern(settings.pattern);
+  if (pattern.kind === 'fixed' && settings.compare !== undefined)
+    throw nothingToCompare(pattern.name, settings.compare);
   const parts: PruneParts = {
     metric,
-    pattern: await parsePattern(settings.pattern),
+    pattern,
     compare: settings.compare ?? metric.scope,
   };
   return {
@@ -38,6 +41,16 @@ export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
     plan,
     propose: (context) => propose(parts, context),
   };
+}
+
+function nothingToCompare(pattern: string, compare: Comparison): BirdboneError {
+  return new BirdboneError(
+    'usage',
+    `The pattern ${pattern} compares weights within its own groups, not by ${compare}.`,
+    {
+      suggestions: ['Leave --compare out.', `Compare by ${compare} without groups: --pattern unstructured`],
+    },
+  );
 }
 
 function targetOf(pattern: Pattern, sparsity: number | undefined): number {
@@ -64,7 +77,7 @@ function plan(model: Model): LayerPlan {
   return { masks, values: [] };
 }
 
-function propose(parts: PruneParts, context: EditContext): Promise<Proposal> {
+function propose(parts: PruneParts, context: EditContext): Promise<void> {
   const { compare, ...rest } = parts;
   // A fixed pattern fills its own groups; there is nothing to compare across matrices.
   if (compare === 'global' && parts.pattern.kind === 'free') return pruneAcrossBlocks(parts.metric, context);

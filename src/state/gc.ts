@@ -47,7 +47,7 @@ async function findGarbage(folder: StateFolder, history: History): Promise<Garba
   }
   await add(folder.spill, 'spilled hidden states of a run that ended');
   for (const name of await namesIn(folder.root)) {
-    if (/^\..+\.tmp-[0-9a-f]+$/.test(name))
+    if (/^(?:\..+\.tmp-[0-9a-f]+|lock\.[0-9a-f]+\.new)$/.test(name))
       await add(path.join(folder.root, name), 'temporary file of an interrupted write');
   }
   if (!history.publishing) await add(folder.publishing, 'output that was not finished');

@@ -17,6 +17,8 @@ export interface BeginRecord {
   readonly gate: string;
   /** What computed the result: node, libraries, device. */
   readonly versions: Readonly<Record<string, string>>;
+  /** Digest of the manifest of the earlier result that this run was told to replace. */
+  readonly replaces?: string;
   readonly base: { readonly path: string; readonly weights: string; readonly metadata: string };
   readonly calibration?: FileDigest;
   readonly evaluation?: FileDigest;
@@ -44,12 +46,19 @@ export interface WaveJournalRecord {
   readonly step: number;
   readonly target: number;
   readonly sparsity: number;
+  /** False when the step was too small to remove a weight more. */
+  readonly changed: boolean;
   readonly layers: readonly { readonly name: string; readonly sparsity: number }[];
   readonly layer: FileDigest;
   readonly verdict: 'committed' | 'rolled-back';
   readonly reason: string;
   readonly terms: readonly GateTermRecord[];
   readonly figures: Readonly<Record<string, number>>;
+}
+
+export interface DiffFiles {
+  readonly json: string;
+  readonly markdown: string;
 }
 
 /** What a journal says, folded. */
@@ -65,7 +74,8 @@ export interface History {
   readonly stale: boolean;
   /** Digest of the manifest that is published. */
   readonly manifest: string | undefined;
-  readonly evidence: boolean;
+  /** Where the diff of what is published lies. */
+  readonly evidence: DiffFiles | undefined;
   /** The last wave that a `rollback` left active. */
   readonly rolledBackTo: number | undefined;
 }
@@ -80,7 +90,7 @@ export function historyOf(records: readonly JournalRecord[]): History {
   let finished: History['finished'];
   let publishing = false;
   let manifest: string | undefined;
-  let evidence = false;
+  let evidence: DiffFiles | undefined;
   for (const record of records as readonly (JournalRecord & Record<string, unknown>)[]) {
     switch (record.type) {
       case 'begin':
@@ -98,7 +108,7 @@ export function historyOf(records: readonly JournalRecord[]): History {
       case 'rollback':
         last = record['to'] as number;
         stale = true;
-        evidence = false;
+        evidence = undefined;
         break;
       case 'publish':
         publishing = true;
@@ -109,7 +119,7 @@ export function historyOf(records: readonly JournalRecord[]): History {
         manifest = record['manifest'] as string;
         break;
       case 'evidence':
-        evidence = true;
+        evidence = record['files'] as DiffFiles;
         break;
     }
   }

@@ -2,6 +2,7 @@ export { collectGarbage, type Garbage } from './gc.js';
 export {
   type BaselineRecord,
   type BeginRecord,
+  type DiffFiles,
   type FileDigest,
   type GateTermRecord,
   type History,
@@ -11,6 +12,6 @@ export {
 export { Journal, type JournalBody, type JournalRecord } from './journal.js';
 export { lock } from './lock.js';
 export { refuseForeignFiles, verifyLayers } from './own-files.js';
-export { type Publication, publish, settlePublication } from './publish.js';
+export { manifestDigest, type Publication, publish, settlePublication } from './publish.js';
 export { checkRoom, freeBytes } from './room.js';
 export { layerFile, type StateFolder, stateFolder } from './state-folder.js';

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { BirdboneError } from '../errors.js';
 
 interface Holder {
+  readonly host: string;
   readonly pid: number;
   /** Differs between boots, so that a pid from before a restart is never taken for a live one. */
   readonly boot: string;
@@ -11,61 +14,65 @@ interface Holder {
   readonly started: string;
 }
 
+const NAME = /^lock\.[0-9a-f]+$/;
+const ATTEMPTS = 10;
+/** Longest pause between attempts; contenders that met draw different ones. */
+const PAUSE_MILLISECONDS = 50;
+
 /**
- * Takes the state folder for this process, or throws `usage` naming the process that has it. A lock that a killed process
- * left is taken over: pid, start time and boot must all match for a holder to count as alive.
+ * Takes the state folder for this process, or throws `usage` naming the process that has it.
+ *
+ * Every contender puts down a file of its own name, then looks whether another live one is there, and takes its own back if
+ * so. Of two contenders the one that looks later sees the other, so never do two of them hold it; and as no two files share
+ * a name, removing what a killed process left can never hit a live lock. A holder counts as alive when pid, start time and
+ * boot all match.
  *
  * @returns a function that gives the folder back.
  */
 export async function lock(stateFolder: string): Promise<() => Promise<void>> {
   await mkdir(stateFolder, { recursive: true });
-  const file = path.join(stateFolder, 'lock');
-  const mine = `${file}.${randomBytes(6).toString('hex')}`;
-  const holder: Holder = { pid: process.pid, boot: await bootId(), started: (await startOf(process.pid)) ?? '' };
-  await writeFile(mine, JSON.stringify(holder));
-  try {
-    for (let attempt = 0; attempt < 3; attempt++) {
-      try {
-        // link() fails when the name exists, on every file system, and the name appears with its content.
-        await link(mine, file);
-        return () => rm(file, { force: true });
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      }
-      const other = await readHolder(file);
-      if (other !== undefined && (await isAlive(other))) throw busy(stateFolder, other.pid);
-      await removeStale(file, other, `${mine}.stale`);
-    }
-    throw busy(stateFolder, undefined);
-  } finally {
+  const mine = path.join(stateFolder, `lock.${randomBytes(8).toString('hex')}`);
+  const holder: Holder = {
+    host: hostname(),
+    pid: process.pid,
+    boot: await bootId(),
+    started: (await startOf(process.pid)) ?? '',
+  };
+  let other: Holder | undefined;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    await writeFile(`${mine}.new`, JSON.stringify(holder));
+    // The name appears with its content: nobody ever reads half of a lock.
+    await rename(`${mine}.new`, mine);
+    other = await anotherAlive(stateFolder, path.basename(mine));
+    if (other === undefined) return () => rm(mine, { force: true });
     await rm(mine, { force: true });
+    await setTimeout(PAUSE_MILLISECONDS * Math.random());
   }
+  throw busy(stateFolder, other);
 }
 
-/**
- * Removes the lock that `stale` held. Another process may have done so and taken the lock since it was read: what is removed is
- * looked at under a name of its own, and put back when it is not what was found stale.
- */
-async function removeStale(file: string, stale: Holder | undefined, aside: string): Promise<void> {
-  try {
-    await rename(file, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+/** A live holder or contender other than `mine`; what dead ones left is removed on the way. */
+async function anotherAlive(stateFolder: string, mine: string): Promise<Holder | undefined> {
+  let alive: Holder | undefined;
+  for (const name of await readdir(stateFolder)) {
+    if (name === mine || !NAME.test(name)) continue;
+    const file = path.join(stateFolder, name);
+    const holder = await readHolder(file);
+    if (holder !== undefined && (await isAlive(holder))) alive = holder;
+    else await rm(file, { force: true });
   }
-  const removed = await readHolder(aside);
-  if (JSON.stringify(removed) !== JSON.stringify(stale)) await link(aside, file);
-  await rm(aside, { force: true });
+  return alive;
 }
 
-function busy(stateFolder: string, pid: number | undefined): BirdboneError {
-  return new BirdboneError(
-    'usage',
-    `${stateFolder} is in use by another birdbone${pid === undefined ? '' : ` (process ${pid})`}.`,
-    {
-      suggestions: ['Wait until it is done, or choose another --out.'],
-    },
-  );
+function busy(stateFolder: string, holder: Holder | undefined): BirdboneError {
+  const who = holder === undefined ? '' : ` (process ${holder.pid} on ${holder.host})`;
+  const elsewhere = holder !== undefined && holder.host !== hostname();
+  return new BirdboneError('usage', `${stateFolder} is in use by another birdbone${who}.`, {
+    suggestions: [
+      'Wait until it is done, or choose another --out.',
+      ...(elsewhere ? [`If that machine is no more, remove ${path.join(stateFolder, 'lock.*')}.`] : []),
+    ],
+  });
 }
 
 async function readHolder(file: string): Promise<Holder | undefined> {
@@ -79,6 +86,8 @@ async function readHolder(file: string): Promise<Holder | undefined> {
 }
 
 async function isAlive(holder: Holder): Promise<boolean> {
+  // On a shared file system, another machine's processes cannot be asked after.
+  if (holder.host !== hostname()) return true;
   if (holder.boot !== (await bootId())) return false;
   try {
     process.kill(holder.pid, 0);

@@ -9,6 +9,7 @@ import {
   type History,
   historyOf,
   Journal,
+  manifestDigest,
   refuseForeignFiles,
   type StateFolder,
   settlePublication,
@@ -40,7 +41,7 @@ export async function beginOrResume(
     ...(options.report && { report: options.report }),
     ...(options.signal && { signal: options.signal }),
   });
-  const record = beginRecord(inputs, device, base);
+  const record = beginRecord(inputs, device, { base, replaces: goesOn ? undefined : await manifestDigest(folder.out) });
   if (goesOn) {
     checkSame(past.begin!, record);
     await verifyLayers(
@@ -57,7 +58,11 @@ export async function beginOrResume(
   return fresh;
 }
 
-function beginRecord(inputs: Inputs, device: Device, base: WeightHashes): BeginRecord {
+function beginRecord(
+  inputs: Inputs,
+  device: Device,
+  { base, replaces }: { readonly base: WeightHashes; readonly replaces: string | undefined },
+): BeginRecord {
   return {
     type: 'begin',
     recipe: inputs.recipe,
@@ -68,11 +73,12 @@ function beginRecord(inputs: Inputs, device: Device, base: WeightHashes): BeginR
     base: { path: path.resolve(inputs.recipe.model), weights: base.weights, metadata: base.metadata },
     ...(inputs.calibration && { calibration: inputs.calibration.source }),
     ...(inputs.evaluation && { evaluation: inputs.evaluation.source }),
+    ...(replaces !== undefined && { replaces }),
   };
 }
 
 /** Throws `usage` unless a new run may put its state and its result here. */
-async function checkPlace(
+export async function checkPlace(
   folder: StateFolder,
   past: History,
   { model, restart }: { readonly model: string; readonly restart: boolean },

@@ -13,7 +13,7 @@ import {
   renderDiffMarkdown,
 } from '../manifest/index.js';
 import { folderOf, type Model } from '../model/index.js';
-import { type History, historyOf, type Journal, publish, type StateFolder } from '../state/index.js';
+import { type DiffFiles, type History, historyOf, type Journal, publish, type StateFolder } from '../state/index.js';
 import { closeLayers, openLayers, stacked } from './session.js';
 import type { RunResult, WaveRecord } from './settings.js';
 
@@ -40,7 +40,7 @@ export async function publishStack(stack: Stack): Promise<RunResult> {
     const result = stacked(stack.model, layers);
     // An output that somebody removed is made again: the layers are all it takes.
     if (past.stale || !existsSync(stack.folder.out)) await publishResult(stack, past, result);
-    if (!past.evidence) await writeDiff(stack, past, result);
+    if (past.evidence === undefined) await writeDiff(stack, past, result);
   } finally {
     await closeLayers(layers);
   }
@@ -96,10 +96,10 @@ async function writeDiff(stack: Stack, past: History, result: Model): Promise<vo
   await mkdir(path.dirname(files.json), { recursive: true });
   await writeFileDurably(files.json, `${JSON.stringify({ ...diff, waves }, null, 2)}\n`);
   await writeFileDurably(files.markdown, renderDiffMarkdown(diff));
-  await journal.append({ type: 'evidence', out: folder.out });
+  await journal.append({ type: 'evidence', files });
 }
 
-function diffFiles(stack: Stack): { json: string; markdown: string } {
+function diffFiles(stack: Stack): DiffFiles {
   const stem = path.join(path.resolve(stack.diffs ?? 'diffs'), path.basename(stack.folder.out));
   return { json: `${stem}.diff.json`, markdown: `${stem}.diff.md` };
 }
@@ -139,7 +139,7 @@ function resultOf(stack: Stack): RunResult {
   return {
     out: stack.folder.out,
     state: stack.folder.root,
-    diff: diffFiles(stack),
+    diff: past.evidence ?? diffFiles(stack),
     manifest: path.join(stack.folder.out, MANIFEST_FILE),
     baseline: past.baseline?.figures ?? {},
     result: figuresOf(past),

@@ -25,5 +25,5 @@ export async function readLog(options: { readonly out: string; readonly state?: 
 function statusOf(history: History): Log['status'] {
   if (history.finished === undefined) return 'running';
   if (!history.stale) return history.rolledBackTo === undefined ? 'published' : 'rolled-back';
-  return history.waves.some((wave) => wave.verdict === 'committed') ? 'unpublished' : 'failed';
+  return history.waves.some((wave) => wave.verdict === 'committed' && wave.changed) ? 'unpublished' : 'failed';
 }

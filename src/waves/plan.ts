@@ -1,8 +1,9 @@
 import path from 'node:path';
 import { batchesOf, type Model, tokensPerBatch } from '../model/index.js';
 import type { Recipe } from '../recipe.js';
-import { freeBytes, stateFolder } from '../state/index.js';
+import { freeBytes, historyOf, Journal, stateFolder } from '../state/index.js';
 import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
+import { checkPlace } from './begin.js';
 import { type Inputs, openInputs } from './inputs.js';
 import { targets } from './schedule.js';
 import type { RunOptions } from './settings.js';
@@ -31,6 +32,10 @@ export interface Plan {
 export async function planRun(options: RunOptions): Promise<Plan> {
   const inputs = await openInputs(options.recipe);
   try {
+    const folder = stateFolder(options.recipe.out, options.state);
+    const past = historyOf((await Journal.open(folder.journal, { repair: false })).records);
+    const goesOn = past.begin !== undefined && options.resume === true;
+    if (!goesOn) await checkPlace(folder, past, { model: options.recipe.model, restart: options.restart === true });
     const device = await openDevice(
       options.device ?? 'auto',
       options.threads === undefined ? {} : { threads: options.threads },

@@ -100,7 +100,7 @@ async function runStep(step: number, baseline: Baseline | undefined, session: Se
 async function finish(session: Session, options: RunOptions): Promise<RunResult> {
   const past = history(session);
   // Not `active`: a run that was rolled back to its dense model kept waves, and published.
-  if (!past.waves.some((wave) => wave.verdict === 'committed')) throw nothingKept(session);
+  if (!past.waves.some((wave) => wave.verdict === 'committed' && wave.changed)) throw nothingKept(session);
   const { folder, journal, report, signal, inputs } = session;
   const result = await publishStack({ folder, journal, report, signal, model: inputs.model, diffs: options.diffs });
   await rm(folder.spill, { recursive: true, force: true });

@@ -1,15 +1,20 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { createLayer, type Layer, openLayer } from '../checkpoint/index.js';
+import { createLayer, openLayer } from '../checkpoint/index.js';
 import { judge, type Verdict } from '../evaluation/index.js';
-import type { Edit, LinearSparsity } from '../pruning/index.js';
+import type { Model } from '../model/index.js';
+import type { Edit } from '../pruning/index.js';
 import { layerFile, type WaveJournalRecord } from '../state/index.js';
-import { flatFigures } from './figures.js';
+import { type FlatFigures, flatFigures } from './figures.js';
+import { removedBy, sparsityOf } from './layer-sparsity.js';
 import { type Baseline, type Measurement, measure } from './measure.js';
 import { closeLayers, history, openLayers, type Session, stacked } from './session.js';
 
 /** The gate's word on a wave that nothing was measured of. */
 const UNGUARDED: Verdict = { pass: true, reason: 'no gate and no text to measure on', terms: [] };
+
+/** A pattern that comes in by whole matrices may have none for a small step: the schedule goes on, and nothing is measured. */
+const UNCHANGED: Verdict = { pass: true, reason: 'this step is too small to remove a weight more', terms: [] };
 
 export interface WaveSettings {
   readonly wave: number;
@@ -25,27 +30,34 @@ export interface WaveSettings {
  */
 export async function runWave(settings: WaveSettings, baseline: Baseline | undefined, session: Session): Promise<void> {
   const { folder, inputs, journal, report } = session;
-  const kept = await openLayers(folder, history(session));
+  const past = history(session);
+  const opened = await openLayers(folder, past);
   const file = path.join(folder.layers, layerFile(settings.wave));
-  const opened: Layer[] = [...kept];
   try {
-    const { linears, sha256 } = await propose(settings, kept, session);
-    const proposed = await openLayer(file);
-    opened.push(proposed);
-    const measured = baseline && (await measure(stacked(inputs.model, opened), baseline, session));
-    const verdict = measured === undefined ? UNGUARDED : decide(measured, baseline!, session);
+    const model = stacked(inputs.model, opened);
+    const { masks, values } = settings.edit.plan(model);
+    const sha256 = await propose(settings, model, session);
+    opened.push(await openLayer(file));
+    const tensors = await removedBy(masks, opened);
+    const sparsity = sparsityOf(tensors);
+    const last = past.waves.filter((wave) => wave.active).at(-1);
+    const changed = values.length > 0 || sparsity !== (last?.sparsity ?? 0);
+    const { verdict, figures } = changed
+      ? await judgeStack(stacked(inputs.model, opened), baseline, session)
+      : { verdict: UNCHANGED, figures: last?.figures ?? past.baseline?.figures ?? {} };
     const record: WaveJournalRecord = {
       type: 'wave',
       wave: settings.wave,
       step: settings.step,
       target: settings.target,
-      sparsity: sparsityOf(linears),
-      layers: linears.map(({ name, elements, removed }) => ({ name, sparsity: removed / elements })),
+      sparsity,
+      changed,
+      layers: tensors.map(({ name, elements, removed }) => ({ name, sparsity: removed / elements })),
       layer: { name: layerFile(settings.wave), sha256 },
       verdict: verdict.pass ? 'committed' : 'rolled-back',
       reason: verdict.reason,
       terms: verdict.terms,
-      figures: measured === undefined ? {} : flatFigures(measured),
+      figures,
     };
     await journal.append({ ...record });
     if (!verdict.pass) await rm(file, { force: true });
@@ -55,16 +67,12 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
   }
 }
 
-async function propose(
-  { edit, target, wave }: WaveSettings,
-  kept: readonly Layer[],
-  session: Session,
-): Promise<{ linears: readonly LinearSparsity[]; sha256: string }> {
+/** Writes the wave's layer and returns the digest of its file. */
+async function propose({ edit, target, wave }: WaveSettings, model: Model, session: Session): Promise<string> {
   const { inputs, folder, device, memoryBytes, report, signal } = session;
-  const model = stacked(inputs.model, kept);
   const writer = await createLayer(path.join(folder.layers, layerFile(wave)), edit.plan(model), {});
   try {
-    const { linears } = await edit.propose({
+    await edit.propose({
       model,
       device,
       target,
@@ -75,11 +83,21 @@ async function propose(
       report,
       ...(signal && { signal }),
     });
-    return { linears, ...(await writer.commit()) };
+    return (await writer.commit()).sha256;
   } catch (error) {
     await writer.abort();
     throw error;
   }
+}
+
+async function judgeStack(
+  candidate: Model,
+  baseline: Baseline | undefined,
+  session: Session,
+): Promise<{ verdict: Verdict; figures: FlatFigures }> {
+  if (baseline === undefined) return { verdict: UNGUARDED, figures: {} };
+  const measured = await measure(candidate, baseline, session);
+  return { verdict: decide(measured, baseline, session), figures: flatFigures(measured) };
 }
 
 function decide(measured: Measurement, baseline: Baseline, session: Session): Verdict {
@@ -90,14 +108,4 @@ function decide(measured: Measurement, baseline: Baseline, session: Session): Ve
     comparison: measured.comparison,
     confident: recipe.gateConfident,
   });
-}
-
-function sparsityOf(linears: readonly LinearSparsity[]): number {
-  let elements = 0;
-  let removed = 0;
-  for (const linear of linears) {
-    elements += linear.elements;
-    removed += linear.removed;
-  }
-  return elements === 0 ? 0 : removed / elements;
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lock } from '../../src/state/lock.js';
@@ -15,7 +15,7 @@ afterEach(() => rm(folder, { recursive: true }));
 async function holderFor(pid: number): Promise<Record<string, unknown>> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-  return { pid, boot, started: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] };
+  return { host: hostname(), pid, boot, started: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] };
 }
 
 describe.skipIf(process.platform !== 'linux')('lock (needs /proc)', () => {
@@ -29,7 +29,7 @@ describe.skipIf(process.platform !== 'linux')('lock (needs /proc)', () => {
   it('names the live process that has it', async () => {
     const child = spawn('sleep', ['30']);
     await once(child, 'spawn');
-    await writeFile(path.join(folder, 'lock'), JSON.stringify(await holderFor(child.pid!)));
+    await writeFile(path.join(folder, 'lock.0a1b'), JSON.stringify(await holderFor(child.pid!)));
     await expect(lock(folder)).rejects.toMatchObject({
       code: 'usage',
       message: expect.stringContaining(String(child.pid)),
@@ -39,6 +39,17 @@ describe.skipIf(process.platform !== 'linux')('lock (needs /proc)', () => {
     await (await lock(folder))();
   });
 
+  it('never takes over from another machine, and says how to', async () => {
+    await writeFile(
+      path.join(folder, 'lock.0a1b'),
+      JSON.stringify({ ...(await holderFor(process.pid)), host: 'elsewhere', boot: 'other' }),
+    );
+    await expect(lock(folder)).rejects.toMatchObject({
+      message: expect.stringContaining('on elsewhere'),
+      suggestions: expect.arrayContaining([expect.stringContaining('remove')]),
+    });
+  });
+
   it('takes over from a process of an earlier boot, from a reused pid, and from a torn file', async () => {
     const mine = await holderFor(process.pid);
     for (const left of [
@@ -46,14 +57,17 @@ describe.skipIf(process.platform !== 'linux')('lock (needs /proc)', () => {
       JSON.stringify({ ...mine, started: '1' }),
       '{"pid":',
     ]) {
-      await writeFile(path.join(folder, 'lock'), left);
+      await writeFile(path.join(folder, 'lock.0a1b'), left);
       await (await lock(folder))();
     }
   });
 
   it('goes to exactly one of many that find the same stale lock', async () => {
-    for (let round = 0; round < 20; round++) {
-      await writeFile(path.join(folder, 'lock'), JSON.stringify({ pid: 1, boot: 'earlier', started: '1' }));
+    for (let round = 0; round < 5; round++) {
+      await writeFile(
+        path.join(folder, 'lock.0a1b'),
+        JSON.stringify({ host: hostname(), pid: 1, boot: 'earlier', started: '1' }),
+      );
       const taken = await Promise.allSettled(Array.from({ length: 8 }, () => lock(folder)));
       const releases = taken.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
       expect(releases).toHaveLength(1);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,9 +21,11 @@ afterEach(() => rm(root, { recursive: true }));
 
 async function output(at: string, version: string): Promise<void> {
   await mkdir(at, { recursive: true });
-  await writeFile(path.join(at, 'birdbone.json'), `{"version":"${version}"}`);
+  await writeFile(path.join(at, 'birdbone.json'), manifestOf(version));
 }
 
+const manifestOf = (version: string) => `{"version":"${version}"}`;
+const digestOfVersion = (version: string) => createHash('sha256').update(manifestOf(version)).digest('hex');
 const versionAt = async (at: string) =>
   JSON.parse(await readFile(path.join(at, 'birdbone.json'), 'utf8')).version as string;
 
@@ -83,7 +86,9 @@ describe('settlePublication after a crash', () => {
   for (const { name, recorded, make, after } of STATES) {
     it(`${name}: ${after === undefined ? 'no' : `the ${after}`} output, and nothing beside it`, async () => {
       await make();
-      const journal = await journalWith(...(recorded ? [{ type: 'publish' }] : []));
+      const replaces = digestOfVersion('old');
+      const begin = { type: 'begin', replaces };
+      const journal = await journalWith(...(recorded ? [begin, { type: 'publish' }] : [begin]));
       await settlePublication(folder, journal);
       expect(existsSync(folder.out) ? await versionAt(folder.out) : undefined).toBe(after);
       expect(existsSync(folder.publishing)).toBe(false);
@@ -92,6 +97,17 @@ describe('settlePublication after a crash', () => {
       expect(historyOf(journal.records).publishing).toBe(false);
     });
   }
+
+  it.each(['somebody else', 'a later result'])('leaves an output alone that is of %s', async (whose) => {
+    await output(folder.out, whose);
+    await output(folder.publishing, 'new');
+    const journal = await journalWith({ type: 'publish' });
+    await expect(settlePublication(folder, journal)).rejects.toThrow(/is not replaced/);
+    expect(await versionAt(folder.out)).toBe(whose);
+    await rm(folder.out, { recursive: true });
+    await settlePublication(folder, journal);
+    expect(await versionAt(folder.out)).toBe('new');
+  });
 
   it('does nothing the second time', async () => {
     await output(folder.publishing, 'new');

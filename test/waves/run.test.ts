@@ -126,10 +126,12 @@ describe('run', () => {
     expect(existsSync(at('out/half'))).toBe(false);
     const log = await readLog({ out: at('out/half') });
     expect(log.status).toBe('failed');
-    expect(new Set(log.history.waves.map((wave) => wave.verdict))).toEqual(new Set(['rolled-back']));
-    const targets = log.history.waves.map((wave) => wave.target);
-    for (let i = 1; i < targets.length; i++) expect(targets[i]).toBeCloseTo(targets[i - 1]! / 2);
-    expect(targets.at(-1)).toBeGreaterThanOrEqual(0.01);
+    // The smallest step takes less than one weight of a row: there is nothing to refuse.
+    const changed = log.history.waves.filter((wave) => wave.changed);
+    expect(new Set(changed.map((wave) => wave.verdict))).toEqual(new Set(['rolled-back']));
+    const targets = changed.map((wave) => wave.target);
+    for (let i = 1; i < 4; i++) expect(targets[i]).toBeCloseTo(targets[i - 1]! / 2);
+    expect(Math.min(...targets)).toBeGreaterThanOrEqual(0.01);
   });
 
   it('brings 2:4 in matrix by matrix', async () => {
@@ -140,6 +142,32 @@ describe('run', () => {
     expect(shares[0]).toBeGreaterThan(0.1);
     expect(shares[0]).toBeLessThanOrEqual(0.25);
     expect(shares[1]).toBeCloseTo(0.5);
+  });
+
+  it('measures nothing for steps too small for a matrix, and keeps nothing when only those pass', async () => {
+    const steps = [{ do: 'prune', metric: 'magnitude', pattern: '2:4', waves: 2, schedule: 'linear' }];
+    await expect(go({ gate: IMPOSSIBLE, steps })).rejects.toMatchObject({ code: 'gate-failed' });
+    const { history } = await readLog({ out: at('out/half') });
+    const unchanged = history.waves.filter((wave) => !wave.changed);
+    expect(unchanged.length).toBeGreaterThan(0);
+    expect(new Set(unchanged.map((wave) => wave.sparsity))).toEqual(new Set([0]));
+  });
+
+  it('counts what earlier steps of the recipe removed', async () => {
+    const result = await go({
+      steps: [
+        { do: 'prune', metric: 'magnitude', sparsity: 0.25, waves: 1 },
+        { do: 'prune', metric: 'magnitude', pattern: '2:4', sparsity: 0.4, waves: 1 },
+      ],
+    });
+    // Matrices that 2:4 leaves alone keep the quarter that the first step took.
+    expect(result.waves[1]!.sparsity).toBeGreaterThan(0.25);
+    for (const layer of result.layers) expect(layer.sparsity).toBeGreaterThan(0.24);
+  });
+
+  it('refuses to compare across the groups of a fixed pattern', async () => {
+    const steps = [{ do: 'prune', pattern: '2:4', compare: 'global' }];
+    await expect(go({ steps })).rejects.toThrow(/within its own groups/);
   });
 
   it('meets a global budget exactly, over matrices of different sparsity', async () => {

@@ -70,10 +70,9 @@ function upload(values: Float32Array | Int32Array, shape: readonly number[]): tf
   return tf.tensor(values, [...shape], values instanceof Int32Array ? 'int32' : 'float32');
 }
 
+/** Without the number of threads: it goes into manifests, and results do not depend on it. */
 function describe(runtime: OnnxRuntime | undefined): string {
-  if (runtime === undefined) return 'WASM SIMD, 1 thread';
-  const threads = runtime.threads === 1 ? '1 thread' : `${runtime.threads} threads`;
-  return `WASM SIMD + ONNX Runtime ${runtime.version}, ${threads}`;
+  return runtime === undefined ? 'WASM SIMD' : `WASM SIMD + ONNX Runtime ${runtime.version}`;
 }
 
 function tryLibrary(options: CpuOptions): OnnxRuntime | { notice: string } {
