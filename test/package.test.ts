@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { birdbone } from './fixtures/command-line.js';
+
+describe('the package', () => {
+  const [packed] = JSON.parse(
+    execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--silent'], { encoding: 'utf8' }),
+  ) as [{ files: { path: string }[] }];
+  const files = packed.files.map((file) => file.path);
+
+  it('has what a user needs to run the first command of the README', () => {
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'LICENSE',
+        'README.md',
+        'bin/run.js',
+        'configs/half.json',
+        'dist/cli/main.js',
+        'dist/commands/prune.js',
+        'dist/index.d.ts',
+        'dist/vendor/tfjs-gradients.js',
+        'models/fledgling/calibration.txt',
+        'models/fledgling/model.safetensors',
+        'oclif.manifest.json',
+      ]),
+    );
+  });
+
+  it('has nothing else', () => {
+    const folders = new Set(files.filter((file) => file.includes('/')).map((file) => file.split('/')[0]));
+    expect([...folders].sort()).toEqual(['bin', 'configs', 'dist', 'models']);
+    expect(files.filter((file) => /\.(test|bench)\.|\.tmp$/.test(file))).toEqual([]);
+  });
+});
+
+describe('--help', () => {
+  it('loads the frame of the command line and nothing of the engine', async () => {
+    // Node's coverage names every module that was loaded.
+    const folder = mkdtempSync(path.join(tmpdir(), 'birdbone-modules-'));
+    try {
+      expect((await birdbone(['--help'], { env: { NODE_V8_COVERAGE: folder } })).code).toBe(0);
+      const reports = readdirSync(folder).map((name) => readFileSync(path.join(folder, name), 'utf8'));
+      const urls = reports.flatMap((report) =>
+        (JSON.parse(report) as { result: { url: string }[] }).result.map(({ url }) => url),
+      );
+      const ours = urls.filter((url) => !url.includes('node_modules'));
+      const own = ours.flatMap((url) => /\/(dist\/.*|bin\/run\.js)$/.exec(url)?.[1] ?? []);
+      const packages = new Set(urls.flatMap((url) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? []));
+      expect(own.sort()).toMatchInlineSnapshot(`
+        [
+          "bin/run.js",
+          "dist/cli/failure.js",
+          "dist/cli/json.js",
+          "dist/cli/main.js",
+          "dist/cli/printable.js",
+          "dist/errors.js",
+          "dist/nearest.js",
+        ]
+      `);
+      for (const heavy of ['@tensorflow/tfjs-core', 'zod', 'onnxruntime-node', 'webgpu', '@huggingface/tokenizers']) {
+        expect([...packages]).not.toContain(heavy);
+      }
+      expect([...packages]).toContain('@oclif/core');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
