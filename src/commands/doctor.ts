@@ -8,6 +8,8 @@ interface Diagnosis extends MachineReport {
     readonly available: boolean;
     readonly description: string;
     readonly reason?: string;
+    readonly suggestions?: readonly string[];
+    readonly software?: boolean;
   }[];
   /** The device that --device (auto by default) opens here, what runs fast on it, and what could run faster. */
   readonly chosen: { readonly name: string; readonly description: string; readonly fastPaths: readonly string[] };
@@ -21,7 +23,7 @@ export default class Doctor extends BaseCommand<typeof Doctor> {
   static override readonly examples = [
     { description: 'Look at this machine', command: '<%= config.bin %> doctor' },
     {
-      description: 'Fail in a script where there is no GPU',
+      description: 'Fail in a script where WebGPU is missing',
       command: '<%= config.bin %> doctor --device webgpu --json',
     },
   ];
@@ -50,13 +52,23 @@ function render({ node, platform, cpu, memory, disk, devices, chosen, advice }: 
     `disk     ${formatBytes(disk.freeBytes)} free of ${formatBytes(disk.totalBytes)} at ${disk.path}`,
     '',
     'devices',
-    ...devices.map(
-      ({ name, available, description, reason }) =>
-        `  ${name.padEnd(7)}${available ? `yes  ${description}` : `no   ${reason ?? description}`}`,
-    ),
+    ...devices.flatMap(renderDevice),
     '',
     `in use   ${chosen.name}: ${chosen.description}`,
     `fast     ${chosen.fastPaths.length > 0 ? chosen.fastPaths.join(', ') : 'none'}`,
     ...advice.map((line) => `try      ${line}`),
   ].join('\n');
+}
+
+function renderDevice({
+  name,
+  available,
+  description,
+  reason,
+  suggestions = [],
+  software,
+}: Diagnosis['devices'][number]): string[] {
+  const imitated = software === true ? ' (in software: slow, used only when named)' : '';
+  const state = available ? `yes  ${description}${imitated}` : `no   ${reason ?? description}`;
+  return [`  ${name.padEnd(7)}${state}`, ...suggestions.map((line) => `              ${line}`)];
 }
