@@ -2,46 +2,77 @@ import { dispose, type Tensor2D } from '@tensorflow/tfjs-core';
 import {
   applyFinalNorm,
   type FinalNorm,
+  type HeadSection,
   type HiddenStates,
   loadFinalNorm,
   loadHead,
   type Model,
 } from '../model/index.js';
-import { type Device, disposeMatrix, type Matrix } from '../tensor/index.js';
+import { type Device, disposeMatrix, type HiddenAndHead, type Matrix } from '../tensor/index.js';
 import { rowsAt } from './predictions.js';
 
-/** What comes after a model's last block, on the device: the final norm and the head. */
-export interface OutputLayer {
+/** A model that went through its blocks: what came out, and what is still to come. */
+export interface Finished {
+  readonly model: Model;
+  readonly states: HiddenStates;
   readonly norm: FinalNorm;
-  readonly head: Matrix;
 }
 
-export async function loadOutputLayer(model: Model, device: Device): Promise<OutputLayer> {
-  const norm = await loadFinalNorm(model, device);
+/** Takes over the hidden states after a model's last block: they are closed when this fails, and by `disposeFinished`. */
+export async function finishedModel(model: Model, states: HiddenStates, device: Device): Promise<Finished> {
   try {
-    return { norm, head: await loadHead(model, device) };
+    return { model, states, norm: await loadFinalNorm(model, device) };
   } catch (error) {
-    dispose(norm.gain);
+    await states.close();
     throw error;
   }
 }
 
-export function disposeOutputLayer({ norm, head }: OutputLayer): void {
+export async function disposeFinished({ states, norm }: Finished): Promise<void> {
   dispose(norm.gain);
-  disposeMatrix(head);
+  await states.close();
 }
 
-/** What the head multiplies, [positions, hidden], for these positions of batch `index`. The caller disposes it. */
-export async function normedRows(
-  layer: OutputLayer,
-  states: HiddenStates,
-  at: { readonly index: number; readonly positions: Int32Array },
+/** Calls `use` with this section of every model's head on the device, and takes them off it again. */
+export async function withHeads(
+  models: readonly Finished[],
+  section: HeadSection,
   device: Device,
-): Promise<Tensor2D> {
-  const rows = rowsAt(await states.load(at.index), at.positions, states.hiddenSize);
-  const hidden = device.upload(rows, [at.positions.length, states.hiddenSize]) as Tensor2D;
+  use: (heads: readonly Matrix[]) => Promise<void>,
+): Promise<void> {
+  const heads: Matrix[] = [];
   try {
-    return applyFinalNorm(layer.norm, hidden);
+    for (const { model } of models) heads.push(await loadHead(model, device, section));
+    await use(heads);
+  } finally {
+    heads.forEach(disposeMatrix);
+  }
+}
+
+/** Calls `use` with what each head multiplies for these positions of batch `index`, beside that head. */
+export async function withNormedRows(
+  models: readonly Finished[],
+  heads: readonly Matrix[],
+  { index, positions, device }: { readonly index: number; readonly positions: Int32Array; readonly device: Device },
+  use: (sides: readonly HiddenAndHead[]) => Promise<void>,
+): Promise<void> {
+  const sides: HiddenAndHead[] = [];
+  try {
+    for (const [side, { norm, states }] of models.entries()) {
+      const rows = rowsAt(await states.load(index), positions, states.hiddenSize);
+      const hidden = normed(norm, rows, [positions.length, states.hiddenSize], device);
+      sides.push({ hidden, head: heads[side]! });
+    }
+    await use(sides);
+  } finally {
+    for (const { hidden } of sides) hidden.dispose();
+  }
+}
+
+function normed(norm: FinalNorm, rows: Float32Array, shape: readonly [number, number], device: Device): Tensor2D {
+  const hidden = device.upload(rows, shape) as Tensor2D;
+  try {
+    return applyFinalNorm(norm, hidden);
   } finally {
     hidden.dispose();
   }

@@ -1,18 +1,22 @@
 import { tmpdir } from 'node:os';
-import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { Passage } from '../corpus/index.js';
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
-import { batchesOf, type HiddenStates, type Model, type TokenBatch, tokensPerBatch } from '../model/index.js';
-import { compareNextTokens, type Device, scoreNextTokens } from '../tensor/index.js';
-import { disposeOutputLayer, loadOutputLayer, normedRows, type OutputLayer } from './output-layer.js';
+import {
+  batchesOf,
+  DEFAULT_MEMORY_BYTES,
+  type HeadSection,
+  headSections,
+  type Model,
+  type TokenBatch,
+  tokensPerBatch,
+} from '../model/index.js';
+import type { Device, Matrix } from '../tensor/index.js';
+import { type BatchScoring, batchScoring } from './batch-scoring.js';
+import { disposeFinished, type Finished, finishedModel, withHeads, withNormedRows } from './output-layer.js';
 import type { PassageComparison, PassageScore } from './passage-score.js';
-import { type Predictions, predictionsOf } from './predictions.js';
 import { runBlocks } from './run-blocks.js';
-import { addComparison, addScores, emptyTally, type Tally } from './tally.js';
-
-/** Hidden states up to this size stay in memory unless the caller says otherwise. */
-const DEFAULT_MEMORY_BYTES = 2 ** 30;
+import { emptyTally } from './tally.js';
 
 export interface ScoreOptions {
   readonly device: Device;
@@ -22,6 +26,8 @@ export interface ScoreOptions {
   /** Hidden states above this go to a file in `spillFolder`. */
   readonly memoryBytes?: number | undefined;
   readonly spillFolder?: string | undefined;
+  /** Device memory for the output heads; larger ones come section by section, with the same results (see `headSections`). */
+  readonly headBytes?: number | undefined;
   /** Compare with this model, token by token; it must have the same vocabulary. */
   readonly base?: Model | undefined;
 }
@@ -54,17 +60,8 @@ export async function scorePassages(
     for (const each of models) finished.push(await finish(each, batches, { ...work, share: models.length }));
     return await scoreBatches(finished, { batches, passages: passages.length, ...work });
   } finally {
-    for (const { states, layer } of finished) {
-      disposeOutputLayer(layer);
-      await states.close();
-    }
+    for (const each of finished) await disposeFinished(each);
   }
-}
-
-/** A model that went through its blocks: what came out, and what is still to come. */
-interface Finished {
-  readonly states: HiddenStates;
-  readonly layer: OutputLayer;
 }
 
 interface Work {
@@ -72,11 +69,13 @@ interface Work {
   readonly signal: AbortSignal | undefined;
   readonly memoryBytes: number;
   readonly spillFolder: string;
+  readonly headBytes: number | undefined;
   readonly onTokens: (tokens: number) => void;
 }
 
 function workOf(models: readonly Model[], batches: readonly TokenBatch[], options: ScoreOptions): Work {
-  const { device, signal, report = silent, memoryBytes = DEFAULT_MEMORY_BYTES, spillFolder = tmpdir() } = options;
+  const { device, signal, report = silent, headBytes } = options;
+  const { memoryBytes = DEFAULT_MEMORY_BYTES, spillFolder = tmpdir() } = options;
   const tokens = batches.reduce((sum, batch) => sum + batch.ids.length, 0);
   // The blocks take them all first, the output layer last: a token is done as far as its way through both is.
   const passes = models.reduce((sum, { decoder }) => sum + decoder.blocks.length + 1, 0);
@@ -85,7 +84,7 @@ function workOf(models: readonly Model[], batches: readonly TokenBatch[], option
     passed += count;
     report({ type: 'progress', stage: 'evaluate', done: Math.floor(passed / passes), total: tokens, unit: 'tokens' });
   };
-  return { device, signal, memoryBytes, spillFolder, onTokens };
+  return { device, signal, memoryBytes, spillFolder, headBytes, onTokens };
 }
 
 function batchesFor(models: readonly Model[], passages: readonly Passage[], device: Device): TokenBatch[] {
@@ -100,49 +99,57 @@ async function finish(
   work: Work & { readonly share: number },
 ): Promise<Finished> {
   const states = await runBlocks(model, batches, { ...work, memoryBytes: work.memoryBytes / work.share });
-  try {
-    return { states, layer: await loadOutputLayer(model, work.device) };
-  } catch (error) {
-    await states.close();
-    throw error;
-  }
+  return finishedModel(model, states, work.device);
 }
 
-async function scoreBatches(
-  finished: readonly Finished[],
-  work: Work & { readonly batches: readonly TokenBatch[]; readonly passages: number },
-): Promise<Scored> {
+interface OutputWork extends Work {
+  readonly batches: readonly TokenBatch[];
+  readonly passages: number;
+}
+
+/** The head outermost: each section of it is loaded once, and what is known of each batch waits for the next section. */
+async function scoreBatches(finished: readonly Finished[], work: OutputWork): Promise<Scored> {
+  const withBase = finished.length > 1;
   const tally = emptyTally(work.passages);
-  for (const [index, batch] of work.batches.entries()) {
+  const waiting = new Map<number, BatchScoring>();
+  const models = finished.map(({ model }) => model);
+  const sections = headSections(models, work.device, work.headBytes);
+  for (const section of sections) {
     stopIfAborted(work.signal);
-    const predictions = predictionsOf(batch);
-    if (predictions.targets.length > 0) await scoreBatch(finished, { index, predictions, tally }, work.device);
-    work.onTokens(finished.length * batch.ids.length);
+    await withHeads(finished, section, work.device, async (heads) => {
+      for (const [index, batch] of work.batches.entries()) {
+        const scoring = waiting.get(index) ?? batchScoring(batch, { withBase });
+        await scoreBatch(finished, heads, { index, scoring }, work);
+        // With one section, which is all there is of a small head, no batch waits for another.
+        if (section === sections.at(-1)) {
+          scoring.finish(tally);
+          waiting.delete(index);
+        } else {
+          waiting.set(index, scoring);
+        }
+        work.onTokens(finished.length * tokensDone(batch, section, models[0]!));
+      }
+    });
   }
-  return finished.length === 1 ? { scores: tally.scores } : tally;
+  return withBase ? tally : { scores: tally.scores };
 }
 
 async function scoreBatch(
   finished: readonly Finished[],
-  { index, predictions, tally }: { readonly index: number; readonly predictions: Predictions; readonly tally: Tally },
-  device: Device,
+  heads: readonly Matrix[],
+  { index, scoring }: { readonly index: number; readonly scoring: BatchScoring },
+  { device, signal }: Work,
 ): Promise<void> {
-  const { targets, positions } = predictions;
-  const hidden: Tensor2D[] = [];
-  try {
-    for (const { layer, states } of finished) {
-      hidden.push(await normedRows(layer, states, { index, positions }, device));
-    }
-    const [first, second] = finished.map(({ layer }) => layer.head);
-    if (second === undefined) {
-      addScores(tally.scores, predictions, await scoreNextTokens(hidden[0]!, first!, targets, device));
-    } else {
-      const compared = await compareNextTokens(hidden[0]!, first!, hidden[1]!, second, targets, device);
-      addComparison(tally, predictions, compared);
-    }
-  } finally {
-    for (const tensor of hidden) tensor.dispose();
-  }
+  stopIfAborted(signal);
+  const { positions } = scoring;
+  if (positions.length === 0) return;
+  await withNormedRows(finished, heads, { index, positions, device }, (sides) => scoring.add(sides, device));
+}
+
+/** The section's share of the batch's tokens, in whole tokens that add up to all of them. */
+function tokensDone({ ids }: TokenBatch, { start, count }: HeadSection, { decoder }: Model): number {
+  const upTo = (row: number) => Math.floor((ids.length * row) / decoder.vocabulary);
+  return upTo(start + count) - upTo(start);
 }
 
 function checkSameVocabulary(base: Model, model: Model): void {

@@ -3,6 +3,9 @@ import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { TokenBatch } from './batches.js';
 
+/** Hidden states up to this size stay in memory unless the user says otherwise (`--memory`). */
+export const DEFAULT_MEMORY_BYTES = 2 ** 30;
+
 /** The hidden states of every batch between two blocks; each `store` replaces what the block before left there. */
 export interface HiddenStates {
   readonly batches: readonly TokenBatch[];

@@ -5,8 +5,13 @@ export { disposeBlock, forwardBlock, type LoadedBlock, loadBlock, type Observe }
 export type { BlockSpec, Decoder, LinearInput, LinearRole, LinearSpec, Model, RopeScaling } from './decoder.js';
 export { describeModel } from './describe.js';
 export { type EmbeddingOptions, embedBatches } from './embedding.js';
-export { applyFinalNorm, type FinalNorm, loadFinalNorm, loadHead } from './head.js';
-export { createHiddenStates, type HiddenStates, type HiddenStatesOptions } from './hidden-states.js';
+export { applyFinalNorm, type FinalNorm, type HeadSection, headSections, loadFinalNorm, loadHead } from './head.js';
+export {
+  createHiddenStates,
+  DEFAULT_MEMORY_BYTES,
+  type HiddenStates,
+  type HiddenStatesOptions,
+} from './hidden-states.js';
 export { type InspectedTensor, type Inspection, type InspectOptions, inspectModel } from './inspect.js';
 export { loadMatrix } from './matrix-loading.js';
 export { folderOf, openModel, withCheckpoint } from './model.js';

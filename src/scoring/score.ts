@@ -6,13 +6,10 @@ import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import { type ImportanceMetric, metrics } from '../importance/index.js';
 import { hashCheckpoint } from '../manifest/index.js';
-import { loadTokenizer, type Model, openModel } from '../model/index.js';
+import { DEFAULT_MEMORY_BYTES, loadTokenizer, type Model, openModel } from '../model/index.js';
 import { type LinearSummary, scoreModel } from '../pruning/index.js';
 import { type DeviceChoice, openDevice } from '../tensor/index.js';
 import { SCORE_FORMATS, type ScoreFormat, type ScoreHeader, writeScores } from './score-file.js';
-
-/** Hidden states up to this size stay in memory unless the caller says otherwise. */
-const DEFAULT_MEMORY_BYTES = 2 ** 30;
 
 /** Which model to score, by which metric, into which file. */
 export interface ScoreOptions {

@@ -10,7 +10,10 @@ export { columnSquares } from './ops/column-squares.js';
 export { linear } from './ops/linear.js';
 export {
   compareNextTokens,
+  type HiddenAndHead,
+  NextTokenComparer,
   type NextTokenComparison,
+  NextTokenScorer,
   type NextTokenScores,
   scoreNextTokens,
 } from './ops/next-tokens.js';

@@ -127,6 +127,87 @@ describe('scorePassages', () => {
   });
 });
 
+describe('scorePassages with heads that are too large for the device', () => {
+  const config = { ...TINY_LLAMA, vocab_size: 1990 };
+  const wide = { base: tinyModel(config, 4), now: tinyModel(config, 5) };
+  const partBytes = 4 * 32 * 200;
+  let models: { base: Model; now: Model };
+  let small: Device;
+
+  beforeAll(async () => {
+    models = { base: await openModel(writeTinyModel(wide.base)), now: await openModel(writeTinyModel(wide.now)) };
+    // 200 rows of a head in a part: ten parts, the last of 190 rows.
+    small = { ...device, maxTensorBytes: partBytes };
+  });
+  afterAll(async () => {
+    for (const { checkpoint } of Object.values(models)) {
+      await checkpoint.close();
+      rmSync(checkpoint.path, { recursive: true });
+    }
+  });
+
+  it.each([false, true])(
+    'gives the same bits however many parts are there at a time, with a base: %s',
+    async (withBase) => {
+      const before = device.memory();
+      const options = { device: small, ...(withBase && { base: models.base }) };
+      const whole = await scorePassages(models.now, passages, { ...options, headBytes: 2 ** 30 });
+      // One part at a time, and sections of several, of which the last is shorter.
+      for (const headBytes of [0, (withBase ? 8 : 4) * partBytes]) {
+        expect(await scorePassages(models.now, passages, { ...options, headBytes })).toEqual(whole);
+      }
+      expect(await scorePassages(models.now, passages, options)).toEqual(whole);
+      expect(device.memory()).toEqual(before);
+      expectScores(
+        whole.scores,
+        passages.map(({ ids }) => expectedScore(wide.now, ids)),
+      );
+    },
+  );
+
+  it('holds no more rows of the heads than it may', async () => {
+    const largest = async (headBytes: number) => {
+      let bytes = 0;
+      const read: Device['read'] = (tensor) => {
+        bytes = Math.max(bytes, device.memory().bytes);
+        return device.read(tensor);
+      };
+      await scorePassages(models.now, passages.slice(0, 1), {
+        device: { ...small, read },
+        base: models.base,
+        headBytes,
+      });
+      return bytes;
+    };
+    expect((await largest(2 ** 30)) - (await largest(0))).toBe(2 * (4 * 32 * 1990 - partBytes));
+  });
+
+  it('reports every token once, and stops between two sections', async () => {
+    const reports: number[] = [];
+    const stop = new AbortController();
+    const options = { device: small, base: models.base, headBytes: 0 };
+    const report = (event: Event) => {
+      if (event.type === 'progress') reports.push(event.done / event.total);
+    };
+    await scorePassages(models.now, passages, { ...options, report });
+    expect(reports).toEqual([...reports].sort((a, b) => a - b));
+    expect(reports.at(-1)).toBe(1);
+    const before = device.memory();
+    const last = reports.length - 1;
+    const count = reports.length;
+    reports.length = 0;
+    const stopBeforeTheLast = (event: Event) => {
+      report(event);
+      if (reports.length === last) stop.abort();
+    };
+    await expect(
+      scorePassages(models.now, passages, { ...options, report: stopBeforeTheLast, signal: stop.signal }),
+    ).rejects.toMatchObject({ code: 'interrupted' });
+    expect(reports).toHaveLength(count - 1);
+    expect(device.memory()).toEqual(before);
+  });
+});
+
 function expectScores(found: readonly PassageScore[], expected: readonly PassageScore[]): void {
   expect(found).toHaveLength(expected.length);
   expected.forEach((score, i) => {

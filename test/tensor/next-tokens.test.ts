@@ -150,7 +150,7 @@ describe('scoreNextTokens', () => {
         outputShapes.map((shape) => 4 * tf.util.sizeFromShape(shape as number[])),
       ),
     );
-    expect(profile.kernels.length).toBeGreaterThan(100);
+    expect(profile.kernels.length).toBeGreaterThan(50);
     expect(largest).toBeLessThanOrEqual(c.maxBytes);
     (profile.result as tf.Tensor).dispose();
   });

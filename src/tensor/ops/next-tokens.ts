@@ -23,29 +23,124 @@ export interface NextTokenComparison extends NextTokenScores {
 const LOGIT_BYTES = 2 ** 25;
 
 /**
- * How likely a model finds each row's target token: hidden [n, h] (after the final norm), head [V, h], targets [n] below V.
- * Logits are made for some rows and one part of the vocabulary at a time, so that no tensor passes `device.maxTensorBytes`.
+ * How likely a model finds each row's target token, gathered over sections of the head: the head as a whole need never be on
+ * the device. Sections that are split into the same parts give the same bits, however many parts a section holds.
  */
+export class NextTokenScorer {
+  readonly #targets: Int32Array;
+  readonly #tally: NextTokenTally;
+  #firstToken = 0;
+
+  /** `targets` [n], each below the size of the vocabulary. */
+  constructor(targets: Int32Array) {
+    this.#targets = targets;
+    this.#tally = new NextTokenTally(targets);
+  }
+
+  /**
+   * Takes in the next rows of the head, [v, h]; hidden [n, h] (after the final norm) are the same rows each time. Logits are
+   * made for some rows and one part of the section at a time, so that no tensor passes `device.maxTensorBytes`.
+   */
+  async add(hidden: Tensor2D, section: Matrix, device: Device): Promise<void> {
+    expectOnePerRow(this.#targets, [hidden]);
+    for (const part of partRanges(section)) {
+      const tokens = { start: this.#firstToken + part.start, count: part.count };
+      for (const rows of rowRanges(this.#targets.length, part, device)) {
+        const local = this.#tally.localTargets(rows, tokens);
+        const statistics = tidy(() => statisticsOf(logitsOf(hidden, section, rows, part), local, device));
+        this.#tally.add(rows, tokens, await takeValues(device, statistics));
+      }
+    }
+    this.#firstToken += section.rows;
+  }
+
+  /** After the last section. */
+  scores(): NextTokenScores {
+    return { logProbability: this.#tally.logProbability(), argMax: this.#tally.argMax };
+  }
+}
+
+/** `NextTokenScorer` of a model, and how far its next-token distributions are from a base model's on the same rows. */
+export class NextTokenComparer {
+  readonly #targets: Int32Array;
+  readonly #base: NextTokenTally;
+  readonly #now: NextTokenTally;
+  readonly #divergence: DivergenceTally;
+  #firstToken = 0;
+
+  constructor(targets: Int32Array) {
+    this.#targets = targets;
+    this.#base = new NextTokenTally(targets);
+    this.#now = new NextTokenTally(targets);
+    this.#divergence = new DivergenceTally(this.#base, this.#now, targets.length);
+  }
+
+  /** As `NextTokenScorer.add`, with the same rows of the vocabulary from both heads; widths and parts may differ. */
+  async add(base: HiddenAndHead, now: HiddenAndHead, device: Device): Promise<void> {
+    expectOnePerRow(this.#targets, [base.hidden, now.hidden]);
+    if (base.head.rows !== now.head.rows) throw new RangeError(`${base.head.rows} tokens beside ${now.head.rows}.`);
+    for (const part of commonRanges(partRanges(base.head), partRanges(now.head))) {
+      for (const rows of rowRanges(this.#targets.length, part, device)) {
+        await this.#addPart(base, now, { rows, part }, device);
+      }
+    }
+    this.#firstToken += now.head.rows;
+  }
+
+  async #addPart(
+    base: HiddenAndHead,
+    now: HiddenAndHead,
+    { rows, part }: { readonly rows: RowRange; readonly part: RowRange },
+    device: Device,
+  ): Promise<void> {
+    const tokens = { start: this.#firstToken + part.start, count: part.count };
+    const local = this.#now.localTargets(rows, tokens);
+    const [baseStatistics, statistics, means] = tidy(() => {
+      const baseLogits = logitsOf(base.hidden, base.head, rows, part);
+      const logits = logitsOf(now.hidden, now.head, rows, part);
+      return [
+        statisticsOf(baseLogits, local, device),
+        statisticsOf(logits, local, device),
+        logitDivergence(baseLogits, logits),
+      ] as const;
+    });
+    const logSumBefore = this.#base.logSum.slice(rows.start, rows.start + rows.count);
+    this.#base.add(rows, tokens, await takeValues(device, baseStatistics));
+    this.#now.add(rows, tokens, await takeValues(device, statistics));
+    this.#divergence.add(rows, logSumBefore, await takeValues(device, means));
+  }
+
+  /** After the last section. */
+  comparison(): NextTokenComparison {
+    return {
+      divergence: this.#divergence.divergence(),
+      baseArgMax: this.#base.argMax,
+      baseLogProbability: this.#base.logProbability(),
+      argMax: this.#now.argMax,
+      logProbability: this.#now.logProbability(),
+    };
+  }
+}
+
+/** Rows [n, h] after a model's final norm, and rows [v, h] of its head. */
+export interface HiddenAndHead {
+  readonly hidden: Tensor2D;
+  readonly head: Matrix;
+}
+
+/** `NextTokenScorer` with the whole head [V, h] at once. */
 export async function scoreNextTokens(
   hidden: Tensor2D,
   head: Matrix,
   targets: Int32Array,
   device: Device,
 ): Promise<NextTokenScores> {
-  expectOnePerRow(targets, [hidden]);
-  const tally = new NextTokenTally(targets);
-  const vocabulary = partRanges(head);
-  for (const rows of rowRanges(targets.length, vocabulary, device)) {
-    for (const part of vocabulary) {
-      const local = tally.localTargets(rows, part);
-      const statistics = tidy(() => statisticsOf(logitsOf(hidden, head, rows, part), local, device));
-      tally.add(rows, part, await takeValues(device, statistics));
-    }
-  }
-  return { logProbability: tally.logProbability(), argMax: tally.argMax };
+  const scorer = new NextTokenScorer(targets);
+  await scorer.add(hidden, head, device);
+  return scorer.scores();
 }
 
-/** `scoreNextTokens` of a model, and how far its next-token distributions are from a base model's on the same rows. */
+/** `NextTokenComparer` with both whole heads at once. */
 export async function compareNextTokens(
   baseHidden: Tensor2D,
   baseHead: Matrix,
@@ -54,36 +149,9 @@ export async function compareNextTokens(
   targets: Int32Array,
   device: Device,
 ): Promise<NextTokenComparison> {
-  expectOnePerRow(targets, [baseHidden, hidden]);
-  const base = new NextTokenTally(targets);
-  const now = new NextTokenTally(targets);
-  const divergence = new DivergenceTally(base, now, targets.length);
-  const vocabulary = commonRanges(partRanges(baseHead), partRanges(head));
-  for (const rows of rowRanges(targets.length, vocabulary, device)) {
-    for (const part of vocabulary) {
-      const local = now.localTargets(rows, part);
-      const [baseStatistics, statistics, means] = tidy(() => {
-        const baseLogits = logitsOf(baseHidden, baseHead, rows, part);
-        const logits = logitsOf(hidden, head, rows, part);
-        return [
-          statisticsOf(baseLogits, local, device),
-          statisticsOf(logits, local, device),
-          logitDivergence(baseLogits, logits),
-        ] as const;
-      });
-      const logSumBefore = base.logSum.slice(rows.start, rows.start + rows.count);
-      base.add(rows, part, await takeValues(device, baseStatistics));
-      now.add(rows, part, await takeValues(device, statistics));
-      divergence.add(rows, logSumBefore, await takeValues(device, means));
-    }
-  }
-  return {
-    divergence: divergence.divergence(),
-    baseArgMax: base.argMax,
-    baseLogProbability: base.logProbability(),
-    argMax: now.argMax,
-    logProbability: now.logProbability(),
-  };
+  const comparer = new NextTokenComparer(targets);
+  await comparer.add({ hidden: baseHidden, head: baseHead }, { hidden, head }, device);
+  return comparer.comparison();
 }
 
 function expectOnePerRow(targets: Int32Array, matrices: readonly Tensor2D[]): void {
@@ -132,9 +200,8 @@ function commonRanges(a: readonly RowRange[], b: readonly RowRange[]): RowRange[
   return ends.map((end, i) => ({ start: ends[i - 1] ?? 0, count: end - (ends[i - 1] ?? 0) }));
 }
 
-function rowRanges(rows: number, vocabulary: readonly RowRange[], device: Device): RowRange[] {
-  const widest = Math.max(...vocabulary.map(({ count }) => count));
-  const rowsPerRange = Math.max(1, Math.floor(Math.min(device.maxTensorBytes, LOGIT_BYTES) / (4 * widest)));
+function rowRanges(rows: number, part: RowRange, device: Device): RowRange[] {
+  const rowsPerRange = Math.max(1, Math.floor(Math.min(device.maxTensorBytes, LOGIT_BYTES) / (4 * part.count)));
   const ranges: RowRange[] = [];
   for (let start = 0; start < rows; start += rowsPerRange) {
     ranges.push({ start, count: Math.min(rowsPerRange, rows - start) });
