@@ -1,4 +1,5 @@
 import * as Flags from '@oclif/core/flags';
+import { BirdboneError } from '../errors.js';
 import type { RecipeInput } from '../recipe.js';
 import { bytes, count, envOf, ratio } from './flags.js';
 
@@ -79,8 +80,23 @@ export interface RecipeFlags {
   readonly seed?: number | undefined;
 }
 
-/** The recipe fields that flags set. A field is absent where no flag was given, so that a recipe file's own value stays. */
+/** Throws `usage` for --calibration-windows without --calibration, where it would be without effect. */
+export function checkCalibrationFlags(flags: Pick<RecipeFlags, 'calibration' | 'calibration-windows'>): void {
+  const windows = flags['calibration-windows'];
+  if (windows === undefined || flags.calibration !== undefined) return;
+  throw new BirdboneError(
+    'usage',
+    `--calibration-windows ${windows} has no text to take windows from. It is allowed together with --calibration only.`,
+    { suggestions: ['Name the text: --calibration FILE', 'Leave out --calibration-windows.'] },
+  );
+}
+
+/**
+ * The recipe fields that flags set. A field is absent where no flag was given, so that a recipe file's own value stays. Throws
+ * as `checkCalibrationFlags`.
+ */
 export function recipeOverrides(flags: RecipeFlags): Partial<RecipeInput> {
+  checkCalibrationFlags(flags);
   const { calibration, context } = flags;
   const windows = flags['calibration-windows'];
   const { data: file, protocol, limit } = flags;

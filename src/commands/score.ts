@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.js';
 import { bytes, envOf, writerFlags } from '../cli/flags.js';
 import { sparkline } from '../cli/picture.js';
-import { textFlags } from '../cli/recipe-flags.js';
+import { checkCalibrationFlags, textFlags } from '../cli/recipe-flags.js';
 import type { ScoreResult } from '../scoring/index.js';
 
 export default class Score extends BaseCommand<typeof Score> {
@@ -52,6 +52,7 @@ export default class Score extends BaseCommand<typeof Score> {
       memory,
       device,
     } = this.flags;
+    checkCalibrationFlags(this.flags);
     const result = await score({
       model: this.args.model,
       metric,

@@ -30,6 +30,16 @@ describe('recipeOverrides', () => {
     });
   });
 
+  it('refuses a number of calibration windows without a text to take them from', () => {
+    expect(() => recipeOverrides({ 'calibration-windows': 64, data: 'd.txt' })).toThrow(
+      expect.objectContaining({
+        code: 'usage',
+        message: expect.stringMatching(/^--calibration-windows 64 .* allowed together with --calibration only\.$/),
+        suggestions: [expect.stringContaining('--calibration FILE'), expect.any(String)],
+      }),
+    );
+  });
+
   it('makes a whole recipe together with a model and a step', () => {
     const recipe = parseRecipe({ recipe: 1, model: 'm', ...recipeOverrides({ out: 'o', limit: 3 }), steps }, 'flags');
     expect(recipe).toMatchObject({
