@@ -25,7 +25,7 @@ import { type Comparison, describeCommit, type Figures, publishedOf, renderTable
 const CASES = [
   { model: 'tinystories-656k', data: 'tinystories-1000', windows: Number.POSITIVE_INFINITY },
   { model: 'stories260k', data: 'tinystories-1000', windows: Number.POSITIVE_INFINITY },
-  { model: 'novels-5m', data: 'novels', windows: 243 },
+  { model: 'novels-5m', data: 'novels', windows: 128 },
 ];
 type Case = (typeof CASES)[number];
 
@@ -41,8 +41,6 @@ type Variant = (typeof VARIANTS)[number];
 const CONTEXT = 256;
 const DOCUMENT_CONTEXT = 512;
 const CALIBRATION_WINDOWS = 128;
-/** Protocol A is published for this checkpoint only. */
-const DOCUMENTS_MODEL = 'tinystories-656k';
 
 interface Work {
   readonly at: Case;
@@ -84,14 +82,16 @@ async function compare(work: Work, variant: Variant): Promise<Comparison[]> {
   const reference = await makeReference(work, variant);
   const { at, folder, threads } = work;
   const results: Comparison[] = [];
-  const protocols = at.model === DOCUMENTS_MODEL && variant.pattern !== '4:8' ? ['B', 'A'] : ['B'];
-  for (const protocol of protocols) {
+  for (const protocol of ['B', 'A']) {
+    const row = { ...variant, model: at.model, protocol };
+    const published = publishedOf(row) !== undefined;
+    // Protocol A is there for the figures that were published by it.
+    if (protocol === 'A' && !published) continue;
     const passages =
       protocol === 'A'
         ? readDocuments(folder, sharedData(at.data, 'eval.jsonl'), DOCUMENT_CONTEXT).slice(0, at.windows)
         : readWindows(folder, sharedData(at.data, 'eval.txt'), CONTEXT, at.windows);
-    const row = { ...variant, model: at.model, protocol };
-    const whole = Number.isFinite(at.windows) && publishedOf(row) !== undefined;
+    const whole = published && Number.isFinite(at.windows);
     const comparison: Comparison = {
       ...row,
       passages: passages.length,

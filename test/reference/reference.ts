@@ -31,14 +31,16 @@ export async function pruneReference(model: ReferenceModel, settings: PruneSetti
   const { method, windows } = settings;
   const hidden = windows.map((ids) => new Float64Array(new SharedArrayBuffer(ids.length * model.hidden * 8)));
   const calibrated = method === 'wanda';
+  const blocks = settings.blocks ?? model.blocks.length;
   const pool = openPool({ model, passages: windows, hidden }, calibrated ? settings.threads : 0);
   try {
     if (calibrated) await pool.run({ kind: 'embed', block: 0 });
-    for (let index = 0; index < (settings.blocks ?? model.blocks.length); index++) {
+    for (let index = 0; index < blocks; index++) {
       const squares = calibrated ? await inputSquares(pool, index) : undefined;
       const pruned = pruneBlock(model, index, { ...settings, squares });
       settings.onBlock?.(index, pruned);
-      if (calibrated) await pool.run({ kind: 'run', block: index });
+      // Nothing reads what the last block gives.
+      if (calibrated && index + 1 < blocks) await pool.run({ kind: 'run', block: index });
     }
   } finally {
     await pool.close();
