@@ -46,7 +46,8 @@ function exampleOf(command: ManifestCommand, cwd: string): string[] {
   const example = command.examples?.[0]?.command ?? '';
   const args = example.replace('<%= config.bin %> ', '').split(' ');
   const has = (flag: string): boolean => command.flags[flag] !== undefined && !args.includes(`--${flag}`);
-  for (const [flag, value] of Object.entries(SHORT)) if (has(flag)) args.push(`--${flag}`, value);
+  const allowed = (flag: string): boolean => flag !== 'calibration-windows' || args.includes('--calibration');
+  for (const [flag, value] of Object.entries(SHORT)) if (has(flag) && allowed(flag)) args.push(`--${flag}`, value);
   if (has('restart') && existsSync(path.join(cwd, 'out', 'half'))) args.push('--restart');
   return args;
 }
