@@ -113,6 +113,10 @@ describe('help', () => {
     `);
   });
 
+  it('is also what the word help asks for', async () => {
+    expect((await run(['help', 'verify'])).stdout).toBe((await run(['verify', '--help'])).stdout);
+  });
+
   it('prints its version', async () => {
     const { version } = JSON.parse(readFileSync(path.resolve('package.json'), 'utf8')) as { version: string };
     expect((await run(['--version'])).stdout).toContain(`birdbone/${version} `);

@@ -7,7 +7,7 @@ import { printFailure } from './failure.js';
  */
 export async function main(argv: string[], root: string): Promise<void> {
   try {
-    await run(argv, root);
+    await run(argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv, root);
   } catch (error) {
     process.exitCode = printFailure(error, wantsJson(argv));
   }

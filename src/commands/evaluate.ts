@@ -9,9 +9,10 @@ import type { Evaluation } from '../evaluation/index.js';
 
 export default class Evaluate extends BaseCommand<typeof Evaluate> {
   static override readonly summary = 'measure perplexity and next-token accuracy on a text';
-  static override readonly description =
-    `Each figure has a 95 % interval, bootstrapped over the windows or documents. With --base, the model is compared with another one
-on the same tokens: accuracy loss, KL divergence, how often both would say the same, and how many predictions flipped.`;
+  static override readonly description = [
+    'Each figure has a 95 % interval, bootstrapped over the windows or documents.',
+    'With --base, the model is compared with another one on the same tokens: accuracy loss, KL divergence, how often both would say the same, and how many predictions flipped.',
+  ].join('\n');
   static override readonly args = {
     model: Args.string({ required: true, description: 'model folder or .safetensors file' }),
   };

@@ -9,11 +9,14 @@ import type { Plan, RunResult } from '../waves/index.js';
 
 export default class Prune extends BaseCommand<typeof Prune> {
   static override readonly summary = 'remove weights in waves, and roll back a wave that costs too much';
-  static override readonly description =
-    `Each wave removes some weights, measures the model against the dense one, and is kept only inside the gate
-(--max-drop, --gate). A wave that is not is rolled back and tried with half the step, down to --min-step.
-The dense model is never changed; the result appears whole or not at all, with its manifest (birdbone.json) and a diff.
-An interrupted run goes on with --resume. Without --data, the gate uses a part of the calibration text that calibration does not see.`;
+  static override readonly description = [
+    'Each wave removes some weights, measures the model against the dense one, and is kept only inside the gate (--max-drop, --gate).',
+    'A wave that is not is rolled back and tried with half the step, down to --min-step.',
+    'The dense model is never changed; the result appears whole or not at all, with its manifest (birdbone.json) and a diff.',
+    'An interrupted run goes on with --resume.',
+    'Without --data, the gate uses a part of the calibration text that calibration does not see.',
+  ].join('\n');
+  static override readonly usage = 'prune MODEL --out <dir> --sparsity <ratio> [FLAGS]';
   static override readonly writes = 'model';
   static override readonly args = {
     model: Args.string({ required: true, description: 'model folder or .safetensors file' }),
