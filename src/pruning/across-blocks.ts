@@ -1,13 +1,12 @@
 import { dispose, type Tensor1D } from '@tensorflow/tfjs-core';
 import { stopIfAborted } from '../errors.js';
 import type { ImportanceMetric } from '../importance/index.js';
-import { disposeBlock, type LinearInput, type LinearSpec, loadBlock, loadMatrix, runBlock } from '../model/index.js';
+import { disposeBlock, type LinearInput, type LinearSpec, loadBlock, runBlock } from '../model/index.js';
 import { type MatrixScores, maskGlobally } from '../sparsity/index.js';
-import { disposeMatrix } from '../tensor/index.js';
 import { calibrationStates } from './calibration-states.js';
 import type { EditContext } from './edit.js';
 import { inputNorms } from './input-norms.js';
-import { scoreMatrix } from './score-matrix.js';
+import { scoreStored } from './score-matrix.js';
 
 /** ‖X_j‖₂ on the host, by block and input. */
 type AllNorms = ReadonlyMap<LinearInput, Float32Array>[];
@@ -42,12 +41,11 @@ async function scoreLinear(
   norms: Float32Array | undefined,
   { model, device }: EditContext,
 ): Promise<MatrixScores> {
-  const weight = await loadMatrix(model.checkpoint, spec.weight, spec, device);
   const onDevice = norms === undefined ? undefined : (device.upload(norms, [norms.length]) as Tensor1D);
+  const operands = { checkpoint: model.checkpoint, ...(onDevice && { norms: onDevice }) };
   try {
-    return await scoreMatrix(metric, spec, { weight, ...(onDevice && { norms: onDevice }) }, device);
+    return await scoreStored(metric, spec, operands, device);
   } finally {
-    disposeMatrix(weight);
     onDevice?.dispose();
   }
 }

@@ -1,4 +1,3 @@
-import type { Tensor1D } from '@tensorflow/tfjs-core';
 import { dispose } from '@tensorflow/tfjs-core';
 import { memoryLayer, overlay } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
@@ -6,18 +5,17 @@ import type { ImportanceMetric } from '../importance/index.js';
 import {
   disposeBlock,
   type HiddenStates,
-  type LinearInput,
-  type LoadedBlock,
+  type LinearSpec,
   loadBlock,
   runBlock,
   withCheckpoint,
 } from '../model/index.js';
-import type { Mask, Pattern } from '../sparsity/index.js';
+import type { Mask, MatrixScores, Pattern } from '../sparsity/index.js';
 import { calibrationStates } from './calibration-states.js';
 import type { EditContext } from './edit.js';
 import { inputNorms } from './input-norms.js';
 import { type MaskRule, maskRule } from './plan-masks.js';
-import { scoreMatrix } from './score-matrix.js';
+import { scoreMatrix, scoreStored } from './score-matrix.js';
 
 interface Rules {
   readonly metric: ImportanceMetric;
@@ -51,41 +49,50 @@ async function pruneBlock(
   states: HiddenStates | undefined,
   context: EditContext,
 ): Promise<void> {
+  const { model, device } = context;
+  if (states === undefined) {
+    const { checkpoint } = model;
+    await maskLinears(at, context, (spec) => scoreStored(at.metric, spec, { checkpoint }, device));
+    return;
+  }
+  const masks = await maskByActivations(at, states, context);
+  if (at.index + 1 < model.decoder.blocks.length) await advance(at.index, masks, states, context);
+}
+
+async function maskByActivations(
+  at: { readonly index: number; readonly rule: MaskRule; readonly metric: ImportanceMetric },
+  states: HiddenStates,
+  context: EditContext,
+): Promise<Map<string, Mask>> {
   const { model, device, signal } = context;
   const block = await loadBlock(model, at.index, device);
-  const masks = new Map<string, Mask>();
   try {
-    const norms =
-      states === undefined ? undefined : await inputNorms(block, states, { device, ...(signal && { signal }) });
+    const norms = await inputNorms(block, states, { device, ...(signal && { signal }) });
     try {
-      await maskLinears(block, { ...at, norms, masks }, context);
+      return await maskLinears(at, context, (spec) => {
+        const operands = { weight: block.linears[spec.role].weight, norms: norms.get(spec.input)! };
+        return scoreMatrix(at.metric, spec, operands, device);
+      });
     } finally {
-      dispose([...(norms?.values() ?? [])]);
+      dispose([...norms.values()]);
     }
   } finally {
     disposeBlock(block);
   }
-  if (states !== undefined && at.index + 1 < model.decoder.blocks.length)
-    await advance(at.index, masks, states, context);
 }
 
 async function maskLinears(
-  block: LoadedBlock,
-  work: {
-    readonly rule: MaskRule;
-    readonly metric: ImportanceMetric;
-    readonly norms: ReadonlyMap<LinearInput, Tensor1D> | undefined;
-    readonly masks: Map<string, Mask>;
-  },
-  context: EditContext,
-): Promise<void> {
-  for (const spec of block.spec.linears) {
-    const norms = work.norms?.get(spec.input);
-    const operands = { weight: block.linears[spec.role].weight, ...(norms && { norms }) };
-    const mask = work.rule(await scoreMatrix(work.metric, spec, operands, context.device));
-    work.masks.set(spec.weight, mask);
-    await context.writer.writeMask(spec.weight, mask.bits);
+  at: { readonly index: number; readonly rule: MaskRule },
+  { model, writer }: EditContext,
+  score: (spec: LinearSpec) => Promise<MatrixScores>,
+): Promise<Map<string, Mask>> {
+  const masks = new Map<string, Mask>();
+  for (const spec of model.decoder.blocks[at.index]!.linears) {
+    const mask = at.rule(await score(spec));
+    masks.set(spec.weight, mask);
+    await writer.writeMask(spec.weight, mask.bits);
   }
+  return masks;
 }
 
 /** Replaces the hidden states by what the block gives under its new masks. */

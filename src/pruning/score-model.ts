@@ -1,11 +1,12 @@
 import { dispose } from '@tensorflow/tfjs-core';
 import { stopIfAborted } from '../errors.js';
 import { headGroups, type ImportanceMetric, MatrixAggregate, type MatrixSummary } from '../importance/index.js';
-import { disposeBlock, type HiddenStates, loadBlock, runBlock } from '../model/index.js';
+import { disposeBlock, type HiddenStates, type LinearSpec, loadBlock, runBlock } from '../model/index.js';
+import type { MatrixScores } from '../sparsity/index.js';
 import { calibrationStates } from './calibration-states.js';
 import type { EditContext } from './edit.js';
 import { inputNorms } from './input-norms.js';
-import { scoreMatrix } from './score-matrix.js';
+import { scoreMatrix, scoreStored } from './score-matrix.js';
 
 export type ScoreContext = Omit<EditContext, 'target' | 'writer'>;
 
@@ -38,23 +39,41 @@ async function scoreBlock(
   context: ScoreContext,
 ): Promise<LinearSummary[]> {
   const { model, device, signal } = context;
+  if (at.states === undefined) {
+    const { checkpoint } = model;
+    return summarizeBlock(at.index, context, (spec) => scoreStored(at.metric, spec, { checkpoint }, device));
+  }
   const block = await loadBlock(model, at.index, device);
-  const norms = at.states && (await inputNorms(block, at.states, { device, ...(signal && { signal }) }));
+  const stop = signal && { signal };
   try {
-    const summaries: LinearSummary[] = [];
-    for (const spec of block.spec.linears) {
-      const input = norms?.get(spec.input);
-      const operands = { weight: block.linears[spec.role].weight, ...(input && { norms: input }) };
-      const { name, values, rows, columns } = await scoreMatrix(at.metric, spec, operands, device);
-      const aggregate = new MatrixAggregate({ name, rows, columns }, headGroups(spec.role, model.decoder.headDim));
-      aggregate.add(values);
-      summaries.push({ ...aggregate.finish(), block: at.index, role: spec.role });
+    const norms = await inputNorms(block, at.states, { device, ...stop });
+    try {
+      const summaries = await summarizeBlock(at.index, context, (spec) => {
+        const operands = { weight: block.linears[spec.role].weight, norms: norms.get(spec.input)! };
+        return scoreMatrix(at.metric, spec, operands, device);
+      });
+      // The next block's inputs come from this one as it is.
+      await runBlock(block, at.states, device, { store: true, ...stop });
+      return summaries;
+    } finally {
+      dispose([...norms.values()]);
     }
-    // The next block's inputs come from this one as it is.
-    if (at.states !== undefined) await runBlock(block, at.states, device, { store: true, ...(signal && { signal }) });
-    return summaries;
   } finally {
-    dispose([...(norms?.values() ?? [])]);
     disposeBlock(block);
   }
+}
+
+async function summarizeBlock(
+  index: number,
+  { model }: ScoreContext,
+  score: (spec: LinearSpec) => Promise<MatrixScores>,
+): Promise<LinearSummary[]> {
+  const summaries: LinearSummary[] = [];
+  for (const spec of model.decoder.blocks[index]!.linears) {
+    const { name, values, rows, columns } = await score(spec);
+    const aggregate = new MatrixAggregate({ name, rows, columns }, headGroups(spec.role, model.decoder.headDim));
+    aggregate.add(values);
+    summaries.push({ ...aggregate.finish(), block: index, role: spec.role });
+  }
+  return summaries;
 }

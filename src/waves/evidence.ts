@@ -13,7 +13,15 @@ import {
   renderDiffMarkdown,
 } from '../manifest/index.js';
 import { folderOf, type Model } from '../model/index.js';
-import { type DiffFiles, type History, historyOf, type Journal, publish, type StateFolder } from '../state/index.js';
+import {
+  type DiffFiles,
+  type History,
+  historyOf,
+  type Journal,
+  manifestDigest,
+  publish,
+  type StateFolder,
+} from '../state/index.js';
 import { closeLayers, openLayers, stacked } from './session.js';
 import type { RunResult, WaveRecord } from './settings.js';
 
@@ -55,11 +63,17 @@ async function publishResult(stack: Stack, past: History, result: Model): Promis
   const carryFrom = await folderOf(begin.base.path);
   const source = { ...result.checkpoint, path: carryFrom };
   const hashes = await hashCheckpoint(source, watch);
+  const basis = await manifestDigest(carryFrom);
   const manifest = createManifest({
     hashes,
     version: begin.version,
     architecture: model.decoder.architecture,
-    base: { name: begin.base.path, weights: begin.base.weights, metadata: begin.base.metadata },
+    base: {
+      name: begin.base.path,
+      weights: begin.base.weights,
+      metadata: begin.base.metadata,
+      ...(basis && { manifest: basis }),
+    },
     recipe: { ...begin.recipe },
     seed: begin.recipe.seed,
     versions: { ...begin.versions },
@@ -117,7 +131,11 @@ function measuredOf(past: History): Pick<ManifestInput, 'measured'> {
       ...(calibration && { calibration: { ...calibration } }),
       baseline: { ...past.baseline.figures },
       result: { ...figuresOf(past) },
-      gate: { limits: past.begin!.gate, pass: true, reason: last?.reason ?? 'the dense model' },
+      gate: {
+        limits: past.begin!.gate,
+        pass: last === undefined || last.verdict === 'committed',
+        reason: last?.reason ?? 'the dense model',
+      },
     },
   };
 }

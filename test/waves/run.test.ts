@@ -1,54 +1,14 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readFile, rm } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
 import { openCheckpoint, readFloats } from '../../src/checkpoint/index.js';
 import type { Event } from '../../src/events.js';
-import { hashCheckpoint, verifyFolder } from '../../src/manifest/index.js';
-import { parseRecipe, type Recipe } from '../../src/recipe.js';
-import { collectGarbage, stateFolder } from '../../src/state/index.js';
-import { readLog, rollbackTo, run } from '../../src/waves/index.js';
-import { contentsOf, makeWorkplace } from '../fixtures/workplace.js';
+import { verifyFolder } from '../../src/manifest/index.js';
+import { readLog } from '../../src/waves/index.js';
+import { at, go, IMPOSSIBLE, inWorkplaces } from '../fixtures/runs.js';
+import { contentsOf } from '../fixtures/workplace.js';
 
-let place: string;
-beforeEach(() => {
-  place = makeWorkplace();
-});
-afterEach(() => rm(place, { recursive: true }));
-
-const at = (...parts: string[]) => path.join(place, ...parts);
-
-function recipe(change: Record<string, unknown> = {}): Recipe {
-  const base = {
-    recipe: 1,
-    model: at('models/fledgling'),
-    out: at('out/half'),
-    calibration: { file: at('models/fledgling/calibration.txt'), windows: 4, context: 32 },
-    evaluation: { limit: 4, context: 32 },
-    maxDrop: 1,
-    steps: [{ do: 'prune', sparsity: 0.5, waves: 3 }],
-  };
-  return parseRecipe({ ...base, ...change }, 'the test');
-}
-
-const go = (change: Record<string, unknown> = {}, options: Partial<Parameters<typeof run>[0]> = {}) =>
-  run({ recipe: recipe(change), device: 'cpu', diffs: at('diffs'), ...options });
-
-const weightsOf = async (folder: string) => {
-  const checkpoint = await openCheckpoint(folder);
-  const { weights } = await hashCheckpoint(checkpoint);
-  await checkpoint.close();
-  return weights;
-};
-
-async function flipLastBit(file: string): Promise<void> {
-  const bytes = await readFile(file);
-  bytes[bytes.length - 1]! ^= 1;
-  await writeFile(file, bytes);
-}
-
-/** A gate that lets nothing above this sparsity go would need a trained model; perplexity of a random one moves both ways. */
-const IMPOSSIBLE = 'perplexity<0.5x';
+inWorkplaces();
 
 describe('run', () => {
   it('reaches the target in waves, leaves the base alone and publishes what its manifest says', async () => {
@@ -80,22 +40,19 @@ describe('run', () => {
     expect(contentsOf(second.out)).toEqual(contentsOf(first.out));
   });
 
-  it.each([1, 2, 4, 7, 11, 16])(
-    'goes on after an interruption at its event %i and ends in the same bytes',
-    async (count) => {
-      const whole = await go({ out: at('whole/half') });
-      const controller = new AbortController();
-      let seen = 0;
-      const report = (_: Event) => {
-        seen += 1;
-        if (seen === count) controller.abort();
-      };
-      await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
-      expect(existsSync(at('out/half'))).toBe(false);
-      const resumed = await go({}, { resume: true });
-      expect(contentsOf(resumed.out)).toEqual(contentsOf(whole.out));
-    },
-  );
+  it.each([1, 4, 9, 16])('goes on after an interruption at its event %i and ends in the same bytes', async (count) => {
+    const whole = await go({ out: at('whole/half') });
+    const controller = new AbortController();
+    let seen = 0;
+    const report = (_: Event) => {
+      seen += 1;
+      if (seen === count) controller.abort();
+    };
+    await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
+    expect(existsSync(at('out/half'))).toBe(false);
+    const resumed = await go({}, { resume: true });
+    expect(contentsOf(resumed.out)).toEqual(contentsOf(whole.out));
+  });
 
   it('takes config and tokenizer along when the model is named by its file', async () => {
     const whole = await go({ steps: [{ do: 'prune', sparsity: 0.5, waves: 1 }] });
@@ -177,28 +134,6 @@ describe('run', () => {
   });
 });
 
-describe('run --restart', () => {
-  it('replaces a result whose journal is damaged, or gone because a restart was killed early', async () => {
-    const first = await go();
-    const { journal } = stateFolder(first.out);
-    await writeFile(journal, 'damaged\n');
-    await expect(go({}, { resume: true })).rejects.toMatchObject({ code: 'unreadable' });
-    await go({}, { restart: true });
-    await rm(journal);
-    await expect(go()).rejects.toThrow(/exists already/);
-    const last = await go({}, { restart: true });
-    expect(contentsOf(last.out)).toEqual(contentsOf(first.out));
-  });
-
-  it('keeps the earlier run as long as the new one has not begun', async () => {
-    const first = await go();
-    const controller = new AbortController();
-    const stop = go({}, { restart: true, report: () => controller.abort(), signal: controller.signal });
-    await expect(stop).rejects.toMatchObject({ code: 'interrupted' });
-    expect((await readLog({ out: first.out })).status).toBe('published');
-  });
-});
-
 describe('run says', () => {
   const notices = async (change: Record<string, unknown>) => {
     const messages: string[] = [];
@@ -212,124 +147,5 @@ describe('run says', () => {
     expect(await notices({ out: at('out/same'), evaluation: same })).toEqual([expect.stringContaining('flattering')]);
     const other = { ...same, file: at('models/fledgling/evaluation.txt') };
     expect(await notices({ out: at('out/other'), evaluation: other })).toEqual([]);
-  });
-});
-
-describe('run refuses', () => {
-  it('a dense model that gives no numbers', async () => {
-    const file = at('models/fledgling/model.safetensors');
-    const bytes = await readFile(file);
-    // The file ends in float32 values: a NaN in the last tensor, which every token passes through.
-    bytes.writeUInt32LE(0x7fc00000, bytes.length - 4);
-    await writeFile(file, bytes);
-    await expect(go()).rejects.toThrow(/perplexity of NaN/);
-  });
-
-  it('an output that exists and is not its own', async () => {
-    await expect(go({ out: at('models') })).rejects.toMatchObject({ code: 'usage' });
-    await expect(go({ out: at('models') }, { restart: true })).rejects.toMatchObject({ code: 'usage' });
-  });
-
-  it('to resume under another recipe, naming the field', async () => {
-    const controller = new AbortController();
-    const report = (event: Event) => event.type === 'baseline' && controller.abort();
-    await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
-    await expect(go({ steps: [{ do: 'prune', sparsity: 0.6, waves: 3 }] }, { resume: true })).rejects.toThrow(
-      /steps\.0\.sparsity was 0\.5, now it is 0\.6/,
-    );
-    await expect(go()).rejects.toThrow(/interrupted run/);
-    expect((await go({}, { restart: true })).reached).toBe(true);
-  });
-
-  it('to go on over a base that has changed', async () => {
-    const controller = new AbortController();
-    const report = (event: Event) => event.type === 'wave' && controller.abort();
-    await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
-    await flipLastBit(at('models/fledgling/model.safetensors'));
-    await expect(go({}, { resume: true })).rejects.toMatchObject({ code: 'mismatch' });
-  });
-
-  it.each(['calibration.txt', 'config.json'])('to go on after %s has changed', async (name) => {
-    const controller = new AbortController();
-    const report = (event: Event) => event.type === 'wave' && controller.abort();
-    await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
-    const file = at('models/fledgling', name);
-    const text = await readFile(file, 'utf8');
-    await writeFile(file, name === 'config.json' ? text.replace('{', '{"license":"changed",') : `${text} more`);
-    await expect(go({}, { resume: true })).rejects.toMatchObject({ code: 'mismatch' });
-    await writeFile(file, text);
-    expect((await go({}, { resume: true })).reached).toBe(true);
-  });
-
-  it('to go on from a layer that is not what the journal says', async () => {
-    const controller = new AbortController();
-    const report = (event: Event) => event.type === 'wave' && controller.abort();
-    await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
-    await flipLastBit(path.join(stateFolder(at('out/half')).layers, 'wave-0001.safetensors'));
-    await expect(go({}, { resume: true })).rejects.toMatchObject({
-      code: 'mismatch',
-      message: expect.stringContaining('wave 1'),
-    });
-  });
-
-  it('to replace the model that it is made from', async () => {
-    await go();
-    const refused = go({ model: at('out/half') }, { restart: true });
-    await expect(refused).rejects.toMatchObject({ code: 'usage' });
-    expect(await verifyFolder(at('out/half'))).toMatchObject({ matches: true });
-  });
-
-  it('a state folder with files of somebody else, and leaves them alone', async () => {
-    await mkdir(at('project/layers'), { recursive: true });
-    await writeFile(at('project/layers/mine.txt'), 'mine');
-    await expect(go({}, { state: at('project') })).rejects.toMatchObject({ code: 'usage' });
-    await expect(collectGarbage(stateFolder(at('out/half'), at('project')), { dryRun: false })).rejects.toMatchObject({
-      code: 'usage',
-    });
-    expect(await readFile(at('project/layers/mine.txt'), 'utf8')).toBe('mine');
-  });
-
-  it('a gate without any text, and a metric without calibration', async () => {
-    const magnitude = [{ do: 'prune', metric: 'magnitude', sparsity: 0.5 }];
-    await expect(go({ calibration: undefined, maxDrop: 0.03, steps: magnitude })).rejects.toThrow(/gate needs text/);
-    await expect(go({ calibration: undefined })).rejects.toThrow(/calibration text/);
-    const result = await go({ calibration: undefined, evaluation: {}, steps: magnitude });
-    expect(result.baseline).toEqual({});
-  });
-});
-
-describe('rollback', () => {
-  it('publishes the waves up to N, back and forth, and 0 is the dense model', async () => {
-    const full = await go();
-    const three = await weightsOf(full.out);
-    const dense = await weightsOf(at('models/fledgling'));
-    const back = await rollbackTo({ out: full.out, to: 0, diffs: at('diffs') });
-    expect(await weightsOf(full.out)).toBe(dense);
-    expect(back.sparsity).toBe(0);
-    expect((await go({}, { resume: true })).sparsity).toBe(0);
-    expect(await verifyFolder(full.out)).toMatchObject({ matches: true });
-    const one = await rollbackTo({ out: full.out, to: 1, diffs: at('diffs') });
-    expect(one.sparsity).toBeCloseTo(full.waves[0]!.sparsity);
-    await rollbackTo({ out: full.out, to: 3, diffs: at('diffs') });
-    expect(await weightsOf(full.out)).toBe(three);
-  });
-
-  it('stops at a damaged layer before anything is changed', async () => {
-    const { out } = await go();
-    await flipLastBit(path.join(stateFolder(out).layers, 'wave-0001.safetensors'));
-    const contents = contentsOf(out);
-    await expect(rollbackTo({ out, to: 1, diffs: at('diffs') })).rejects.toMatchObject({ code: 'mismatch' });
-    expect(contentsOf(out)).toEqual(contents);
-    expect((await readLog({ out })).status).toBe('published');
-  });
-
-  it('names the waves there are, and a layer that gc removed', async () => {
-    const { out } = await go();
-    await expect(rollbackTo({ out, to: 9, diffs: at('diffs') })).rejects.toThrow(/waves 1 to 3/);
-    await rollbackTo({ out, to: 1, diffs: at('diffs') });
-    const removed = await collectGarbage(stateFolder(out), { dryRun: false });
-    expect(removed.map((item) => path.basename(item.path))).toEqual(['wave-0002.safetensors', 'wave-0003.safetensors']);
-    await expect(rollbackTo({ out, to: 3, diffs: at('diffs') })).rejects.toThrow(/wave 2 was removed by gc/);
-    await rollbackTo({ out, to: 0, diffs: at('diffs') });
   });
 });
