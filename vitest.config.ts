@@ -7,8 +7,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/global-setup.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // tfjs has one current backend for the process: files run in processes of their own, tests of one file in order.
     pool: 'forks',
     reporters: results === undefined ? ['default'] : ['default', 'json'],
