@@ -7,6 +7,7 @@ import { safetensorsIndex } from './shards.js';
 export type { Checkpoint, TensorInfo } from './checkpoint.js';
 export { renameDurably, syncFolder, writeFileDurably } from './durable.js';
 export { type WriteOptions, writeCheckpoint } from './folder.js';
+export { type JsonObject, readJsonFile, readJsonObject } from './json-file.js';
 export { type Layer, memoryLayer } from './layer.js';
 export { createLayer, type LayerPlan, type LayerWriter, openLayer } from './layer-file.js';
 export { overlay } from './overlay.js';

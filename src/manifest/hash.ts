@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import type { Checkpoint, TensorInfo } from '../checkpoint/index.js';
+import { type Checkpoint, readJsonFile, type TensorInfo } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import type { Dtype } from '../tensor/index.js';
 import { canonicalJson } from './canonical-json.js';
-import { readJsonFile } from './json-file.js';
 import { readAhead } from './read-ahead.js';
 
 /** One tensor as a manifest knows it. */
@@ -109,7 +108,8 @@ async function hashConfig(checkpointPath: string): Promise<string | null> {
 
 /** What config.json in a checkpoint's folder says; undefined for a folder without one and for a lone file. */
 export async function readConfig(checkpointPath: string): Promise<unknown> {
-  return (await readJsonFile(path.join(checkpointPath, 'config.json'), MAX_CONFIG_BYTES))?.value;
+  return (await readJsonFile(path.join(checkpointPath, 'config.json'), { maxBytes: MAX_CONFIG_BYTES, strict: true }))
+    ?.value;
 }
 
 function metadataHash(checkpoint: Checkpoint, config: string | null): string {

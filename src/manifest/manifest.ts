@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { z } from 'zod';
+import { readJsonFile } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { DTYPES, type Dtype } from '../tensor/index.js';
 import type { WeightHashes } from './hash.js';
-import { readJsonFile } from './json-file.js';
 
 /** The manifest's name in a model's folder. */
 export const MANIFEST_FILE = 'birdbone.json';
@@ -144,7 +144,7 @@ export async function findManifest(
   folder: string,
 ): Promise<{ readonly manifest: Manifest; readonly sha256: string } | undefined> {
   const location = path.join(folder, MANIFEST_FILE);
-  const found = await readJsonFile(location, MAX_MANIFEST_BYTES);
+  const found = await readJsonFile(location, { maxBytes: MAX_MANIFEST_BYTES });
   if (found === undefined) return undefined;
   const digest = createHash('sha256').update(found.bytes).digest('hex');
   return { manifest: parseManifest(found.value, location), sha256: digest };

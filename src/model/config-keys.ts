@@ -1,6 +1,6 @@
+import type { JsonObject } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import type { Architecture } from './architecture.js';
-import type { JsonObject } from './json-file.js';
 
 /** Keys that leave what the model computes in evaluation as it is: training, generation, bookkeeping, speed. */
 const HARMLESS = new Set([

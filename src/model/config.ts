@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import type { JsonObject } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import type { Architecture } from './architecture.js';
 import { refuseUnsupportedKeys, unsupportedValue } from './config-keys.js';
 import type { Decoder } from './decoder.js';
-import type { JsonObject } from './json-file.js';
 import { readRope, ropeObject } from './rope-config.js';
 
 /**

@@ -1,11 +1,10 @@
 import path from 'node:path';
-import type { Checkpoint, TensorInfo } from '../checkpoint/index.js';
+import type { Checkpoint, JsonObject, TensorInfo } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type Architecture, weightName } from './architecture.js';
 import { architectures } from './architectures.js';
 import { type DecoderConfig, readConfig } from './config.js';
 import type { BlockSpec, Decoder, LinearInput, LinearRole, LinearSpec } from './decoder.js';
-import type { JsonObject } from './json-file.js';
 
 /** Element types that a weight may have; the others are quantized and need scales that nothing here reads. */
 const WEIGHT_DTYPES: readonly string[] = ['F32', 'F16', 'BF16', 'F64'];

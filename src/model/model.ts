@@ -1,10 +1,9 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type Checkpoint, openCheckpoint } from '../checkpoint/index.js';
+import { type Checkpoint, openCheckpoint, readJsonObject } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import type { Model } from './decoder.js';
 import { describeModel } from './describe.js';
-import { readJsonObject } from './json-file.js';
 
 /** A config.json is a few kilobytes; label tables of odd ones reach some hundred. */
 const MAX_CONFIG_BYTES = 2 ** 20;
@@ -18,7 +17,8 @@ export async function openModel(checkpointPath: string): Promise<Model> {
   const checkpoint = await openCheckpoint(checkpointPath);
   try {
     const file = path.join(await folderOf(checkpointPath), 'config.json');
-    return { checkpoint, decoder: await describeModel(checkpoint, await readJsonObject(file, MAX_CONFIG_BYTES), file) };
+    const config = await readJsonObject(file, { maxBytes: MAX_CONFIG_BYTES, strict: true });
+    return { checkpoint, decoder: await describeModel(checkpoint, config, file) };
   } catch (error) {
     await checkpoint.close();
     throw error;

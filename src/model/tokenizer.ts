@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { type JsonObject, readJsonObject } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { mergeByRank } from './byte-pair-merges.js';
-import { type JsonObject, readJsonObject } from './json-file.js';
 import { folderOf } from './model.js';
 
 /** The largest tokenizer.json in use (256 k entries with merges as pairs) is about 35 MB. */
@@ -44,8 +44,9 @@ interface LibraryBpe {
 export async function loadTokenizer(modelPath: string): Promise<Tokenizer> {
   const folder = await folderOf(modelPath);
   const file = path.join(folder, 'tokenizer.json');
-  const definition = await readJsonObject(file, MAX_TOKENIZER_BYTES);
-  const config = await readJsonObject(path.join(folder, 'tokenizer_config.json'), MAX_TOKENIZER_CONFIG_BYTES);
+  const definition = await readJsonObject(file, { maxBytes: MAX_TOKENIZER_BYTES });
+  const configFile = path.join(folder, 'tokenizer_config.json');
+  const config = await readJsonObject(configFile, { maxBytes: MAX_TOKENIZER_CONFIG_BYTES });
   const tokenizer = construct(definition, config, file);
   if (isBpe(tokenizer.model)) mergeLongPiecesFast(tokenizer.model);
   const bosTokenId = idOf(tokenizer, config['bos_token']);

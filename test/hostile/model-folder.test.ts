@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/manifest/hash.js';
 import { loadTokenizer, openModel } from '../../src/model/index.js';
 import { TINY_LLAMA, tinyModel, writeTinyModel } from '../reference/tiny-model.js';
 
@@ -21,9 +22,9 @@ const BROKEN: readonly [string, (file: string) => void, string][] = [
   ['a string', (file) => writeFileSync(file, '"llama"'), 'it holds no JSON object'],
   ['not UTF-8', (file) => writeFileSync(file, Buffer.from([0x7b, 0xff, 0xfe, 0x7d])), 'it is not UTF-8'],
   ['nested too deep for the parser', (file) => writeFileSync(file, '['.repeat(200_000)), 'it is not JSON'],
-  ['a folder', (file) => mkdirSync(file), 'it is not a regular file'],
-  ['an endless device', (file) => symlinkSync('/dev/zero', file), 'it is not a regular file'],
-  ['a pipe that nobody writes to', (file) => execFileSync('mkfifo', [file]), 'it is not a regular file'],
+  ['a folder', (file) => mkdirSync(file), 'it is no regular file'],
+  ['an endless device', (file) => symlinkSync('/dev/zero', file), 'it is no regular file'],
+  ['a pipe that nobody writes to', (file) => execFileSync('mkfifo', [file]), 'it is no regular file'],
   ['a sparse file of 5 GB', sparseFile, 'it has 5000000000 bytes'],
 ];
 
@@ -39,6 +40,23 @@ describe.skipIf(process.platform === 'win32')('config.json', () => {
     make(file);
     await expect(openModel(folder)).rejects.toMatchObject({ code: 'unreadable', file });
     await expect(openModel(folder)).rejects.toThrow(reason);
+  });
+
+  const twice: readonly [string, (text: string) => string, string][] = [
+    ['a key twice', (text) => text.replace('{', '{"hidden_size": 64,'), 'it has the key "hidden_size" twice'],
+    ['one twice further in', (text) => text.replace('{', '{"a": [{"b": 1, "b": 2}],'), 'it has the key "b" twice'],
+    ['one twice in two spellings', (text) => text.replace('{', '{"hidden\\u005fsize": 64,'), '"hidden_size" twice'],
+  ];
+  it.each(twice)('with %s is refused: two readers could take it for two models', async (_, change, reason) => {
+    const file = path.join(folder, 'config.json');
+    writeFileSync(file, change(JSON.stringify(TINY_LLAMA)));
+    for (const read of [openModel, readConfig]) {
+      await expect(read(folder)).rejects.toMatchObject({
+        code: 'unreadable',
+        file,
+        message: expect.stringContaining(reason),
+      });
+    }
   });
 
   it('cannot smuggle keys in through the prototype', async () => {
