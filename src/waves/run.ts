@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { silent } from '../events.js';
+import { DEFAULT_MEMORY_BYTES } from '../model/index.js';
 import { lock, stateFolder } from '../state/index.js';
 import { openDevice } from '../tensor/index.js';
 import { beginOrResume } from './begin.js';
@@ -12,9 +13,6 @@ import { history, type Session } from './session.js';
 import type { RunOptions, RunResult } from './settings.js';
 import { nextTarget, type Outcome } from './stepper.js';
 import { runWave } from './wave.js';
-
-/** Hidden states up to this size stay in memory unless the caller says otherwise. */
-const DEFAULT_MEMORY_BYTES = 2 ** 30;
 
 /**
  * Runs a recipe: waves until its targets are reached or the gate lets nothing more go, then publishes what was kept, with
