@@ -13,7 +13,6 @@ export {
   type HiddenStatesOptions,
 } from './hidden-states.js';
 export { type InspectedTensor, type Inspection, type InspectOptions, inspectModel } from './inspect.js';
-export { loadMatrix } from './matrix-loading.js';
 export { folderOf, openModel, withCheckpoint } from './model.js';
 export { type PassOptions, runBlock } from './passes.js';
 export { disposeTables, type PositionTables, positionTables } from './rope.js';
