@@ -69,8 +69,12 @@ async function readTexts(
   };
 }
 
-/** What a user should know about the texts before figures are made of them. */
-export function textNotices({ calibration, evaluation }: Inputs): string[] {
+/** What a user should know about the model's files and the texts before figures are made of them. */
+export function inputNotices(inputs: Inputs): string[] {
+  return [...(inputs.model.checkpoint.notices ?? []), ...textNotices(inputs)];
+}
+
+function textNotices({ calibration, evaluation }: Inputs): string[] {
   if (calibration === undefined || evaluation === undefined) return [];
   const { name } = evaluation.source;
   if (evaluation.skippedTokens > 0) {

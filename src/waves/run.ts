@@ -7,7 +7,7 @@ import { openDevice } from '../tensor/index.js';
 import { beginOrResume } from './begin.js';
 import { publishStack } from './evidence.js';
 import { flatFigures } from './figures.js';
-import { openInputs, textNotices } from './inputs.js';
+import { inputNotices, openInputs } from './inputs.js';
 import { type Baseline, measureBaseline, readBaseline } from './measure.js';
 import { history, type Session } from './session.js';
 import type { RunOptions, RunResult } from './settings.js';
@@ -28,7 +28,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
       options.threads === undefined ? {} : { threads: options.threads },
     );
     try {
-      for (const message of [...device.notices, ...textNotices(inputs)]) options.report?.({ type: 'notice', message });
+      for (const message of [...device.notices, ...inputNotices(inputs)]) options.report?.({ type: 'notice', message });
       const release = await lock(folder.root);
       try {
         const journal = await beginOrResume(folder, inputs, device, options);
