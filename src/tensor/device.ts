@@ -17,8 +17,10 @@ export const TFJS_BACKENDS = { webgpu: 'webgpu', cuda: 'tensorflow', cpu: 'wasm'
  */
 export interface Device {
   readonly name: DeviceName;
-  /** The adapter or library in words: "llvmpipe (Mesa 25.0.7)", "WASM SIMD + ONNX Runtime 1.30.0, 2 threads". */
+  /** The adapter or library in words: "llvmpipe (Mesa 25.0.7)", "WASM SIMD + ONNX Runtime 1.30.0". */
   readonly description: string;
+  /** CPU threads that compute; absent where another processor does. Not part of `description`: results do not depend on it. */
+  readonly threads?: number;
   /** Accelerated paths that are live, by name, for `doctor` and manifests. */
   readonly fastPaths: readonly string[];
   /** What is slower than it could be on this machine, and how to get it; each said once to the user. */

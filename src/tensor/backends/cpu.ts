@@ -28,6 +28,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Device> {
   return {
     name: 'cpu',
     description: describe(runtime),
+    threads: runtime?.threads ?? 1,
     fastPaths: runtime === undefined ? [] : ['matrix products', 'fused operations', 'element-wise operations'],
     notices: 'notice' in library ? [library.notice] : [],
     maxTensorBytes: MAX_TENSOR_BYTES,
