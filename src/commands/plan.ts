@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.js';
 import { envOf } from '../cli/flags.js';
 import { renderPlan } from '../cli/plan-report.js';
-import { gateFlags, recipeOverrides, runSettings } from '../cli/recipe-flags.js';
+import { gateFlags, recipeOverrides, runFlags, runSettings } from '../cli/recipe-flags.js';
 import { type Source, sourcesOf } from '../cli/sources.js';
 import type { Plan as PlanOfRun } from '../waves/index.js';
 
@@ -15,7 +15,7 @@ interface PlannedRecipe extends PlanOfRun {
 export default class Plan extends BaseCommand<typeof Plan> {
   static override readonly summary = 'show what a recipe would do, and what it would take';
   static override readonly description =
-    'Opens the model and the texts, measures the device for a moment, and estimates time, memory and disk. Writes nothing.';
+    'Opens the model and the texts, measures the device for a moment, and estimates time, memory and disk. Writes nothing. Takes the flags of run, and refuses what run would refuse.';
   static override readonly args = {
     recipe: Args.string({ required: true, description: 'recipe file' }),
   };
@@ -26,6 +26,7 @@ export default class Plan extends BaseCommand<typeof Plan> {
       env: envOf('out'),
     }),
     ...gateFlags,
+    ...runFlags,
   };
   static override readonly examples = [
     { description: 'Look before you run', command: '<%= config.bin %> plan configs/half.json' },
