@@ -19,6 +19,7 @@ export interface ShownPlan {
   readonly memoryBytes: { readonly block: number; readonly batch: number; readonly hiddenStates: number };
   readonly diskBytes: { readonly result: number; readonly layers: number; readonly free: number };
   readonly time: { readonly seconds: number };
+  readonly obstacle?: string;
 }
 
 /** What a run would do and take. Nothing has been written. */
@@ -32,6 +33,7 @@ export function renderPlan({
   memoryBytes,
   diskBytes,
   time,
+  obstacle,
 }: ShownPlan): string {
   const needed = diskBytes.result + diskBytes.layers;
   return [
@@ -46,5 +48,6 @@ export function renderPlan({
     `memory      ${formatBytes(memoryBytes.block + memoryBytes.batch)} for a block and a batch, ${formatBytes(memoryBytes.hiddenStates)} of hidden states`,
     `disk        ${formatBytes(needed)} of ${formatBytes(diskBytes.free)} that are free`,
     `output      ${out} (nothing is written yet)`,
+    ...(obstacle === undefined ? [] : [`obstacle    ${obstacle}`]),
   ].join('\n');
 }

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { BirdboneError } from '../errors.js';
 import { batchesOf, type Model, tokensPerBatch } from '../model/index.js';
 import type { Recipe } from '../recipe.js';
 import { freeBytes, historyOf, Journal, stateFolder } from '../state/index.js';
@@ -25,6 +26,8 @@ export interface Plan {
   readonly waves: readonly (readonly number[])[];
   readonly memoryBytes: { readonly block: number; readonly batch: number; readonly hiddenStates: number };
   readonly diskBytes: { readonly result: number; readonly layers: number; readonly free: number };
+  /** What stands in the way of the run as things are: an output that exists, an interrupted run. */
+  readonly obstacle?: string;
   readonly time: { readonly flopsPerWave: number; readonly flopsPerSecond: number; readonly seconds: number };
 }
 
@@ -32,21 +35,32 @@ export interface Plan {
 export async function planRun(options: RunOptions): Promise<Plan> {
   const inputs = await openInputs(options.recipe);
   try {
-    const folder = stateFolder(options.recipe.out, options.state);
-    const past = historyOf((await Journal.open(folder.journal, { repair: false })).records);
-    const goesOn = past.begin !== undefined && options.resume === true;
-    if (!goesOn) await checkPlace(folder, past, { model: options.recipe.model, restart: options.restart === true });
     const device = await openDevice(
       options.device ?? 'auto',
       options.threads === undefined ? {} : { threads: options.threads },
     );
     try {
-      return await planOf(inputs, device, options);
+      const obstacle = await obstacleOf(options);
+      return { ...(await planOf(inputs, device, options)), ...(obstacle !== undefined && { obstacle }) };
     } finally {
       await device.close();
     }
   } finally {
     await inputs.model.checkpoint.close();
+  }
+}
+
+/** Why `run` would not begin now, in its own words. */
+async function obstacleOf({ recipe, state, resume, restart }: RunOptions): Promise<string | undefined> {
+  const folder = stateFolder(recipe.out, state);
+  try {
+    const past = historyOf((await Journal.open(folder.journal, { repair: false })).records);
+    if (past.begin === undefined || resume !== true)
+      await checkPlace(folder, past, { model: recipe.model, restart: restart === true });
+    return undefined;
+  } catch (error) {
+    if (error instanceof BirdboneError) return error.message;
+    throw error;
   }
 }
 
