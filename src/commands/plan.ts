@@ -15,7 +15,7 @@ interface PlannedRecipe extends PlanOfRun {
 export default class Plan extends BaseCommand<typeof Plan> {
   static override readonly summary = 'show what a recipe would do, and what it would take';
   static override readonly description =
-    'Opens the model and the texts, measures the device for a moment, and estimates time, memory and disk. Writes nothing. Takes the flags of run, and refuses what run would refuse.';
+    'Opens the model and the texts, measures the device for a moment, and estimates time, memory and disk. Writes nothing. Takes the flags of run, and says what run would refuse.';
   static override readonly args = {
     recipe: Args.string({ required: true, description: 'recipe file' }),
   };
