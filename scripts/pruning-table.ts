@@ -141,7 +141,7 @@ The reference is test/reference: plain float64 TypeScript written from the paper
 safetensors, forward pass, ranking and calibration; both sides use the @huggingface/tokenizers library). Both sides prune the
 same checkpoint: magnitude ranks within each matrix, Wanda within each output row, N:M within every M inputs; ⌊n · s⌋ weights
 go, ties by index. Calibration: the first 128 windows of 256 tokens, block by block on already pruned inputs. Protocol A scores
-documents (BOS, at most 512 tokens), B windows of 256 tokens. 
+documents (BOS, at most 512 tokens), B windows of 256 tokens.
 Differences are relative, (ours − other) / other, in perplexity; the command fails where one is above ${LIMIT} against the
 reference, or above its limit against a published figure. "Masks differ" counts the weights that one side keeps and the other
 removes: scores that f32 and f64 arithmetic rank differently.
