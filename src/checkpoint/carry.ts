@@ -1,9 +1,9 @@
 import type { Dirent } from 'node:fs';
 import { mkdir, open, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { ByteSource } from './bytes.js';
-import { syncFolder, writing } from './durable.js';
-import { unreadableBecause } from './failure.js';
+import { FileSource } from './files/bytes.js';
+import { syncFolder, writing } from './files/durable.js';
+import { unreadableBecause } from './files/failure.js';
 
 /** A file that goes along with the weights. */
 export interface CarriedFile {
@@ -52,7 +52,7 @@ export async function planCarry(from: string, target: string): Promise<CarryPlan
 /** Copies one file of a plan to its place in `target`, creating its folder; on disk when this returns. */
 export async function carryFile({ name, source }: CarriedFile, target: string): Promise<void> {
   const copy = path.join(target, name);
-  const file = await ByteSource.open(source);
+  const file = await FileSource.open(source);
   try {
     await writing(copy, async () => {
       await mkdir(path.dirname(copy), { recursive: true });

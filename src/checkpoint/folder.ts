@@ -4,11 +4,11 @@ import { BirdboneError, stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import { carryFile, planCarry } from './carry.js';
 import type { Checkpoint, TensorInfo } from './checkpoint.js';
-import { syncFolder, writeFileDurably } from './durable.js';
-import { unreadableBecause } from './failure.js';
+import { syncFolder, writeFileDurably } from './files/durable.js';
+import { unreadableBecause } from './files/failure.js';
 import { chunksOf } from './reading.js';
-import { SafetensorsWriter } from './safetensors-writer.js';
-import { INDEX_FILE, indexText, type Shard, splitIntoShards } from './sharding.js';
+import { INDEX_FILE, indexText, type Shard, splitIntoShards } from './safetensors/sharding.js';
+import { SafetensorsWriter } from './safetensors/writer.js';
 
 /** What other tools write by default. */
 export const DEFAULT_SHARD_BYTES = 5_000_000_000;

@@ -1,5 +1,5 @@
-import type { ByteSource } from './bytes.js';
 import type { Checkpoint } from './checkpoint.js';
+import type { ByteSource } from './files/bytes.js';
 
 /** A file format that weights can be read from. */
 export interface CheckpointFormat {

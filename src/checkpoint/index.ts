@@ -1,18 +1,18 @@
 import type { Checkpoint } from './checkpoint.js';
 import type { CheckpointFormat } from './format.js';
 import { openWith } from './open.js';
-import { safetensors } from './safetensors.js';
-import { safetensorsIndex } from './shards.js';
+import { safetensors } from './safetensors/safetensors.js';
+import { safetensorsIndex } from './safetensors/shards.js';
 
 export type { Checkpoint, TensorInfo } from './checkpoint.js';
-export { renameDurably, syncFolder, writeFileDurably } from './durable.js';
+export { renameDurably, syncFolder, writeFileDurably } from './files/durable.js';
+export { type JsonObject, readJsonFile, readJsonObject } from './files/json-file.js';
 export { type WriteOptions, writeCheckpoint } from './folder.js';
-export { type JsonObject, readJsonFile, readJsonObject } from './json-file.js';
-export { type Layer, memoryLayer } from './layer.js';
-export { createLayer, type LayerPlan, type LayerWriter, openLayer } from './layer-file.js';
-export { overlay } from './overlay.js';
+export { type Layer, memoryLayer } from './layers/layer.js';
+export { createLayer, type LayerPlan, type LayerWriter, openLayer } from './layers/layer-file.js';
+export { overlay } from './layers/overlay.js';
 export { chunksOf, readFloats } from './reading.js';
-export { SafetensorsWriter } from './safetensors-writer.js';
+export { SafetensorsWriter } from './safetensors/writer.js';
 
 /** Every format that can be read, the more specific before the more general. A new one is a file and a place here. */
 export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors];

@@ -1,11 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
-import { ByteSource } from './bytes.js';
 import type { Checkpoint } from './checkpoint.js';
-import { unreadableBecause } from './failure.js';
+import { FileSource } from './files/bytes.js';
+import { unreadableBecause } from './files/failure.js';
+import { quoted } from './files/quote.js';
 import type { CheckpointFormat } from './format.js';
-import { quoted } from './quote.js';
 
 /** The weights that transformers loads from a folder, in its order. */
 const WEIGHT_FILES = ['model.safetensors', 'model.safetensors.index.json'];
@@ -23,7 +23,7 @@ export async function openWith(formats: readonly CheckpointFormat[], at: string)
   const status = await stat(at).catch((error: unknown) => {
     throw unreadableBecause(at, error);
   });
-  const file = await ByteSource.open(status.isDirectory() ? await findWeights(at) : at);
+  const file = await FileSource.open(status.isDirectory() ? await findWeights(at) : at);
   try {
     const head = new Uint8Array(Math.min(HEAD_BYTES, file.size));
     file.readSync(0, head);

@@ -1,6 +1,6 @@
 import { DTYPES, decodeToF32 } from '../tensor/index.js';
 import type { Checkpoint, TensorInfo } from './checkpoint.js';
-import { noSuchTensor } from './safetensors.js';
+import { noSuchTensor } from './safetensors/safetensors.js';
 import { elementsOf, unitBytesOf } from './tensor-info.js';
 
 const CHUNK_BYTES = 8 * 1024 * 1024;

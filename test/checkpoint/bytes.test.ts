@@ -2,17 +2,17 @@ import { appendFileSync, renameSync, symlinkSync, truncateSync, utimesSync, writ
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ByteSource } from '../../src/checkpoint/bytes.js';
+import { FileSource } from '../../src/checkpoint/files/bytes.js';
 import { patterned, temporaryFolder } from '../fixtures/safetensors-file.js';
 
 /** An open file of 1000 patterned bytes. */
 async function opened() {
   const file = path.join(temporaryFolder(), 'bytes');
   writeFileSync(file, patterned(1000));
-  return { file, source: await ByteSource.open(file) };
+  return { file, source: await FileSource.open(file) };
 }
 
-describe('ByteSource', () => {
+describe('FileSource', () => {
   it('reads any range, each time into an array of its own', async () => {
     const { source } = await opened();
     const whole = patterned(1000);
@@ -40,7 +40,7 @@ describe('ByteSource', () => {
 
   it('names the file when there is none', async () => {
     const file = path.join(temporaryFolder(), 'none');
-    await expect(ByteSource.open(file)).rejects.toMatchObject({
+    await expect(FileSource.open(file)).rejects.toMatchObject({
       code: 'unreadable',
       file,
       message: expect.stringContaining(`${file}: there is no such file`),
@@ -51,7 +51,7 @@ describe('ByteSource', () => {
     const { file, source } = await opened();
     await source.close();
     symlinkSync(file, `${file}-link`);
-    const linked = await ByteSource.open(`${file}-link`);
+    const linked = await FileSource.open(`${file}-link`);
     expect(await linked.read(0, 1000)).toEqual(patterned(1000));
     await linked.close();
   });
@@ -89,7 +89,7 @@ describe('a file that changes while it is open', () => {
     const { file, source } = await opened();
     // As long ago as a copy could have been made; the clock of a file system may be coarse.
     utimesSync(file, 1, 1);
-    const rewritten = await ByteSource.open(file);
+    const rewritten = await FileSource.open(file);
     writeFileSync(file, patterned(1000, 2));
     await expect(rewritten.read(0, 10)).rejects.toMatchObject({ code: 'unreadable' });
     await rewritten.close();
@@ -111,7 +111,7 @@ it('reads beyond 4 GiB, from a file that is mostly a hole', async () => {
   const offset = 2 ** 32 + 12345;
   await handle.write(patterned(3000), 0, 3000, offset);
   await handle.close();
-  const source = await ByteSource.open(file);
+  const source = await FileSource.open(file);
   expect(source.size).toBe(offset + 3000);
   expect(await source.read(offset - 2, 3002)).toEqual(Uint8Array.from([0, 0, ...patterned(3000)]));
   await source.close();

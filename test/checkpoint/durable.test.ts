@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { temporaryName, writing } from '../../src/checkpoint/durable.js';
+import { temporaryName, writing } from '../../src/checkpoint/files/durable.js';
 import { renameDurably, syncFolder, writeFileDurably } from '../../src/checkpoint/index.js';
 import { temporaryFolder } from '../fixtures/safetensors-file.js';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonReader } from '../../src/checkpoint/json-reader.js';
+import { JsonReader } from '../../src/checkpoint/files/json-reader.js';
 
 const WINDOW_BYTES = 256 * 1024;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { zeroRemoved } from '../../src/checkpoint/mask-bytes.js';
+import { zeroRemoved } from '../../src/checkpoint/layers/mask-bytes.js';
 
 /** The definition, an element and a bit at a time. */
 function expectedBytes(bytes: Uint8Array, elementBytes: number, bits: Uint8Array, first: number): Uint8Array {

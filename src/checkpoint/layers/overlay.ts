@@ -1,12 +1,12 @@
-import { BirdboneError } from '../errors.js';
-import { DTYPES } from '../tensor/index.js';
-import type { Checkpoint, TensorInfo } from './checkpoint.js';
+import { BirdboneError } from '../../errors.js';
+import { DTYPES } from '../../tensor/index.js';
+import type { Checkpoint, TensorInfo } from '../checkpoint.js';
+import { quoted } from '../files/quote.js';
+import { tensorOf } from '../reading.js';
+import { rangeWithin } from '../safetensors/safetensors.js';
+import { elementsOf } from '../tensor-info.js';
 import type { Layer } from './layer.js';
 import { zeroRemoved } from './mask-bytes.js';
-import { quoted } from './quote.js';
-import { tensorOf } from './reading.js';
-import { rangeWithin } from './safetensors.js';
-import { elementsOf } from './tensor-info.js';
 
 /**
  * A checkpoint that reads as the base with the layers applied in order, so later layers win: a removed element has zero bytes,

@@ -1,7 +1,7 @@
-import type { ByteSource } from './bytes.js';
-import { unreadable } from './failure.js';
-import { JsonReader } from './json-reader.js';
-import { quoted } from './quote.js';
+import type { ByteSource } from '../files/bytes.js';
+import { unreadable } from '../files/failure.js';
+import { JsonReader } from '../files/json-reader.js';
+import { quoted } from '../files/quote.js';
 
 /** Published models have at most a few hundred. Each stays open, and Linux allows 1024 open files unless told otherwise. */
 const MAX_SHARDS = 1000;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import type { TensorInfo } from './checkpoint.js';
-import { renameDurably, temporaryName, writing } from './durable.js';
-import { makeSafetensorsHeader, type PlannedTensor } from './safetensors-plan.js';
+import type { TensorInfo } from '../checkpoint.js';
+import { renameDurably, temporaryName, writing } from '../files/durable.js';
+import { makeSafetensorsHeader, type PlannedTensor } from './plan.js';
 
 const DIGEST_CHUNK_BYTES = 4 * 1024 * 1024;
 

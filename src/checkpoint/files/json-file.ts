@@ -1,5 +1,5 @@
-import { BirdboneError } from '../errors.js';
-import { ByteSource } from './bytes.js';
+import { BirdboneError } from '../../errors.js';
+import { type ByteSource, FileSource } from './bytes.js';
 import { systemCode, unreadable } from './failure.js';
 import { JsonReader } from './json-reader.js';
 
@@ -23,7 +23,7 @@ export interface JsonFileOptions {
  * (which it never waits for), a file above `maxBytes`, and text that is not UTF-8 or not JSON.
  */
 export async function readJsonFile(file: string, options: JsonFileOptions): Promise<JsonFile | undefined> {
-  const source = await ByteSource.open(file).catch((error: unknown) => {
+  const source = await FileSource.open(file).catch((error: unknown) => {
     if (isMissing(error)) return undefined;
     throw error;
   });

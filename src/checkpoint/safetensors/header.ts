@@ -1,11 +1,11 @@
-import { BirdboneError } from '../errors.js';
-import { DTYPES, type Dtype, isDtype } from '../tensor/index.js';
-import type { ByteSource } from './bytes.js';
-import type { TensorInfo } from './checkpoint.js';
-import { unreadable } from './failure.js';
-import { JsonReader, MAX_KEYS } from './json-reader.js';
-import { quoted } from './quote.js';
-import { checkLayout } from './safetensors-layout.js';
+import { BirdboneError } from '../../errors.js';
+import { DTYPES, type Dtype, isDtype } from '../../tensor/index.js';
+import type { TensorInfo } from '../checkpoint.js';
+import type { ByteSource } from '../files/bytes.js';
+import { unreadable } from '../files/failure.js';
+import { JsonReader, MAX_KEYS } from '../files/json-reader.js';
+import { quoted } from '../files/quote.js';
+import { checkLayout } from './layout.js';
 
 /** The header's length, little-endian u64, comes before it. */
 export const PREFIX_BYTES = 8;

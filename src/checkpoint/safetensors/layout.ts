@@ -1,6 +1,6 @@
-import { unreadable } from './failure.js';
-import { quoted } from './quote.js';
-import type { SafetensorsHeader } from './safetensors-header.js';
+import { unreadable } from '../files/failure.js';
+import { quoted } from '../files/quote.js';
+import type { SafetensorsHeader } from './header.js';
 
 export interface DataRange {
   readonly path: string;

@@ -1,10 +1,10 @@
-import { BirdboneError } from '../errors.js';
-import type { ByteSource } from './bytes.js';
-import type { Checkpoint, TensorInfo } from './checkpoint.js';
-import type { CheckpointFormat } from './format.js';
-import { quoted } from './quote.js';
-import { aliasesOf, readSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.js';
-import { sortNames } from './tensor-info.js';
+import { BirdboneError } from '../../errors.js';
+import type { Checkpoint, TensorInfo } from '../checkpoint.js';
+import type { ByteSource } from '../files/bytes.js';
+import { quoted } from '../files/quote.js';
+import type { CheckpointFormat } from '../format.js';
+import { sortNames } from '../tensor-info.js';
+import { aliasesOf, readSafetensorsHeader, type SafetensorsHeader } from './header.js';
 
 /** One file: an 8-byte header length, a JSON header, and the tensors' bytes. */
 export const safetensors: CheckpointFormat = {

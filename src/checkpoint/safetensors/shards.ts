@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { ByteSource } from './bytes.js';
-import type { Checkpoint } from './checkpoint.js';
-import { systemCode, unreadable, unreadableBecause } from './failure.js';
-import type { CheckpointFormat } from './format.js';
-import { quoted } from './quote.js';
+import type { Checkpoint } from '../checkpoint.js';
+import { FileSource } from '../files/bytes.js';
+import { systemCode, unreadable, unreadableBecause } from '../files/failure.js';
+import { quoted } from '../files/quote.js';
+import type { CheckpointFormat } from '../format.js';
+import { readSafetensorsHeader } from './header.js';
 import { checkpointOf, type OpenedFile } from './safetensors.js';
-import { readSafetensorsHeader } from './safetensors-header.js';
 import { readShardIndex, type ShardIndex } from './shard-index.js';
 
 /** The index that Hugging Face writes beside shards, and the shards that it names. */
@@ -50,7 +50,7 @@ async function refuseMissing(indexPath: string, names: readonly string[]): Promi
 }
 
 async function openShard(shard: string): Promise<OpenedFile> {
-  const file = await ByteSource.open(shard);
+  const file = await FileSource.open(shard);
   try {
     return { file, header: readSafetensorsHeader(file) };
   } catch (error) {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { ByteSource } from './bytes.js';
-import type { Checkpoint, TensorInfo } from './checkpoint.js';
-import { unreadable } from './failure.js';
+import type { Checkpoint, TensorInfo } from '../checkpoint.js';
+import { FileSource } from '../files/bytes.js';
+import { unreadable } from '../files/failure.js';
+import { quoted } from '../files/quote.js';
+import { safetensors } from '../safetensors/safetensors.js';
+import { SafetensorsWriter } from '../safetensors/writer.js';
 import type { Layer, LayerMask } from './layer.js';
-import { quoted } from './quote.js';
-import { safetensors } from './safetensors.js';
-import { SafetensorsWriter } from './safetensors-writer.js';
 
 /** Marks a safetensors file as a layer, by the version of this layout. */
 const VERSION_KEY = 'birdbone.layer';
@@ -68,7 +68,7 @@ export async function createLayer(
 
 /** Opens a layer file. Throws `unreadable` for any other file, and for one whose list of masks does not fit its tensors. */
 export async function openLayer(file: string): Promise<Layer> {
-  const source = await ByteSource.open(file);
+  const source = await FileSource.open(file);
   try {
     const stored = await safetensors.open(source);
     if (stored.metadata[VERSION_KEY] !== VERSION) throw unreadable(file, `it is no layer of version ${VERSION}`);

@@ -1,4 +1,4 @@
-import type { TensorInfo } from './checkpoint.js';
+import type { TensorInfo } from '../checkpoint.js';
 
 /** The bits that say which elements of a tensor stay. */
 export interface LayerMask {

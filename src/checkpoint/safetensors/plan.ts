@@ -1,8 +1,8 @@
-import { BirdboneError } from '../errors.js';
-import { DTYPES } from '../tensor/index.js';
-import type { TensorInfo } from './checkpoint.js';
-import { MAX_HEADER_BYTES, MAX_TENSORS, PREFIX_BYTES } from './safetensors-header.js';
-import { elementsOf, sortNames } from './tensor-info.js';
+import { BirdboneError } from '../../errors.js';
+import { DTYPES } from '../../tensor/index.js';
+import type { TensorInfo } from '../checkpoint.js';
+import { elementsOf, sortNames } from '../tensor-info.js';
+import { MAX_HEADER_BYTES, MAX_TENSORS, PREFIX_BYTES } from './header.js';
 
 /** Where a tensor's bytes go. */
 export interface PlannedTensor {

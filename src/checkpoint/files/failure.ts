@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { BirdboneError, type ErrorDetails } from '../errors.js';
+import { BirdboneError, type ErrorDetails } from '../../errors.js';
 
 const TRY_AGAIN = 'Download or copy the file again, and compare its size and sha256 with those of its source.';
 

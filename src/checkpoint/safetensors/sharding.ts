@@ -1,5 +1,5 @@
-import type { TensorInfo } from './checkpoint.js';
-import { sortNames } from './tensor-info.js';
+import type { TensorInfo } from '../checkpoint.js';
+import { sortNames } from '../tensor-info.js';
 
 const SINGLE_FILE = 'model.safetensors';
 export const INDEX_FILE = 'model.safetensors.index.json';

@@ -1,16 +1,28 @@
 import { constants, fstatSync, readSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { BirdboneError } from '../errors.js';
+import { BirdboneError } from '../../errors.js';
 import { unreadable, unreadableBecause } from './failure.js';
 
 /** One system call moves at most this much: above 2^31 − 1 bytes Node refuses, and Linux stops short of it. */
 const MAX_READ_BYTES = 2 ** 28;
 
+/** Bytes that are read by position, a piece at a time: a file's, or those that a process has in memory. */
+export interface ByteSource {
+  /** What messages name. */
+  readonly path: string;
+  readonly size: number;
+  /** Bytes `[offset, offset + length)`, in an array of its own. Throws `unreadable` when the file changed or the disk fails. */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Fills `bytes` from `offset` on, at once: for headers, which are parsed while they are read. Throws as `read` does. */
+  readSync(offset: number, bytes: Uint8Array): void;
+  close(): Promise<void>;
+}
+
 /**
  * The bytes of one regular file, read by position and never as a whole. What was checked when the file was opened stays true:
  * a file that is cut or rewritten in place ends in `unreadable`, and one that is replaced under its name is read on as it was.
  */
-export class ByteSource {
+export class FileSource implements ByteSource {
   readonly path: string;
   readonly size: number;
   readonly #handle: FileHandle;
@@ -28,21 +40,20 @@ export class ByteSource {
    * Opens a file, or what a symbolic link leads to: Hugging Face's cache is made of links into its `blobs` folder. Anything
    * that is no regular file is refused, before opening (a device may act on that) and after (it may have been exchanged).
    */
-  static async open(path: string): Promise<ByteSource> {
+  static async open(path: string): Promise<FileSource> {
     let handle: FileHandle | undefined;
     try {
       if (!(await stat(path)).isFile()) throw notRegular(path);
       // O_NONBLOCK: opening a FIFO that took the file's place must not wait for a writer.
       handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
       if (!(await handle.stat()).isFile()) throw notRegular(path);
-      return new ByteSource(path, handle);
+      return new FileSource(path, handle);
     } catch (error) {
       await handle?.close();
       throw unreadableBecause(path, error);
     }
   }
 
-  /** Bytes `[offset, offset + length)`, in an array of its own. Throws `unreadable` when the file changed or the disk fails. */
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = allocate(this.path, length);
     let done = 0;
@@ -58,7 +69,6 @@ export class ByteSource {
     return bytes;
   }
 
-  /** Fills `bytes` from `offset` on, at once: for headers, which are parsed while they are read. */
   readSync(offset: number, bytes: Uint8Array): void {
     let done = 0;
     while (done < bytes.length) {
@@ -99,6 +109,21 @@ export class ByteSource {
       suggestions: ['Let whatever writes the file finish, then run the command again.'],
     });
   }
+}
+
+/** A source over bytes in memory (a blob of git's, a mutation under test), which the caller leaves as they are. */
+export function memorySource(path: string, bytes: Uint8Array): ByteSource {
+  const within = (offset: number, length: number): Uint8Array => {
+    if (offset + length <= bytes.length) return bytes.subarray(offset, offset + length);
+    throw unreadable(path, `it has ${bytes.length} bytes, and ends before byte ${offset + length}`);
+  };
+  return {
+    path,
+    size: bytes.length,
+    read: async (offset, length) => new Uint8Array(within(offset, length)),
+    readSync: (offset, into) => into.set(within(offset, into.length)),
+    async close() {},
+  };
 }
 
 function notRegular(path: string): BirdboneError {
