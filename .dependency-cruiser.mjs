@@ -5,6 +5,7 @@ const mayImport = {
   tensor: [],
   checkpoint: ['tensor'],
   manifest: ['checkpoint', 'tensor'],
+  repository: ['checkpoint', 'manifest', 'tensor'],
   model: ['checkpoint', 'tensor'],
   importance: ['tensor'],
   sparsity: ['tensor'],
@@ -82,9 +83,10 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|corpus|model|state|waves|scoring|cli)/',
+      '^src/(checkpoint|manifest|repository|corpus|model|state|waves|scoring|cli)/',
       '^src/recipe\\.ts$',
     ]),
+    only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|cli)/']),
     only(
       'native-addons-in-backends',
       'node_modules/(onnxruntime-node|webgpu|@tensorflow/tfjs-(backend-|node))',
@@ -95,7 +97,10 @@ export default {
       'node_modules/@tensorflow/tfjs-core',
       '^src/(tensor|model|importance|evaluation|pruning)/',
     ),
-    only('schemas-at-the-borders', 'node_modules/zod', ['^src/(manifest|model|checkpoint)/', '^src/recipe\\.ts$']),
+    only('schemas-at-the-borders', 'node_modules/zod', [
+      '^src/(manifest|repository|model|checkpoint)/',
+      '^src/recipe\\.ts$',
+    ]),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -1,0 +1,1 @@
+export { type GitOptions, type GitResult, git, gitOutput, gitRoot, gitStream } from './git.js';
