@@ -10,6 +10,7 @@ export { type JsonObject, readJsonFile, readJsonObject } from './files/json-file
 export { type WriteOptions, writeCheckpoint } from './folder.js';
 export { type Layer, memoryLayer } from './layers/layer.js';
 export { createLayer, type LayerPlan, type LayerWriter, openLayer } from './layers/layer-file.js';
+export { onlyTensors } from './layers/only-tensors.js';
 export { overlay } from './layers/overlay.js';
 export { chunksOf, readFloats } from './reading.js';
 export { SafetensorsWriter } from './safetensors/writer.js';

@@ -1,6 +1,9 @@
+import { BirdboneError } from '../errors.js';
 import type { Recipe } from '../recipe.js';
 import type { DeviceName } from '../tensor/index.js';
+import { VERSION } from '../version.js';
 import type { JournalRecord } from './journal.js';
+import { sameState, settled, stateAfter, stateOf, type TensorAtWave, type WaveState, wavesIn } from './wave-state.js';
 
 export interface FileDigest {
   readonly name: string;
@@ -61,12 +64,22 @@ export interface DiffFiles {
   readonly markdown: string;
 }
 
+/** A name that a user gave to a state. */
+export interface Tag {
+  readonly name: string;
+  readonly state: WaveState;
+}
+
 /** What a journal says, folded. */
 export interface History {
   readonly begin: BeginRecord | undefined;
   readonly baseline: BaselineRecord | undefined;
-  /** Every wave in order, undone ones included. */
+  /** Every wave in order, undone ones included; active when it still is in a tensor of the current state. */
   readonly waves: readonly (WaveJournalRecord & { readonly active: boolean })[];
+  /** Which waves count now, tensor by tensor. */
+  readonly state: WaveState;
+  /** In name order. */
+  readonly tags: readonly Tag[];
   readonly finished: { readonly reached: boolean; readonly reason: string } | undefined;
   /** A publication that was begun and has not been recorded as done. */
   readonly publishing: boolean;
@@ -76,63 +89,119 @@ export interface History {
   readonly manifest: string | undefined;
   /** Where the diff of what is published lies. */
   readonly evidence: DiffFiles | undefined;
-  /** The last wave that a `rollback` left active. */
-  readonly rolledBackTo: number | undefined;
 }
 
-/** Folds a journal's records into what they mean now. Pure. */
+/** History while it is being folded. */
+interface Fold extends Omit<History, 'waves' | 'tags' | 'state'> {
+  readonly waves: WaveJournalRecord[];
+  readonly tags: Map<string, WaveState>;
+  state: WaveState;
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** What each type of record does to the history. A record of another type was written by a newer birdbone. */
+const STEPS: Readonly<Record<string, (fold: Mutable<Fold>, record: JournalRecord) => void>> = {
+  begin: (fold, record) => {
+    fold.begin = record as unknown as BeginRecord;
+  },
+  baseline: (fold, record) => {
+    fold.baseline = record as unknown as BaselineRecord;
+  },
+  wave: (fold, record) => {
+    const wave = record as unknown as WaveJournalRecord;
+    fold.waves.push(wave);
+    if (wave.verdict === 'committed') fold.state = stateOf(wave.wave, fold.state.tensors);
+  },
+  finish: (fold, record) => {
+    fold.finished = { reached: record['reached'] as boolean, reason: record['reason'] as string };
+  },
+  rollback: (fold, record) => {
+    // Before there were partial rollbacks, a record had the number of the wave alone.
+    fold.state = record['state'] === undefined ? stateAfter(record['to'] as number) : stateIn(record);
+    fold.stale = true;
+    fold.evidence = undefined;
+  },
+  tag: (fold, record) => {
+    fold.tags.set(record['name'] as string, stateIn(record));
+  },
+  untag: (fold, record) => {
+    fold.tags.delete(record['name'] as string);
+  },
+  publish: (fold) => {
+    fold.publishing = true;
+  },
+  published: (fold, record) => {
+    fold.publishing = false;
+    fold.stale = false;
+    fold.manifest = record['manifest'] as string;
+  },
+  evidence: (fold, record) => {
+    fold.evidence = record['files'] as DiffFiles;
+  },
+};
+
+/**
+ * Folds a journal's records into what they mean now. Pure. Throws `unsupported` for a record of a type that this version does
+ * not know: what it says may decide what counts and what may be removed.
+ */
 export function historyOf(records: readonly JournalRecord[]): History {
-  let begin: BeginRecord | undefined;
-  let baseline: BaselineRecord | undefined;
-  let waves: WaveJournalRecord[] = [];
-  let last = Number.POSITIVE_INFINITY;
-  let stale = true;
-  let finished: History['finished'];
-  let publishing = false;
-  let manifest: string | undefined;
-  let evidence: DiffFiles | undefined;
-  for (const record of records as readonly (JournalRecord & Record<string, unknown>)[]) {
-    switch (record.type) {
-      case 'begin':
-        begin = record as unknown as BeginRecord;
-        break;
-      case 'baseline':
-        baseline = record as unknown as BaselineRecord;
-        break;
-      case 'wave':
-        waves = [...waves, record as unknown as WaveJournalRecord];
-        break;
-      case 'finish':
-        finished = { reached: record['reached'] as boolean, reason: record['reason'] as string };
-        break;
-      case 'rollback':
-        last = record['to'] as number;
-        stale = true;
-        evidence = undefined;
-        break;
-      case 'publish':
-        publishing = true;
-        break;
-      case 'published':
-        publishing = false;
-        stale = false;
-        manifest = record['manifest'] as string;
-        break;
-      case 'evidence':
-        evidence = record['files'] as DiffFiles;
-        break;
-    }
-  }
-  const marked = waves.map((wave) => ({ ...wave, active: wave.verdict === 'committed' && wave.wave <= last }));
-  return {
-    begin,
-    baseline,
-    waves: marked,
-    finished,
-    publishing,
-    stale,
-    manifest,
-    evidence,
-    rolledBackTo: Number.isFinite(last) ? last : undefined,
+  const fold: Mutable<Fold> = {
+    begin: undefined,
+    baseline: undefined,
+    waves: [],
+    state: stateAfter(0),
+    tags: new Map(),
+    finished: undefined,
+    publishing: false,
+    stale: true,
+    manifest: undefined,
+    evidence: undefined,
   };
+  for (const record of records) {
+    if (!Object.hasOwn(STEPS, record.type)) throw unknownRecord(record);
+    STEPS[record.type]!(fold, record);
+  }
+  const tags = [...fold.tags].map(([name, state]) => ({ name, state: settled(state, fold.waves) }));
+  const history = { ...fold, tags: tags.sort((left, right) => (left.name < right.name ? -1 : 1)) };
+  return historyAt({ ...history, waves: fold.waves.map((wave) => ({ ...wave, active: false })) }, fold.state);
+}
+
+/** The same history as if `state` were the current one: other waves are active. */
+export function historyAt(past: History, state: WaveState): History {
+  const now = settled(state, past.waves);
+  const included = wavesIn(now, past.waves);
+  return { ...past, state: now, waves: past.waves.map((wave) => ({ ...wave, active: included.has(wave.wave) })) };
+}
+
+/** Whether every wave that was kept counts for every tensor: nothing has been taken back. */
+export function isWhole({ state, waves }: Pick<History, 'state' | 'waves'>): boolean {
+  const last = waves.findLast(({ verdict }) => verdict === 'committed')?.wave ?? 0;
+  return sameState(state, stateAfter(last));
+}
+
+/** Numbers of the waves whose layers must be kept: those of the current state and those of each tag. */
+export function referencedWaves(past: History): ReadonlySet<number> {
+  const states = [past.state, ...past.tags.map(({ state }) => state)];
+  return new Set(states.flatMap((state) => [...wavesIn(state, past.waves)]));
+}
+
+/** The state that a record holds, checked: a digest says who wrote a record, not that every version agrees on its form. */
+function stateIn(record: JournalRecord): WaveState {
+  const { wave, tensors } = (record['state'] ?? {}) as { wave?: unknown; tensors?: unknown };
+  const isWave = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+  const isPlace = (value: unknown): value is TensorAtWave =>
+    Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && isWave(value[1]);
+  if (isWave(wave) && Array.isArray(tensors) && tensors.every(isPlace)) return stateOf(wave, tensors);
+  throw new BirdboneError('unreadable', `Record ${record.seq} of the journal (${record.type}) has no state.`, {
+    suggestions: ['Use the version of birdbone that wrote it, or a newer one.'],
+  });
+}
+
+function unknownRecord({ seq, type }: JournalRecord): BirdboneError {
+  return new BirdboneError(
+    'unsupported',
+    `Record ${seq} of the journal is of the type ${JSON.stringify(type)}, which birdbone ${VERSION} does not know.`,
+    { suggestions: ['Use the version of birdbone that wrote it, or a newer one.'] },
+  );
 }

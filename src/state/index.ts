@@ -6,7 +6,11 @@ export {
   type FileDigest,
   type GateTermRecord,
   type History,
+  historyAt,
   historyOf,
+  isWhole,
+  referencedWaves,
+  type Tag,
   type WaveJournalRecord,
 } from './history.js';
 export { Journal, type JournalBody, type JournalRecord } from './journal.js';
@@ -15,3 +19,4 @@ export { refuseForeignFiles, verifyLayers } from './own-files.js';
 export { manifestDigest, type Publication, publish, settlePublication } from './publish.js';
 export { checkRoom, freeBytes } from './room.js';
 export { layerFile, type StateFolder, stateFolder } from './state-folder.js';
+export { moved, sameState, stateAfter, stateOf, type TensorAtWave, type WaveState, waveOf } from './wave-state.js';

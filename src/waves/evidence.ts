@@ -17,6 +17,7 @@ import {
   type DiffFiles,
   type History,
   historyOf,
+  isWhole,
   type Journal,
   manifestDigest,
   publish,
@@ -163,7 +164,7 @@ function resultOf(stack: Stack): RunResult {
     result: figuresOf(past),
     waves,
     sparsity: last?.sparsity ?? 0,
-    reached: past.finished?.reached === true && past.rolledBackTo === undefined,
+    reached: past.finished?.reached === true && isWhole(past),
     layers: last?.layers ?? [],
   };
 }

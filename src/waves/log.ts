@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type History, historyOf, Journal, type JournalRecord, stateFolder } from '../state/index.js';
+import { type History, historyOf, isWhole, Journal, type JournalRecord, stateFolder } from '../state/index.js';
 import { noHistory } from './rollback.js';
 
 /** What happened to an output. */
@@ -24,6 +24,6 @@ export async function readLog(options: { readonly out: string; readonly state?: 
 
 function statusOf(history: History): Log['status'] {
   if (history.finished === undefined) return 'running';
-  if (!history.stale) return history.rolledBackTo === undefined ? 'published' : 'rolled-back';
+  if (!history.stale) return isWhole(history) ? 'published' : 'rolled-back';
   return history.waves.some((wave) => wave.verdict === 'committed' && wave.changed) ? 'unpublished' : 'failed';
 }

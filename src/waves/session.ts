@@ -1,8 +1,8 @@
 import path from 'node:path';
-import { type Checkpoint, type Layer, openLayer, overlay } from '../checkpoint/index.js';
+import { type Checkpoint, type Layer, onlyTensors, openLayer, overlay } from '../checkpoint/index.js';
 import type { Report } from '../events.js';
 import { type Model, withCheckpoint } from '../model/index.js';
-import { type History, historyOf, type Journal, type StateFolder } from '../state/index.js';
+import { type History, historyOf, type Journal, type StateFolder, waveOf } from '../state/index.js';
 import type { Device } from '../tensor/index.js';
 import type { Inputs } from './inputs.js';
 
@@ -29,12 +29,18 @@ export function history(session: { readonly journal: Journal }): History {
   return historyOf(session.journal.records);
 }
 
-/** The layer files of the waves that count now, opened in order. The caller closes them. */
+/**
+ * The layer files of the waves that count now, opened in order, each without the tensors that a partial rollback put before it.
+ * The caller closes them.
+ */
 export async function openLayers(folder: StateFolder, past: History): Promise<Layer[]> {
   const layers: Layer[] = [];
+  const at = waveOf(past.state);
   try {
     for (const wave of past.waves) {
-      if (wave.active) layers.push(await openLayer(path.join(folder.layers, wave.layer.name)));
+      if (!wave.active) continue;
+      const layer = await openLayer(path.join(folder.layers, wave.layer.name));
+      layers.push(onlyTensors(layer, (name) => at(name) >= wave.wave));
     }
   } catch (error) {
     await closeLayers(layers);
