@@ -44,8 +44,9 @@ export async function readFloats(
   if (length <= CHUNK_BYTES) return decodeToF32(await checkpoint.read(info.name, range(0, length)), info.dtype);
   const values = new Float32Array((length * 8) / DTYPES[info.dtype].bits);
   let done = 0;
-  for (let from = 0; from < length; from += CHUNK_BYTES) {
-    const bytes = await checkpoint.read(info.name, range(from, Math.min(length, from + CHUNK_BYTES)));
+  const step = CHUNK_BYTES - (CHUNK_BYTES % unitBytesOf(info));
+  for (let from = 0; from < length; from += step) {
+    const bytes = await checkpoint.read(info.name, range(from, Math.min(length, from + step)));
     const part = decodeToF32(bytes, info.dtype);
     values.set(part, done);
     done += part.length;
@@ -60,5 +61,8 @@ function bytesOfRows(info: TensorInfo, { start, count }: { readonly start: numbe
     throw new RangeError(`Rows ${start} + ${count} are not within ${info.name}, whose shape is [${info.shape}].`);
   }
   const rowBytes = (elementsOf(rest) * DTYPES[info.dtype].bits) / 8;
+  if (rowBytes % unitBytesOf(info) !== 0) {
+    throw new RangeError(`Rows of ${info.name} are no whole bytes or blocks of ${info.dtype} [${info.shape}].`);
+  }
   return { offset: start * rowBytes, length: count * rowBytes };
 }

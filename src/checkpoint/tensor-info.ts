@@ -1,4 +1,4 @@
-import { DTYPES } from '../tensor/index.js';
+import { DTYPES, isBlockDtype } from '../tensor/index.js';
 import type { TensorInfo } from './checkpoint.js';
 
 /** The number of elements of a shape; 1 for a scalar, whose shape is empty. */
@@ -7,10 +7,11 @@ export function elementsOf(shape: readonly number[]): number {
 }
 
 /**
- * The fewest bytes that hold a whole number of elements: 1 for two F4 elements, 3 for four F6 elements, the size of one
- * element elsewhere. Chunks that are multiples of it never split an element.
+ * The fewest bytes that hold a whole number of elements: 1 for two F4 elements, 3 for four F6 elements, a block of a block
+ * type, the size of one element elsewhere. Chunks that are multiples of it never split an element.
  */
 export function unitBytesOf({ dtype }: Pick<TensorInfo, 'dtype'>): number {
+  if (isBlockDtype(dtype)) return DTYPES[dtype].blockBytes;
   const { bits } = DTYPES[dtype];
   if (bits >= 8) return bits / 8;
   return bits === 6 ? 3 : 1;

@@ -7,7 +7,7 @@ export type TensorStatus = (typeof TENSOR_STATUSES)[number];
 /** How far values moved. Elements that are not finite on either side are counted, and in no norm. */
 export interface ValueDiff {
   readonly elements: number;
-  /** Elements whose stored bits differ; whose values differ where the dtype does. */
+  /** Elements whose stored bits differ; whose values differ where the dtype does, or where blocks share their bits. */
   readonly changed: number;
   readonly fractionChanged: number;
   readonly sparsityBefore: number;

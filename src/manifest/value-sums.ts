@@ -1,4 +1,4 @@
-import { type Dtype, decodeToF32 } from '../tensor/index.js';
+import { type Dtype, decodeToF32, isBlockDtype } from '../tensor/index.js';
 import { decodeToF64, elementBytes, elementView } from './values.js';
 
 /**
@@ -7,7 +7,7 @@ import { decodeToF64, elementBytes, elementView } from './values.js';
  */
 export interface ValueSums {
   elements: number;
-  /** Pairs whose stored bits differ; whose values differ where the two dtypes do. */
+  /** Pairs whose stored bits differ; whose values differ where the two dtypes do, or where blocks share their bits. */
   changed: number;
   zerosBefore: number;
   zerosAfter: number;
@@ -60,9 +60,10 @@ export function sumPairs(before: StoredValues, after: StoredValues): ValueSums {
     if (sums !== undefined && Number.isFinite(sums.squaresBefore + sums.squaresAfter)) return sums;
   }
   const [x, y] = [decodeToF64(before.bytes, before.dtype), decodeToF64(after.bytes, after.dtype)];
-  const changed = sameDtype
-    ? countDifferentBits(before.bytes, after.bytes, elementBytes(before.dtype))
-    : countDifferentValues(x, y);
+  const changed =
+    sameDtype && !isBlockDtype(before.dtype)
+      ? countDifferentBits(before.bytes, after.bytes, elementBytes(before.dtype))
+      : countDifferentValues(x, y);
   return { ...sumValues(x, y), changed };
 }
 

@@ -1,19 +1,23 @@
 import { BirdboneError } from '../errors.js';
-import { DTYPES, type Dtype } from './dtype.js';
+import { DTYPES, type Dtype, type ElementDtype, isBlockDtype } from './dtype.js';
+import { e4m3Table, e8m0Table, ieeeTable } from './float-tables.js';
+import { dequantize } from './quantized/dequantize.js';
 
 /**
  * Values of packed little-endian elements as float32, in an array of its own. Exact for every element type of at most 16 bits;
  * F64, I32, U32, I64 and U64 are rounded to nearest even (the 64-bit integers by way of float64). NaN payloads of up to
- * 32 bits are kept. `bytes` may start at any address. Throws `unsupported` for types without a float value of their own (complex, packed
- * below 8 bits) and a RangeError for a part of an element.
+ * 32 bits are kept. Block types are dequantized as ggml does (see `dequantize`). `bytes` may start at any address. Throws
+ * `unsupported` for types without a float value of their own (complex, packed below 8 bits) and a RangeError for a part of an
+ * element or block.
  *
  * @example decodeToF32(new Uint8Array([0x80, 0x3f]), 'BF16') // Float32Array [1]
  */
 export function decodeToF32(bytes: Uint8Array, dtype: Dtype): Float32Array {
+  if (isBlockDtype(dtype)) return dequantize(bytes, dtype);
   const decode = DECODERS[dtype];
   if (decode === undefined) {
     throw new BirdboneError('unsupported', `Values of type ${dtype} cannot be read as floats.`, {
-      suggestions: [`Types that can: ${Object.keys(DECODERS).join(', ')}`],
+      suggestions: [`Types that can: ${Object.keys(DECODERS).join(', ')}, and ggml's block types`],
     });
   }
   const elementBytes = DTYPES[dtype].bits / 8;
@@ -62,47 +66,7 @@ function decodeBf16(bytes: Uint8Array): Float32Array {
   return new Float32Array(output.buffer);
 }
 
-/** Bit patterns of an IEEE-like format: sign, `exponentBits`, `mantissaBits`, subnormals, all-ones exponent = Inf and NaN. */
-function ieeeTable(exponentBits: number, mantissaBits: number): Uint32Array {
-  const special = 2 ** exponentBits - 1;
-  return floatTable(exponentBits, mantissaBits, (exponent, mantissa) =>
-    exponent === special ? 0x7f80_0000 | (mantissa << (23 - mantissaBits)) : undefined,
-  );
-}
-
-/** OCP 8-bit E4M3 ("fn": finite): no Inf, and only the two all-ones codes are NaN. Source: OCP OFP8 specification 1.0, table 1. */
-function e4m3Table(): Uint32Array {
-  return floatTable(4, 3, (exponent, mantissa) => (exponent === 15 && mantissa === 7 ? 0x7fc0_0000 : undefined));
-}
-
-function floatTable(
-  exponentBits: number,
-  mantissaBits: number,
-  specialBits: (exponent: number, mantissa: number) => number | undefined,
-): Uint32Array {
-  const bias = 2 ** (exponentBits - 1) - 1;
-  const magnitudes = 2 ** (exponentBits + mantissaBits);
-  const values = new Float32Array(2 * magnitudes);
-  const bits = new Uint32Array(values.buffer);
-  for (let code = 0; code < magnitudes; code += 1) {
-    const exponent = code >>> mantissaBits;
-    const mantissa = code & (2 ** mantissaBits - 1);
-    // A subnormal has no implicit 1 and the exponent of the smallest normal number.
-    values[code] =
-      (mantissa + (exponent === 0 ? 0 : 2 ** mantissaBits)) * 2 ** (Math.max(exponent, 1) - bias - mantissaBits);
-    bits[code] = specialBits(exponent, mantissa) ?? bits[code]!;
-    bits[code + magnitudes] = bits[code]! | 0x8000_0000;
-  }
-  return bits;
-}
-
-/** OCP 8-bit scale: 2^(code − 127), 255 is NaN. Source: OCP Microscaling (MX) specification 1.0, section 5.4.1. */
-function e8m0Table(): Uint32Array {
-  const values = Float32Array.from({ length: 256 }, (_, code) => (code === 255 ? Number.NaN : 2 ** (code - 127)));
-  return new Uint32Array(values.buffer);
-}
-
-const DECODERS: Partial<Record<Dtype, (bytes: Uint8Array) => Float32Array>> = {
+const DECODERS: Partial<Record<ElementDtype, (bytes: Uint8Array) => Float32Array>> = {
   F32: (bytes) => new Float32Array(new Uint8Array(bytes).buffer),
   BF16: decodeBf16,
   F16: lookUp(Uint16Array, () => ieeeTable(5, 10)),

@@ -1,6 +1,14 @@
 export { decodeToF32 } from './decode.js';
 export type { Device, DeviceChoice, DeviceName } from './device.js';
-export { DTYPES, type Dtype, isDtype } from './dtype.js';
+export {
+  type BlockDtype,
+  DTYPES,
+  type Dtype,
+  ELEMENT_DTYPES,
+  type ElementDtype,
+  isBlockDtype,
+  isDtype,
+} from './dtype.js';
 export { encodeFromF32 } from './encode.js';
 export { enableGradients } from './gradients.js';
 export { disposeMatrix, type Matrix, uploadMatrix } from './matrix.js';

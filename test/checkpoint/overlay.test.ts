@@ -74,7 +74,7 @@ describe('overlay', () => {
   });
 
   it('reads any range of whole elements as the whole has it, for every type of whole bytes', async () => {
-    const wholeTypes = (Object.keys(DTYPES) as Dtype[]).filter((dtype) => DTYPES[dtype].bits >= 8);
+    const wholeTypes = (Object.keys(DTYPES) as Dtype[]).filter((dtype) => DTYPES[dtype].bits % 8 === 0);
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...wholeTypes),

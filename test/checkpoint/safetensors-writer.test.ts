@@ -3,7 +3,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint, SafetensorsWriter, type TensorInfo } from '../../src/checkpoint/index.js';
-import { DTYPES, type Dtype } from '../../src/tensor/index.js';
+import { DTYPES, type Dtype, ELEMENT_DTYPES } from '../../src/tensor/index.js';
 import { patterned, temporaryFolder } from '../fixtures/safetensors-file.js';
 
 interface Tensor extends TensorInfo {
@@ -149,7 +149,7 @@ describe('SafetensorsWriter', () => {
 describe('what is written', () => {
   /** Shapes whose bits fill whole bytes for every type: the last dimension is a multiple of 4. */
   const shape = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 }).map((sizes) => [...sizes, 4]);
-  const dtype = fc.constantFrom(...(Object.keys(DTYPES) as Dtype[]));
+  const dtype = fc.constantFrom(...ELEMENT_DTYPES);
   const wellFormed = fc.string({ unit: 'binary', maxLength: 12 });
   const name = wellFormed.filter((text) => text !== '__metadata__');
 
@@ -184,7 +184,7 @@ describe('what is written', () => {
     const file = newFile();
     await writeAll(
       file,
-      (Object.keys(DTYPES) as Dtype[]).map((dtype) => tensor(`t.${dtype}`, dtype, [3, 4])),
+      ELEMENT_DTYPES.map((dtype) => tensor(`t.${dtype}`, dtype, [3, 4])),
     );
     const dataStart = 8 + Buffer.byteLength(headerOf(file));
     for (const entry of Object.values(

@@ -1,5 +1,5 @@
 import { BirdboneError } from '../../errors.js';
-import { DTYPES, type Dtype, isDtype } from '../../tensor/index.js';
+import { DTYPES, ELEMENT_DTYPES, type ElementDtype, isDtype } from '../../tensor/index.js';
 import type { TensorInfo } from '../checkpoint.js';
 import type { ByteSource } from '../files/bytes.js';
 import { unreadable } from '../files/failure.js';
@@ -112,7 +112,7 @@ function readMetadata(json: JsonReader): Map<string, string> {
 
 function readTensor(json: JsonReader, name: string, path: string): { info: TensorInfo; begin: number } {
   const { fail } = json;
-  let dtype: Dtype | undefined;
+  let dtype: ElementDtype | undefined;
   let shape: number[] | undefined;
   let offsets: number[] | undefined;
   json.object('its entry', (key) => {
@@ -149,12 +149,12 @@ function readIntegers(json: JsonReader, what: string): number[] {
   return values.slice();
 }
 
-function checkDtype(dtype: string, name: string, path: string): Dtype {
+function checkDtype(dtype: string, name: string, path: string): ElementDtype {
   if (isDtype(dtype)) return dtype;
   throw new BirdboneError(
     'unsupported',
     `Cannot read ${path}: tensor ${quoted(name)} has the element type ${quoted(dtype)}. ` +
-      `Known: ${Object.keys(DTYPES).join(', ')}.`,
+      `Known: ${ELEMENT_DTYPES.join(', ')}.`,
     {
       file: path,
       tensor: name,
@@ -163,7 +163,7 @@ function checkDtype(dtype: string, name: string, path: string): Dtype {
   );
 }
 
-function byteLengthOf(dtype: Dtype, shape: readonly number[], fail: (problem: string) => never): number {
+function byteLengthOf(dtype: ElementDtype, shape: readonly number[], fail: (problem: string) => never): number {
   let bits: number = DTYPES[dtype].bits;
   for (const size of shape) {
     bits *= size;

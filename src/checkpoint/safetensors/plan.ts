@@ -1,6 +1,7 @@
 import { BirdboneError } from '../../errors.js';
-import { DTYPES } from '../../tensor/index.js';
+import { DTYPES, ELEMENT_DTYPES, isDtype } from '../../tensor/index.js';
 import type { TensorInfo } from '../checkpoint.js';
+import { quoted } from '../files/quote.js';
 import { elementsOf, sortNames } from '../tensor-info.js';
 import { MAX_HEADER_BYTES, MAX_TENSORS, PREFIX_BYTES } from './header.js';
 
@@ -15,7 +16,7 @@ export interface PlannedTensor {
 const ALIGNMENT_BYTES = 8;
 
 /** Element types in the reference's order, which ends with the widest. */
-const DTYPE_ORDER = new Map(Object.keys(DTYPES).map((dtype, position) => [dtype, position]));
+const DTYPE_ORDER: ReadonlyMap<string, number> = new Map(ELEMENT_DTYPES.map((dtype, position) => [dtype, position]));
 
 /**
  * The start of a safetensors file, length and header, and the place of each tensor after it. As the reference writes it: the
@@ -31,6 +32,7 @@ export function makeSafetensorsHeader(
   let end = 0;
   for (const info of inFileOrder(infos)) {
     const { name, dtype, shape, byteLength } = info;
+    refuseBlocks(file, info);
     refuseMisfit(info);
     if (offsets.has(name)) throw new RangeError(`${file} would have two tensors ${name}.`);
     offsets.set(name, { start: end, byteLength });
@@ -67,6 +69,13 @@ function text(value: string): string {
   if (/\p{Surrogate}/u.test(value))
     throw new RangeError(`A lone surrogate cannot be written: ${JSON.stringify(value)}.`);
   return JSON.stringify(value);
+}
+
+function refuseBlocks(file: string, { name, dtype }: TensorInfo): void {
+  if (isDtype(dtype)) return;
+  const message = `${file} cannot hold tensor ${quoted(name)}: safetensors has no element type ${dtype}.`;
+  const suggestions = ['Convert the tensors to F32, F16 or BF16, or write a GGUF file.'];
+  throw new BirdboneError('unsupported', message, { file, tensor: name, suggestions });
 }
 
 function refuseMisfit({ name, dtype, shape, byteLength }: TensorInfo): void {
