@@ -1,0 +1,12 @@
+import { safetensors } from './formats/safetensors.js';
+import type { FuzzFormat } from './fuzz-format.js';
+
+/** Every format under fuzzing. A new one is a file and a place here. */
+export const FORMATS: readonly FuzzFormat[] = [safetensors];
+
+/** The format of that name; throws RangeError naming those that exist. */
+export function formatNamed(name: string): FuzzFormat {
+  const format = FORMATS.find((candidate) => candidate.name === name);
+  if (format !== undefined) return format;
+  throw new RangeError(`There is no format ${name}; there are ${FORMATS.map((known) => known.name).join(', ')}.`);
+}
