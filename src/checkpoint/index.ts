@@ -7,6 +7,7 @@ import { safetensorsIndex } from './safetensors/shards.js';
 export type { Checkpoint, TensorInfo } from './checkpoint.js';
 export { renameDurably, syncFolder, writeFileDurably } from './files/durable.js';
 export { type JsonObject, readJsonFile, readJsonObject } from './files/json-file.js';
+export { refuseExisting, writeFolderWhole } from './files/whole-folder.js';
 export { type WriteOptions, writeCheckpoint } from './folder.js';
 export { type Layer, memoryLayer } from './layers/layer.js';
 export { createLayer, type LayerPlan, type LayerWriter, openLayer } from './layers/layer-file.js';
