@@ -5,8 +5,12 @@ import { safetensors } from './safetensors/safetensors.js';
 import { safetensorsIndex } from './safetensors/shards.js';
 
 export type { Checkpoint, TensorInfo } from './checkpoint.js';
-export { renameDurably, syncFolder, writeFileDurably } from './files/durable.js';
+export { type ByteSource, FileSource } from './files/bytes.js';
+export { canonicalJson } from './files/canonical-json.js';
+export { renameDurably, syncFolder, temporaryName, writeFileDurably, writing } from './files/durable.js';
+export { unreadable } from './files/failure.js';
 export { type JsonObject, readJsonFile, readJsonObject } from './files/json-file.js';
+export { quoted } from './files/quote.js';
 export { refuseExisting, writeFolderWhole } from './files/whole-folder.js';
 export { type WriteOptions, writeCheckpoint } from './folder.js';
 export { type Layer, memoryLayer } from './layers/layer.js';
@@ -15,6 +19,8 @@ export { onlyTensors } from './layers/only-tensors.js';
 export { overlay } from './layers/overlay.js';
 export { chunksOf, readFloats } from './reading.js';
 export { SafetensorsWriter } from './safetensors/writer.js';
+export { beginTensorDigest } from './tensor-digest.js';
+export { elementsOf } from './tensor-info.js';
 
 /** Every format that can be read, the more specific before the more general. A new one is a file and a place here. */
 export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors];

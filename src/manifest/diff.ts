@@ -1,8 +1,7 @@
 import path from 'node:path';
-import type { Checkpoint } from '../checkpoint/index.js';
+import { type Checkpoint, canonicalJson } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
-import { canonicalJson } from './canonical-json.js';
 import {
   type CheckpointSide,
   type DiffReport,

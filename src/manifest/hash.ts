@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { type Checkpoint, readJsonFile, type TensorInfo } from '../checkpoint/index.js';
+import {
+  beginTensorDigest,
+  type Checkpoint,
+  canonicalJson,
+  readJsonFile,
+  type TensorInfo,
+} from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import type { Dtype } from '../tensor/index.js';
-import { canonicalJson } from './canonical-json.js';
 import { readAhead } from './read-ahead.js';
 
 /** One tensor as a manifest knows it. */
@@ -64,7 +69,7 @@ export async function hashCheckpoint(checkpoint: Checkpoint, options: HashOption
   let hash = createHash('sha256');
   for await (const { info, offset, bytes } of readAhead(chunks(checkpoint, infos))) {
     stopIfAborted(signal);
-    if (offset === 0) hash = createHash('sha256').update(`${info.dtype}\0${info.shape.join(',')}\0`);
+    if (offset === 0) hash = beginTensorDigest(info);
     hash.update(bytes);
     done += bytes.length;
     if (offset + bytes.length < info.byteLength) continue;

@@ -1,4 +1,4 @@
-import { BirdboneError } from '../errors.js';
+import { BirdboneError } from '../../errors.js';
 
 /** No config nests deeper than a handful of levels; this keeps a hostile one from exhausting the stack. */
 const MAX_DEPTH = 256;
