@@ -20,6 +20,7 @@ export { overlay } from './layers/overlay.js';
 export { chunksOf, readFloats } from './reading.js';
 export { SafetensorsWriter } from './safetensors/writer.js';
 export { beginTensorDigest } from './tensor-digest.js';
+export { matchTensors, tensorGlob } from './tensor-glob.js';
 export { elementsOf } from './tensor-info.js';
 
 /** Every format that can be read, the more specific before the more general. A new one is a file and a place here. */
