@@ -1,0 +1,58 @@
+import { NEWEST_PROTOCOL } from './pickle-opcodes.js';
+import type { PickleReader } from './pickle-reader.js';
+import type { PickleRuntime } from './pickle-runtime.js';
+import { PickleStack } from './pickle-stack.js';
+import { STEPS } from './pickle-steps.js';
+import type { PickleValue } from './pickle-values.js';
+
+/**
+ * The value of the pickle that the reader is at, which is left after its STOP.
+ *
+ * Opcodes move plain data between a stack, a memo and containers; whatever would reach outside is asked of `runtime`, so that
+ * the file itself can do nothing. No opcode calls back into the machine, however deep the data is nested. Memory is bounded by
+ * `MAX_PICKLE_MEMORY_BYTES`, time by the pickle's length.
+ *
+ * Stricter than Python where leniency hides something: keys that appear twice, values left on the stack, PROTO or FRAME out
+ * of place, and memo numbers beyond the pickle's length go to `fail`, which throws. Source: CPython's Lib/pickle.py.
+ */
+export function runPickle(
+  reader: PickleReader,
+  runtime: PickleRuntime,
+  failPickle: (problem: string) => never,
+): PickleValue {
+  const start = reader.offset;
+  const fail = (problem: string): never => failPickle(`${reader.name} at byte ${reader.position}: ${problem}`);
+  const stack = new PickleStack(fail);
+  let frameEnd = start;
+  while (true) {
+    const opcodeStart = reader.offset;
+    reader.next();
+    if (opcodeStart < frameEnd && reader.offset > frameEnd) fail('it reaches out of its frame');
+    const { name, position } = reader;
+    if (name === 'STOP') break;
+    if (name === 'PROTO') {
+      checkProtocol(reader, opcodeStart === start, fail);
+    } else if (name === 'FRAME') {
+      if (opcodeStart < frameEnd) fail('a frame begins within another');
+      frameEnd = frameEndOf(reader, fail);
+    } else {
+      STEPS[name]({ reader, runtime, stack, fail, place: { opcode: name, position }, length: reader.offset - start });
+    }
+  }
+  if (reader.offset < frameEnd) fail(`its frame ends ${frameEnd - reader.offset} bytes later`);
+  const value = stack.pop();
+  if (stack.height > 0 || stack.hasMark) fail('it leaves values on its stack');
+  return value;
+}
+
+function checkProtocol(reader: PickleReader, isFirst: boolean, fail: (problem: string) => never): void {
+  const protocol = reader.argument as number;
+  if (!isFirst) fail('it comes after the first opcode');
+  if (protocol > NEWEST_PROTOCOL) fail(`it names the protocol ${protocol}; the newest is ${NEWEST_PROTOCOL}`);
+}
+
+function frameEndOf(reader: PickleReader, fail: (problem: string) => never): number {
+  const length = reader.argument as number;
+  if (length > reader.bytesLeft) fail(`it declares ${length} bytes, and ${reader.bytesLeft} follow`);
+  return reader.offset + length;
+}
