@@ -15,12 +15,19 @@ export interface AttributeState {
   readonly rule?: AttributeRule;
 }
 
-/**
- * The rules of a .gitattributes file, in order; macros (`[attr]name …`, and git's own `binary`) are replaced by what they
- * stand for. Comments, and lines that git ignores, are not among them. Source: gitattributes(5).
- */
-export function attributeRules(text: string): AttributeRule[] {
-  const macros = new Map([['binary', new Map(['diff', 'merge', 'text'].map((name) => [name, 'unset'] as const))]]);
+/** A .gitattributes file: its rules, and the macros (`[attr]name …`) that they may use. */
+export interface AttributeFile {
+  /** In the file's order. */
+  readonly rules: readonly AttributeRule[];
+  readonly macros: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
+
+/** Git's own macro. */
+const BINARY = new Map(['diff', 'merge', 'text'].map((name) => [name, 'unset']));
+
+/** What a .gitattributes file says; lines that git ignores are not in it. Source: gitattributes(5). */
+export function attributeFile(text: string): AttributeFile {
+  const macros = new Map<string, ReadonlyMap<string, string>>([['binary', BINARY]]);
   const rules: AttributeRule[] = [];
   for (const [index, line] of text
     .replace(/^(?:\u{feff}|\u{ef}\u{bb}\u{bf})/u, '')
@@ -28,19 +35,36 @@ export function attributeRules(text: string): AttributeRule[] {
     .entries()) {
     const [pattern, words] = splitLine(line.trim());
     if (pattern === '' || pattern.startsWith('#') || pattern.startsWith('!')) continue;
-    const attributes = statesOf(words, macros);
+    const attributes = new Map(words.map(stateIn));
     const macro = /^\[attr\](.+)$/.exec(pattern)?.[1];
     if (macro === undefined) rules.push({ line: index + 1, pattern, attributes });
     else macros.set(macro, attributes);
   }
-  return rules;
+  return { rules, macros };
 }
 
-/** The state of an attribute for a path: of all rules that cover the path and name the attribute, the last one counts. */
-export function stateOf(rules: readonly AttributeRule[], path: string, attribute: string): AttributeState {
-  const rule = rules.findLast(({ pattern, attributes }) => attributes.has(attribute) && patternCovers(pattern, path));
-  return rule === undefined ? { state: 'unspecified' } : { state: rule.attributes.get(attribute) ?? '', rule };
+/**
+ * The state of an attribute for a path. Goes from the last rule to the first, as git does: what a later rule says stands, and
+ * a macro stands for its attributes only where it is set itself.
+ */
+export function stateOf({ rules, macros }: AttributeFile, path: string, attribute: string): AttributeState {
+  const decided = new Map<string, string>();
+  const decide = (attributes: ReadonlyMap<string, string>): void => {
+    for (const [name, state] of [...attributes].reverse()) {
+      if (decided.has(name)) continue;
+      decided.set(name, state);
+      if (state === 'set') decide(macros.get(name) ?? NONE);
+    }
+  };
+  for (const rule of rules.toReversed()) {
+    if (patternCovers(rule.pattern, path)) decide(rule.attributes);
+    const state = decided.get(attribute);
+    if (state !== undefined) return { state, rule };
+  }
+  return { state: 'unspecified' };
 }
+
+const NONE: ReadonlyMap<string, string> = new Map();
 
 function splitLine(line: string): [pattern: string, words: string[]] {
   const quoted = /^"((?:[^"\\]|\\.)*)"\s*(.*)$/.exec(line);
@@ -53,15 +77,8 @@ function wordsOf(text: string): string[] {
   return text.split(/[ \t\r]+/).filter((word) => word !== '');
 }
 
-function statesOf(
-  words: readonly string[],
-  macros: ReadonlyMap<string, ReadonlyMap<string, string>>,
-): Map<string, string> {
-  const states = new Map<string, string>();
-  for (const word of words) {
-    const [, sign = '', name = '', value] = /^([-!]?)([^=]+)(?:=(.*))?$/.exec(word) ?? [];
-    if (sign === '' && value === undefined) for (const [key, state] of macros.get(name) ?? []) states.set(key, state);
-    states.set(name, value ?? { '': 'set', '-': 'unset', '!': 'unspecified' }[sign] ?? 'set');
-  }
-  return states;
+/** `text`, `-text`, `!text`, `text=auto`. */
+function stateIn(word: string): [name: string, state: string] {
+  const [, sign = '', name = '', value] = /^([-!]?)([^=]+)(?:=(.*))?$/.exec(word) ?? [];
+  return [name, value ?? { '-': 'unset', '!': 'unspecified' }[sign] ?? 'set'];
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { attributeRules, stateOf } from '../../../src/repository/init/attribute-rules.js';
+import { attributeFile, stateOf } from '../../../src/repository/init/attribute-rules.js';
 import { mergeAttributes } from '../../../src/repository/init/attributes.js';
 import { LFS_ATTRIBUTES, WEIGHT_PATTERNS } from '../../../src/repository/init/weight-patterns.js';
 
@@ -29,7 +29,7 @@ const WEIGHTS = WEIGHT_PATTERNS.flatMap((pattern) =>
   ['model', 'a/model', 'a/b/c/model'].map((stem) => stem + pattern.slice(1)),
 );
 
-describe('attributeRules', () => {
+describe('attributeFile', () => {
   const component = fc.constantFrom(
     'a',
     'b',
@@ -67,7 +67,7 @@ describe('attributeRules', () => {
     fc.assert(
       fc.property(fc.array(rule, { maxLength: 5 }), fc.array(file, { minLength: 6, maxLength: 6 }), (lines, paths) => {
         const text = ['[attr]mine filter=own -text', ...lines, ''].join('\n');
-        const rules = attributeRules(text);
+        const rules = attributeFile(text);
         const ours = paths.flatMap((each) => ['filter', 'text'].map((name) => stateOf(rules, each, name).state));
         expect(ours, text).toEqual(checkAttr(text, paths, 'filter', 'text'));
       }),
@@ -83,13 +83,13 @@ describe('attributeRules', () => {
     ['negative patterns, which git ignores', '*.pt -filter\n!*.pt filter=lfs\n', 'x.pt'],
   ])('reads %s as git does', (_what, text, file) => {
     expect(checkAttr(text, [file], 'filter')).toEqual(['unset']);
-    expect(stateOf(attributeRules(text), file, 'filter').state).toBe('unset');
+    expect(stateOf(attributeFile(text), file, 'filter').state).toBe('unset');
   });
 
   it('takes hostile patterns in time', () => {
     const pattern = `${'*a'.repeat(5000)}b`;
     const began = performance.now();
-    expect(stateOf(attributeRules(`${pattern} -filter\n`), 'a'.repeat(40), 'filter').state).toBe('unspecified');
+    expect(stateOf(attributeFile(`${pattern} -filter\n`), 'a'.repeat(40), 'filter').state).toBe('unspecified');
     expect(performance.now() - began).toBeLessThan(1000);
   });
 });
@@ -156,6 +156,13 @@ describe('mergeAttributes', () => {
     expect(checkAttr(text, paths, 'filter')).toEqual(['unset', 'git-crypt', 'lfs', 'lfs']);
     expect(conflicts).toEqual([]);
     expect(text.endsWith(before.slice(before.indexOf('# small')))).toBe(true);
+  });
+
+  it('takes a macro for what it stands for', () => {
+    const before = '[attr]own filter=git-crypt\nvendor/* own\n*.zip own\n';
+    const { text, conflicts } = mergeAttributes(before);
+    expect(checkAttr(text, ['vendor/x.pt', 'x.zip', 'x.pt'], 'filter')).toEqual(['git-crypt', 'git-crypt', 'lfs']);
+    expect(conflicts.map(({ what }) => what)).toEqual(['"*.zip filter=git-crypt" keeps *.zip out of git-lfs']);
   });
 
   it('reports line ends that git would change', () => {
