@@ -66,6 +66,10 @@ export const manifestSchema = z.strictObject({
   versions: z.record(z.string(), z.string()).optional(),
   measured: measured.optional(),
   waves: z.array(wave).optional(),
+  /** After a partial rollback: the last wave of most tensors, and of those that stand at another. */
+  mixed: z
+    .strictObject({ rest: z.int(), tensors: z.array(z.strictObject({ name: z.string(), wave: z.int() })) })
+    .optional(),
   tensors: z
     .array(tensor)
     .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'must name each tensor once'),

@@ -51,7 +51,7 @@ async function manifestOf(folder: string): Promise<Manifest | undefined> {
   });
 }
 
-function provenanceOf({ base, recipe, seed, versions, measured, waves }: Manifest) {
+function provenanceOf({ base, recipe, seed, versions, measured, waves, mixed }: Manifest) {
   return {
     ...(base && { base }),
     ...(recipe && { recipe }),
@@ -59,6 +59,7 @@ function provenanceOf({ base, recipe, seed, versions, measured, waves }: Manifes
     ...(versions && { versions }),
     ...(measured && { measured }),
     ...(waves && { waves }),
+    ...(mixed && { mixed }),
   };
 }
 

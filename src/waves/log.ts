@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type History, historyOf, isWhole, Journal, type JournalRecord, stateFolder } from '../state/index.js';
-import { noHistory } from './rollback.js';
+import { noHistory } from './past.js';
 
 /** What happened to an output. */
 export interface Log {

@@ -2,35 +2,38 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
-import { hashCheckpoint } from '../manifest/index.js';
-import { openModel } from '../model/index.js';
 import {
+  type History,
+  historyAt,
   historyOf,
   Journal,
-  layerFile,
   lock,
   type StateFolder,
   settlePublication,
   stateFolder,
   verifyLayers,
+  type WaveState,
 } from '../state/index.js';
+import { type Base, openBase, openLikeness } from './base.js';
 import { publishStack } from './evidence.js';
+import { destinationOf, planOf, type RollbackPlan, type RollbackTarget, refuseUnlessAt } from './impact.js';
+import { noHistory, type OutputName, readPast } from './past.js';
+import { stateAt } from './reference.js';
 import type { RunResult } from './settings.js';
 
 /** Which output to take back, and how far. */
-export interface RollbackOptions {
-  readonly out: string;
-  /** The last wave that stays; 0 goes back to the dense model. */
-  readonly to: number;
-  readonly state?: string;
+export interface RollbackOptions extends OutputName, RollbackTarget {
+  /** The state that the user was shown and agreed to leave; when it is another by now, nothing is done. */
+  readonly from?: WaveState;
   readonly diffs?: string;
   readonly report?: Report;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Publishes the output again with only the waves up to `to`, from the base model and the layers in the state folder. Goes
- * forward too, as long as `gc` has not removed the later layers. Throws `mismatch` when the base model or a layer has changed.
+ * Publishes the output again with only the waves up to `to`, or with some tensors as they were then, from the base model and the
+ * layers in the state folder. Goes forward too, as long as `gc` has not removed the later layers. Throws `usage` for a state or
+ * tensors that do not exist, `mismatch` when the base model or a layer has changed; nothing is changed then.
  */
 export async function rollbackTo(options: RollbackOptions): Promise<RunResult> {
   const folder = stateFolder(options.out, options.state);
@@ -40,111 +43,87 @@ export async function rollbackTo(options: RollbackOptions): Promise<RunResult> {
     const journal = await Journal.open(folder.journal, { repair: true });
     await settlePublication(folder, journal);
     const past = historyOf(journal.records);
-    if (past.begin === undefined) throw noHistory(folder);
-    if (past.finished === undefined) {
-      throw new BirdboneError('usage', `The run for ${folder.out} is not finished.`, {
-        suggestions: ['Finish it first: --resume'],
-      });
-    }
-    checkTarget(options.to, past.waves, folder);
-    const model = await openModel(past.begin.base.path);
+    refuseUnlessDone(past, folder);
+    refuseUnlessAt(past, options.from);
+    stateAt(options.to, past, folder);
+    const base = await openBase(past, watchOf(options));
     try {
-      await checkBase(model.checkpoint, past.begin.base, options);
-      await verifyLayers(
-        folder,
-        past.waves.filter((wave) => wave.verdict === 'committed' && wave.wave <= options.to),
-      );
-      await journal.append({ type: 'rollback', to: options.to });
+      await goThere(options, { folder, journal, past, base });
       return await publishStack({
         folder,
         journal,
-        model,
+        base,
         report: options.report ?? silent,
         signal: options.signal,
         diffs: options.diffs,
       });
     } finally {
-      await model.checkpoint.close();
+      await base.model.checkpoint.close();
     }
   } finally {
     await release();
   }
 }
 
-/** What a rollback would do. */
-export interface RollbackPlan {
-  readonly out: string;
-  readonly to: number;
-  /** Waves that the published model would have, and those it has now and would lose. */
-  readonly stays: readonly number[];
-  readonly goes: readonly number[];
-}
-
-/** What `rollbackTo` would publish. Reads only, and throws as it does; the base model is not hashed. */
-export async function planRollback(options: Pick<RollbackOptions, 'out' | 'to' | 'state'>): Promise<RollbackPlan> {
-  const folder = stateFolder(options.out, options.state);
-  if (!existsSync(folder.journal)) throw noHistory(folder);
-  const { waves } = historyOf((await Journal.open(folder.journal, { repair: false })).records);
-  checkTarget(options.to, waves, folder);
-  const committed = waves.filter((wave) => wave.verdict === 'committed');
-  return {
-    out: folder.out,
-    to: options.to,
-    stays: committed.filter(({ wave }) => wave <= options.to).map(({ wave }) => wave),
-    goes: waves.filter(({ wave, active }) => active && wave > options.to).map(({ wave }) => wave),
-  };
-}
-
-function checkTarget(
-  to: number,
-  waves: readonly { readonly wave: number; readonly verdict: string }[],
-  folder: StateFolder,
-): void {
-  const last = waves.at(-1)?.wave ?? 0;
-  if (!Number.isInteger(to) || to < 0 || to > last) {
-    throw new BirdboneError(
-      'usage',
-      `There is no wave ${to}; this run has waves 1 to ${last}, and 0 is the dense model.`,
-      {
-        suggestions: [`See them: birdbone log ${folder.out}`],
-      },
-    );
-  }
-  const needed = waves.filter((wave) => wave.wave <= to && wave.verdict === 'committed');
-  const gone = needed.find((wave) => !existsSync(path.join(folder.layers, layerFile(wave.wave))));
-  if (gone !== undefined) {
-    throw new BirdboneError(
-      'usage',
-      `The layer of wave ${gone.wave} was removed by gc; the run cannot go back to ${to}.`,
-      {
-        suggestions: [`See what is left: birdbone log ${folder.out}`],
-      },
-    );
+/** What `rollbackTo` would publish. Reads only, and throws as it does; neither the base model nor the layers are hashed. */
+export async function planRollback(options: OutputName & RollbackTarget): Promise<RollbackPlan> {
+  const { folder, history: past } = await readPast(options);
+  refuseUnlessDone(past, folder);
+  stateAt(options.to, past, folder);
+  const checkpoint = await openLikeness(past, folder);
+  try {
+    const destination = destinationOf(options, past, { folder, checkpoint });
+    refuseCollected(historyAt(past, destination.target), folder);
+    return await planOf(past, destination, { folder, checkpoint });
+  } finally {
+    await checkpoint.close();
   }
 }
 
-async function checkBase(
-  checkpoint: Parameters<typeof hashCheckpoint>[0],
-  base: { readonly path: string; readonly weights: string },
-  options: RollbackOptions,
-): Promise<void> {
-  const now = await hashCheckpoint(checkpoint, {
-    ...(options.report && { report: options.report }),
-    ...(options.signal && { signal: options.signal }),
+interface Rollback {
+  readonly folder: StateFolder;
+  readonly journal: Journal;
+  readonly past: History;
+  readonly base: Base;
+}
+
+/** Makes sure that the journal's next state can be made, and records it: from here on a crash leads to it. */
+async function goThere(options: RollbackOptions, { folder, journal, past, base }: Rollback): Promise<void> {
+  const { checkpoint } = base.model;
+  const { named, globs, target } = destinationOf(options, past, { folder, checkpoint });
+  const next = historyAt(past, target);
+  refuseCollected(next, folder);
+  await verifyLayers(
+    folder,
+    next.waves.filter(({ active }) => active),
+  );
+  await journal.append({
+    type: 'rollback',
+    to: named.state.wave,
+    ...(named.tag !== undefined && { tag: named.tag }),
+    ...(globs !== undefined && { globs }),
+    state: target,
   });
-  if (now.weights !== base.weights) {
-    throw new BirdboneError(
-      'mismatch',
-      `The base model at ${base.path} has changed since the run; its layers do not fit it.`,
-      {
-        suggestions: ['Restore the base model and try again.'],
-      },
-    );
-  }
 }
 
-export function noHistory(folder: StateFolder): BirdboneError {
-  return new BirdboneError('usage', `There is no history of ${folder.out}: ${folder.journal} does not exist.`, {
-    suggestions: ['Name the output folder of a prune.', 'If its state was put elsewhere, say where: --state DIR'],
+function refuseUnlessDone(past: History, folder: StateFolder): void {
+  if (past.begin === undefined) throw noHistory(folder);
+  if (past.finished !== undefined) return;
+  throw new BirdboneError('usage', `The run for ${folder.out} is not finished.`, {
+    suggestions: ['Finish it first: --resume'],
   });
+}
+
+function refuseCollected(next: History, folder: StateFolder): void {
+  const gone = next.waves.find(({ active, layer }) => active && !existsSync(path.join(folder.layers, layer.name)));
+  if (gone === undefined) return;
+  throw new BirdboneError(
+    'usage',
+    `The layer of wave ${gone.wave} was removed by gc; the run cannot go to a state that has it.`,
+    { suggestions: [`See what is left: birdbone log ${folder.out}`] },
+  );
+}
+
+function watchOf({ report, signal }: Pick<RollbackOptions, 'report' | 'signal'>) {
+  return { ...(report && { report }), ...(signal && { signal }) };
 }

@@ -4,6 +4,7 @@ import { silent } from '../events.js';
 import { DEFAULT_MEMORY_BYTES } from '../model/index.js';
 import { lock, stateFolder } from '../state/index.js';
 import { openDevice } from '../tensor/index.js';
+import { baseOf } from './base.js';
 import { beginOrResume } from './begin.js';
 import { publishStack } from './evidence.js';
 import { flatFigures } from './figures.js';
@@ -100,7 +101,8 @@ async function finish(session: Session, options: RunOptions): Promise<RunResult>
   // Not `active`: a run that was rolled back to its dense model kept waves, and published.
   if (!past.waves.some((wave) => wave.verdict === 'committed' && wave.changed)) throw nothingKept(session);
   const { folder, journal, report, signal, inputs } = session;
-  const result = await publishStack({ folder, journal, report, signal, model: inputs.model, diffs: options.diffs });
+  const base = await baseOf(inputs.model, past.begin!.base.path);
+  const result = await publishStack({ folder, journal, report, signal, base, diffs: options.diffs });
   await rm(folder.spill, { recursive: true, force: true });
   return result;
 }

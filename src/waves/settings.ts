@@ -1,5 +1,6 @@
 import type { Report } from '../events.js';
 import type { Recipe } from '../recipe.js';
+import type { WaveState } from '../state/index.js';
 import type { DeviceChoice } from '../tensor/index.js';
 
 /** A run: the recipe decides the bytes of the result, the rest where things go and who is told. */
@@ -44,6 +45,8 @@ export interface RunResult {
   readonly baseline: Readonly<Record<string, number>>;
   readonly result: Readonly<Record<string, number>>;
   readonly waves: readonly WaveRecord[];
+  /** Which waves the published model has, tensor by tensor. */
+  readonly at: WaveState;
   readonly sparsity: number;
   /** True when every step's target was reached. */
   readonly reached: boolean;

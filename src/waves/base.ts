@@ -1,0 +1,60 @@
+import { existsSync } from 'node:fs';
+import { type Checkpoint, openCheckpoint } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
+import { type HashOptions, hashCheckpoint } from '../manifest/index.js';
+import { folderOf, type Model, openModel } from '../model/index.js';
+import { type BeginRecord, type History, manifestDigest, type StateFolder } from '../state/index.js';
+
+/** The dense model that an output's layers lie over. */
+export interface Base {
+  readonly model: Model;
+  /** Whose config, tokenizer and other files go with the weights. */
+  readonly folder: string;
+  /** Digest of the base's own birdbone.json, if it had one. */
+  readonly manifest: string | undefined;
+}
+
+/**
+ * Opens the base model of a run, byte for byte the one that the run began with. The caller closes `model.checkpoint`. Throws
+ * `mismatch` when the model at its path is another one now, and what `openModel` throws.
+ */
+export async function openBase(past: History, watch: HashOptions): Promise<Base> {
+  const { base } = past.begin!;
+  const model = await openModel(base.path);
+  try {
+    await refuseChanged(model, base, watch);
+    return await baseOf(model, base.path);
+  } catch (error) {
+    await model.checkpoint.close();
+    throw error;
+  }
+}
+
+/** A base model that is known to be the run's own, opened from `path`. */
+export async function baseOf(model: Model, path: string): Promise<Base> {
+  const folder = await folderOf(path);
+  return { model, folder, manifest: await manifestDigest(folder) };
+}
+
+async function refuseChanged(model: Model, base: BeginRecord['base'], watch: HashOptions): Promise<void> {
+  const { weights } = await hashCheckpoint(model.checkpoint, watch);
+  if (weights === base.weights) return;
+  throw new BirdboneError(
+    'mismatch',
+    `The base model at ${base.path} has changed since the run; its layers do not fit it.`,
+    { file: base.path, suggestions: ['Restore the base model and try again.'] },
+  );
+}
+
+/**
+ * A checkpoint with the names, shapes and aliases of the base, whatever its bytes are: the base itself or, where it cannot be
+ * read, what the run has published. The caller closes it. Throws what opening the base throws when there is neither.
+ */
+export async function openLikeness(past: History, folder: StateFolder): Promise<Checkpoint> {
+  try {
+    return await openCheckpoint(past.begin!.base.path);
+  } catch (error) {
+    if (!(error instanceof BirdboneError) || !existsSync(folder.out)) throw error;
+    return await openCheckpoint(folder.out);
+  }
+}

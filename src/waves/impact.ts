@@ -1,0 +1,141 @@
+import { type Checkpoint, matchTensors, openCheckpoint, overlay } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
+import { type History, historyAt, moved, type StateFolder, sameState, type WaveState, waveOf } from '../state/index.js';
+import { type NamedState, stateAt } from './reference.js';
+import { closeLayers, openLayers } from './session.js';
+import { sparsityOfState } from './state-sparsity.js';
+
+/** What a user asks of a rollback. */
+export interface RollbackTarget {
+  /** The last wave that stays: its number, `dense` for 0, `current`, or a tag. */
+  readonly to: number | string;
+  /** Only tensors whose names match one of these globs go there; see `tensorGlob`. */
+  readonly tensors?: readonly string[];
+}
+
+/** What was measured of a state; null where nobody did. */
+export type StateFigures = Readonly<Record<string, number>> | null;
+
+/** What a rollback would do. */
+export interface RollbackPlan {
+  readonly out: string;
+  readonly to: number;
+  /** The tag that named it. */
+  readonly tag?: string;
+  /** Of a partial rollback. */
+  readonly tensors?: { readonly globs: readonly string[]; readonly matched: number };
+  readonly from: WaveState;
+  readonly target: WaveState;
+  /** Waves that the published model would have; those of them that come back; and those it has now and would lose. */
+  readonly stays: readonly number[];
+  readonly returns: readonly number[];
+  readonly goes: readonly number[];
+  /** Tensors that would be at another wave than now. */
+  readonly changes: readonly string[];
+  readonly sparsity: { readonly now: number; readonly then: number };
+  /** Bytes of the tensors in the published folder; now is null when there is none that can be read. */
+  readonly weightBytes: { readonly now: number | null; readonly then: number };
+  readonly figures: { readonly now: StateFigures; readonly then: StateFigures };
+}
+
+/** Where a rollback leads: the state, and how it came to be named. */
+export interface Destination {
+  readonly named: NamedState;
+  readonly globs: readonly string[] | undefined;
+  /** Stored names that the globs match. */
+  readonly matched: readonly string[] | undefined;
+  readonly target: WaveState;
+}
+
+/** The state that a rollback leads to. `checkpoint` gives names and aliases. Throws `usage` for a point or glob without a meaning. */
+export function destinationOf(
+  { to, tensors: globs }: RollbackTarget,
+  past: History,
+  { folder, checkpoint }: { readonly folder: StateFolder; readonly checkpoint: Checkpoint },
+): Destination {
+  const named = stateAt(to, past, folder);
+  const matched = globs === undefined ? undefined : matchTensors(checkpoint, globs);
+  const { state: target } = historyAt(past, moved(past.state, named.state, matched));
+  return { named, globs, matched, target };
+}
+
+/** What going to a destination would change, and what is known of both states. Reads headers and the journal alone. */
+export async function planOf(
+  past: History,
+  { named, globs, matched, target }: Destination,
+  { folder, checkpoint }: { readonly folder: StateFolder; readonly checkpoint: Checkpoint },
+): Promise<RollbackPlan> {
+  const next = historyAt(past, target);
+  const [now, then] = [wavesOf(past), wavesOf(next)];
+  return {
+    out: folder.out,
+    to: named.state.wave,
+    ...(named.tag !== undefined && { tag: named.tag }),
+    ...(globs !== undefined && { tensors: { globs, matched: matched?.length ?? 0 } }),
+    from: past.state,
+    target,
+    stays: then,
+    returns: then.filter((wave) => !now.includes(wave)),
+    goes: now.filter((wave) => !then.includes(wave)),
+    changes: changedTensors(past, target),
+    sparsity: {
+      now: sparsityOfState(past, checkpoint.tensors).sparsity,
+      then: sparsityOfState(next, checkpoint.tensors).sparsity,
+    },
+    weightBytes: { now: await publishedBytes(folder), then: await bytesThrough(next, folder, checkpoint) },
+    figures: { now: figuresOfState(past), then: figuresOfState(next) },
+  };
+}
+
+/** What was measured of the current state: by its last wave, or on the dense model. A mix of waves is nobody's measurement. */
+export function figuresOfState(past: History): StateFigures {
+  if (past.state.tensors.length > 0) return null;
+  const last = past.waves.findLast(({ active }) => active);
+  const figures = last === undefined ? past.baseline?.figures : last.figures;
+  return figures === undefined || Object.keys(figures).length === 0 ? null : figures;
+}
+
+/** Throws `usage` when the state is no longer the one that was shown. */
+export function refuseUnlessAt(past: History, shown: WaveState | undefined): void {
+  if (shown === undefined || sameState(past.state, shown)) return;
+  throw new BirdboneError('usage', 'The output has been rolled back elsewhere in the meantime.', {
+    suggestions: ['Look again at what would change: --dry-run'],
+  });
+}
+
+function wavesOf({ waves }: History): number[] {
+  return waves.filter(({ active }) => active).map(({ wave }) => wave);
+}
+
+function changedTensors(past: History, target: WaveState): string[] {
+  const [now, then] = [waveOf(past.state), waveOf(target)];
+  const names = new Set(
+    past.waves.flatMap(({ verdict, layers }) => (verdict === 'committed' ? layers : [])).map(({ name }) => name),
+  );
+  return [...names].filter((name) => now(name) !== then(name)).sort();
+}
+
+async function publishedBytes(folder: StateFolder): Promise<number | null> {
+  try {
+    const published = await openCheckpoint(folder.out);
+    await published.close();
+    return bytesOf(published);
+  } catch (error) {
+    // A result that is gone or damaged is a reason to roll back, not to refuse to.
+    if (error instanceof BirdboneError) return null;
+    throw error;
+  }
+}
+
+async function bytesThrough(past: History, folder: StateFolder, base: Checkpoint): Promise<number> {
+  const layers = await openLayers(folder, past);
+  try {
+    return bytesOf(overlay(base, layers));
+  } finally {
+    await closeLayers(layers);
+  }
+}
+
+function bytesOf({ tensors }: Checkpoint): number {
+  return [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+}

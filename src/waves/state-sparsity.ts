@@ -1,0 +1,34 @@
+import type { TensorInfo } from '../checkpoint/index.js';
+import { type History, waveOf } from '../state/index.js';
+
+/** How sparse a model is in a state, and each matrix of it. */
+export interface StateSparsity {
+  readonly sparsity: number;
+  readonly layers: readonly { readonly name: string; readonly sparsity: number }[];
+}
+
+/**
+ * The sparsity of the current state, from what the waves measured of their masks. Where tensors stand at different waves, each
+ * has its own wave's figure, and the whole is their mean by elements.
+ */
+export function sparsityOfState(past: History, tensors: ReadonlyMap<string, TensorInfo>): StateSparsity {
+  const committed = past.waves.filter(({ verdict }) => verdict === 'committed');
+  const last = committed.findLast(({ active }) => active);
+  if (last === undefined) return { sparsity: 0, layers: [] };
+  if (past.state.tensors.length === 0) return { sparsity: last.sparsity, layers: last.layers };
+  const at = waveOf(past.state);
+  const measured = new Map<string, number>();
+  for (const { wave, layers } of committed) {
+    for (const { name, sparsity } of layers)
+      measured.set(name, wave <= at(name) ? sparsity : (measured.get(name) ?? 0));
+  }
+  let elements = 0;
+  let removed = 0;
+  for (const [name, sparsity] of measured) {
+    const size = tensors.get(name)?.shape.reduce((product, extent) => product * extent, 1) ?? 0;
+    elements += size;
+    removed += Math.round(sparsity * size);
+  }
+  const layers = [...measured].map(([name, sparsity]) => ({ name, sparsity }));
+  return { sparsity: elements === 0 ? 0 : removed / elements, layers };
+}

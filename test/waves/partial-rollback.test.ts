@@ -1,0 +1,141 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../src/checkpoint/index.js';
+import { readManifest, verifyFolder } from '../../src/manifest/index.js';
+import { stateAfter } from '../../src/state/index.js';
+import { planRollback, readLog, rollbackTo } from '../../src/waves/index.js';
+import { at, go, inWorkplaces } from '../fixtures/runs.js';
+
+inWorkplaces();
+
+const GLOBS = ['*q_proj*', '*layers.0.*', '*.mlp.*', '*weight', '*{up,down}_proj*', 'model.norm.weight'];
+
+/** Every stored tensor's bytes, as they are on disk now. */
+async function bytesOf(folder: string): Promise<Map<string, Buffer>> {
+  const checkpoint = await openCheckpoint(folder);
+  const all = new Map<string, Buffer>();
+  for (const name of checkpoint.tensors.keys()) all.set(name, Buffer.from(await checkpoint.read(name)));
+  await checkpoint.close();
+  return all;
+}
+
+async function digestsOf(folder: string): Promise<Map<string, string>> {
+  const { manifest } = await readManifest(folder);
+  return new Map(manifest.tensors.map(({ name, sha256 }) => [name, sha256]));
+}
+
+/** The model's bytes and its manifest's digests after each wave, by going there. */
+async function everyState(out: string, waves: number) {
+  const states = [];
+  for (let wave = 0; wave <= waves; wave++) {
+    await rollbackTo({ out, to: wave, diffs: at('diffs') });
+    states.push({ bytes: await bytesOf(out), digests: await digestsOf(out) });
+  }
+  return states;
+}
+
+/** Removed weights are the zeros of this model: its random weights have none of their own. */
+const zerosIn = (bytes: Buffer) => {
+  const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  return values.reduce((count, value) => count + (value === 0 ? 1 : 0), 0);
+};
+
+describe('a partial rollback', () => {
+  it('is exact for each tensor, whatever came before', { timeout: 60_000 }, async () => {
+    const { out, layers } = await go();
+    const states = await everyState(out, 3);
+    const pruned = layers.map(({ name }) => name);
+    const names = [...states[0]!.bytes.keys()];
+    const matching = (glob: string) => {
+      const pattern = new RegExp(
+        `^${glob.replaceAll('.', '\\.').replaceAll('*', '.*').replace('{up,down}', '(up|down)')}$`,
+      );
+      return names.filter((name) => pattern.test(name));
+    };
+    const step = fc.record({ to: fc.nat(3), globs: fc.option(fc.subarray(GLOBS, { minLength: 1, maxLength: 2 })) });
+    let table = new Map(names.map((name) => [name, 3]));
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 3 }), async (steps) => {
+        for (const { to, globs } of steps) {
+          const moving = globs === null ? names : globs.flatMap(matching);
+          table = new Map(names.map((name) => [name, moving.includes(name) ? to : table.get(name)!]));
+          await rollbackTo({ out, to, ...(globs && { tensors: globs }), diffs: at('diffs') });
+        }
+        const [bytes, digests] = [await bytesOf(out), await digestsOf(out)];
+        for (const [name, wave] of table) {
+          expect(digests.get(name), name).toBe(states[wave]!.digests.get(name));
+          expect(bytes.get(name)!.equals(states[wave]!.bytes.get(name)!), name).toBe(true);
+        }
+        const { history } = await readLog({ out });
+        const elements = pruned.reduce((sum, name) => sum + bytes.get(name)!.length / 4, 0);
+        const removed = pruned.reduce((sum, name) => sum + zerosIn(bytes.get(name)!), 0);
+        const plan = await planRollback({ out, to: 'current' });
+        expect(plan.sparsity).toEqual({ now: removed / elements, then: removed / elements });
+        expect(history.waves.map(({ active }) => active)).toEqual(
+          [1, 2, 3].map((wave) => pruned.some((name) => table.get(name)! >= wave)),
+        );
+      }),
+      { numRuns: 12, seed: 20261121, endOnFailure: true },
+    );
+    expect(await verifyFolder(out)).toMatchObject({ matches: true });
+  });
+
+  it('says in manifest, diff and log where each tensor stands, and gives figures that nobody measured to no one', async () => {
+    const { out, result } = await go();
+    expect(Object.keys(result)).toContain('accuracy');
+    const mixed = await rollbackTo({ out, to: 1, tensors: ['*q_proj*'], diffs: at('diffs') });
+    const names = mixed.at.tensors.map(([name]) => name);
+    expect(names.length).toBeGreaterThan(1);
+    expect(names.every((name) => name.includes('q_proj'))).toBe(true);
+    expect(mixed).toMatchObject({ at: { wave: 3 }, result: {}, reached: false });
+    const { manifest } = await readManifest(out);
+    expect(manifest.measured).toBeUndefined();
+    expect(manifest.mixed).toEqual({ rest: 3, tensors: names.map((name) => ({ name, wave: 1 })) });
+    expect(JSON.parse(await readFile(mixed.diff.json, 'utf8'))).toMatchObject({ state: { wave: 3 } });
+    const log = await readLog({ out });
+    expect(log).toMatchObject({ status: 'rolled-back', history: { state: mixed.at } });
+    await rollbackTo({ out, to: 3, tensors: ['*'], diffs: at('diffs') });
+    const whole = await readManifest(out);
+    expect(whole.manifest.mixed).toBeUndefined();
+    expect(whole.manifest.measured?.result).toEqual(result);
+    expect((await readLog({ out })).status).toBe('published');
+  });
+
+  it('leaves everything as it is when nothing matches, and names what is near', async () => {
+    const { out } = await go();
+    const before = await readFile(path.join(out, 'birdbone.json'), 'utf8');
+    for (const rollback of [rollbackTo, planRollback]) {
+      await expect(rollback({ out, to: 1, tensors: ['*q_prj*'], diffs: at('diffs') })).rejects.toMatchObject({
+        code: 'usage',
+        suggestions: expect.arrayContaining([expect.stringContaining('q_proj')]),
+      });
+    }
+    expect(await readFile(path.join(out, 'birdbone.json'), 'utf8')).toBe(before);
+    expect((await readLog({ out })).history.state).toEqual(stateAfter(3));
+  });
+
+  it('is refused when the output has gone elsewhere since the user was asked', async () => {
+    const { out } = await go();
+    const { from } = await planRollback({ out, to: 1 });
+    await rollbackTo({ out, to: 2, diffs: at('diffs') });
+    await expect(rollbackTo({ out, to: 1, from, diffs: at('diffs') })).rejects.toThrow(/elsewhere in the meantime/);
+  });
+});
+
+describe('planRollback', () => {
+  it('says what changes before it does, and what was measured of either state', async () => {
+    const { out, waves, baseline } = await go();
+    const plan = await planRollback({ out, to: 0 });
+    expect(plan).toMatchObject({ to: 0, stays: [], goes: [1, 2, 3], returns: [], figures: { then: baseline } });
+    expect(plan.figures.now).toEqual(waves[2]!.figures);
+    expect(plan.sparsity).toEqual({ now: waves[2]!.sparsity, then: 0 });
+    expect(plan.weightBytes.now).toBe(plan.weightBytes.then);
+    await rollbackTo({ out, to: 1, diffs: at('diffs') });
+    const forward = await planRollback({ out, to: 2, tensors: ['*layers.1.*'] });
+    expect(forward).toMatchObject({ stays: [1, 2], goes: [], returns: [2], figures: { then: null } });
+    expect(forward.changes.every((name) => name.includes('layers.1.'))).toBe(true);
+    expect(forward.tensors!.matched).toBeGreaterThan(forward.changes.length);
+  });
+});
