@@ -1,0 +1,1 @@
+export { type InitOptions, type InitResult, initRepository } from './init.js';
