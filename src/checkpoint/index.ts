@@ -1,5 +1,6 @@
 import type { Checkpoint } from './checkpoint.js';
 import type { CheckpointFormat } from './format.js';
+import { gguf } from './gguf/gguf.js';
 import { openWith } from './open.js';
 import { safetensors } from './safetensors/safetensors.js';
 import { safetensorsIndex } from './safetensors/shards.js';
@@ -13,10 +14,14 @@ export { type JsonObject, readJsonFile, readJsonObject } from './files/json-file
 export { quoted } from './files/quote.js';
 export { refuseExisting, writeFolderWhole } from './files/whole-folder.js';
 export { type WriteOptions, writeCheckpoint } from './folder.js';
-export { type Layer, memoryLayer } from './layers/layer.js';
-export { createLayer, type LayerPlan, type LayerWriter, openLayer } from './layers/layer-file.js';
+export { ggufMetadata } from './gguf/gguf.js';
+export type { GgufArray, GgufMetadata, GgufScalar, GgufValue } from './gguf/value.js';
+export { GgufWriter } from './gguf/writer.js';
+export { type Layer, type LayerMask, type LayerPlan, type LayerWriter, memoryLayer } from './layers/layer.js';
+export { createLayer, openLayer } from './layers/layer-file.js';
 export { onlyTensors } from './layers/only-tensors.js';
 export { overlay } from './layers/overlay.js';
+export { undo } from './layers/undo.js';
 export { chunksOf, readFloats } from './reading.js';
 export { SafetensorsWriter } from './safetensors/writer.js';
 export { beginTensorDigest } from './tensor-digest.js';
@@ -24,7 +29,7 @@ export { matchTensors, tensorGlob } from './tensor-glob.js';
 export { elementsOf } from './tensor-info.js';
 
 /** Every format that can be read, the more specific before the more general. A new one is a file and a place here. */
-export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors];
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, gguf, safetensors];
 
 /**
  * Opens the weights of a Hugging Face folder (model.safetensors, or the shards of model.safetensors.index.json) or of one

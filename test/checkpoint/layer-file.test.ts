@@ -34,7 +34,6 @@ describe('a layer file', () => {
     await writeLayer(file);
     const layer = await openLayer(file);
     expect(layer.path).toBe(file);
-    expect(layer.metadata['wave']).toBe('1');
     expect(layer.masks).toEqual(
       new Map([
         ['u', { byteLength: 3, elements: 17 }],

@@ -5,7 +5,7 @@ import { unreadable } from '../files/failure.js';
 import { quoted } from '../files/quote.js';
 import { safetensors } from '../safetensors/safetensors.js';
 import { SafetensorsWriter } from '../safetensors/writer.js';
-import type { Layer, LayerMask } from './layer.js';
+import type { Layer, LayerMask, LayerPlan, LayerWriter } from './layer.js';
 
 /** Marks a safetensors file as a layer, by the version of this layout. */
 const VERSION_KEY = 'birdbone.layer';
@@ -14,17 +14,8 @@ const VERSION = '1';
 const MASKS_KEY = 'birdbone.masks';
 const maskListSchema = z.array(z.tuple([z.string(), z.int().nonnegative()]));
 
-/** Everything about a layer but its bits and bytes. */
-export interface LayerPlan {
-  readonly masks: readonly { readonly name: string; readonly elements: number }[];
-  readonly values: readonly TensorInfo[];
-}
-
-export interface LayerWriter {
-  /** Writes one mask whole; see `Layer.readMask` for the order of its bits. */
-  writeMask(name: string, bits: Uint8Array): Promise<void>;
-  /** Writes the next bytes of one replaced tensor. */
-  writeValues(name: string, offset: number, bytes: Uint8Array): Promise<void>;
+/** A layer file under way. */
+export interface LayerFileWriter extends LayerWriter {
   /** Puts the layer in its place, on disk when this returns, and returns the digest of its file in hex. */
   commit(): Promise<{ readonly sha256: string }>;
   /** Leaves nothing behind. */
@@ -36,7 +27,7 @@ export async function createLayer(
   file: string,
   plan: LayerPlan,
   metadata: Readonly<Record<string, string>>,
-): Promise<LayerWriter> {
+): Promise<LayerFileWriter> {
   const masks = plan.masks.map(({ name, elements }): TensorInfo => {
     const byteLength = Math.ceil(elements / 8);
     return { name, dtype: 'U8', shape: [byteLength], byteLength };
@@ -75,10 +66,13 @@ export async function openLayer(file: string): Promise<Layer> {
     const masks = masksOf(file, stored);
     return {
       path: file,
-      metadata: stored.metadata,
       masks,
+      xors: new Map(),
       values: new Map([...stored.tensors].filter(([name]) => !masks.has(name))),
       readMask: (name, range) => stored.read(name, range),
+      readDifference: async (name) => {
+        throw new RangeError(`A layer file has not kept what it removed from ${name}.`);
+      },
       readValues: (name, range) => stored.read(name, range),
       close: () => stored.close(),
     };

@@ -7,36 +7,64 @@ export interface LayerMask {
   readonly elements?: number;
 }
 
+/** Everything about a layer but its bits and bytes: what an edit says before it begins. */
+export interface LayerPlan {
+  readonly masks: readonly { readonly name: string; readonly elements: number }[];
+  readonly values: readonly TensorInfo[];
+}
+
+/** Where an edit puts what its plan announced. */
+export interface LayerWriter {
+  /** Writes one mask whole; see `Layer.readMask` for the order of its bits. */
+  writeMask(name: string, bits: Uint8Array): Promise<void>;
+  /** Writes the next bytes of one replaced tensor. */
+  writeValues(name: string, offset: number, bytes: Uint8Array): Promise<void>;
+}
+
+interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
 /**
- * What one change did to a checkpoint: tensors whose values are replaced, and masks over tensors that stay but for the
- * elements that were removed. A tensor is one or the other. `overlay` lays it over a base.
+ * What one change did to a checkpoint: masks over tensors that stay but for the elements that were removed, tensors that stay
+ * but for some of their bits, and tensors of which everything is new. A tensor is one of these. `overlay` lays it over a base,
+ * and `undo` takes it off again.
  */
 export interface Layer {
   /** What messages call it. */
   readonly path: string;
-  readonly metadata: Readonly<Record<string, string>>;
   readonly masks: ReadonlyMap<string, LayerMask>;
+  /** Tensors of the same type and shape with other bytes. */
+  readonly xors: ReadonlyMap<string, TensorInfo>;
   readonly values: ReadonlyMap<string, TensorInfo>;
   /** Mask bytes `[offset, offset + length)`. Bit i of a mask is bit i % 8, lowest first, of byte ⌊i / 8⌋; 1 = kept. */
-  readMask(name: string, range: { readonly offset: number; readonly length: number }): Promise<Uint8Array>;
+  readMask(name: string, range: Range): Promise<Uint8Array>;
+  /**
+   * The bytes of a tensor before the change XOR those after it, for a tensor in `xors`, and for one in `masks` where the layer
+   * has kept what it removed; throws RangeError where it has not.
+   */
+  readDifference(name: string, range: Range): Promise<Uint8Array>;
   /** Bytes of a replaced tensor, in an array of the caller's own. */
-  readValues(name: string, range: { readonly offset: number; readonly length: number }): Promise<Uint8Array>;
+  readValues(name: string, range: Range): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
 /** A layer of masks that only this process knows: work that is not committed. The bits are not copied. */
 export function memoryLayer(masks: ReadonlyMap<string, Uint8Array>): Layer {
+  const nothingOf = (name: string) => {
+    throw new RangeError(`A layer of masks in memory has no values of ${name}.`);
+  };
   return {
     path: 'the masks in memory',
-    metadata: {},
     masks: new Map([...masks].map(([name, bits]) => [name, { byteLength: bits.length }])),
+    xors: new Map(),
     values: new Map(),
     async readMask(name, { offset, length }) {
       return masks.get(name)!.subarray(offset, offset + length);
     },
-    async readValues(name) {
-      throw new RangeError(`A layer of masks has no values of ${name}.`);
-    },
+    readDifference: async (name) => nothingOf(name),
+    readValues: async (name) => nothingOf(name),
     async close() {},
   };
 }

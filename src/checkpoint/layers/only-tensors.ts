@@ -5,10 +5,11 @@ export function onlyTensors(layer: Layer, keeps: (tensor: string) => boolean): L
   const kept = <Entry>(entries: ReadonlyMap<string, Entry>) => new Map([...entries].filter(([name]) => keeps(name)));
   return {
     path: layer.path,
-    metadata: layer.metadata,
     masks: kept(layer.masks),
+    xors: kept(layer.xors),
     values: kept(layer.values),
     readMask: (name, range) => layer.readMask(name, range),
+    readDifference: (name, range) => layer.readDifference(name, range),
     readValues: (name, range) => layer.readValues(name, range),
     close: () => layer.close(),
   };

@@ -25,6 +25,7 @@ export function overlay(base: Checkpoint, layers: readonly Layer[]): Checkpoint 
       tensors.set(name, info);
     }
     for (const name of layer.masks.keys()) refuseMisfit(storedIn(tensors, name, layer), layer);
+    for (const info of layer.xors.values()) refuseOther(storedIn(tensors, info.name, layer), info, layer);
   }
   const stack: Checkpoint = {
     path: base.path,
@@ -53,8 +54,14 @@ async function readThrough(base: Checkpoint, layers: readonly Layer[], info: Ten
   const bytes = await (layers[replacedBy]?.readValues(name, range) ?? base.read(name, range));
   for (const layer of layers.slice(replacedBy + 1)) {
     if (layer.masks.has(name)) await removeElements(bytes, layer, info, range);
+    else if (layer.xors.has(name)) flipBits(bytes, await layer.readDifference(name, range));
   }
   return bytes;
+}
+
+/** Changes `bytes` to their XOR with others, in place. */
+export function flipBits(bytes: Uint8Array, others: Uint8Array): void {
+  for (let index = 0; index < bytes.length; index += 1) bytes[index]! ^= others[index]!;
 }
 
 async function removeElements(bytes: Uint8Array, layer: Layer, info: TensorInfo, range: Range): Promise<void> {
@@ -72,13 +79,20 @@ async function removeElements(bytes: Uint8Array, layer: Layer, info: TensorInfo,
   zeroRemoved(bytes, elementBytes, { bits, first: first - offset * 8 });
 }
 
-function storedIn(tensors: ReadonlyMap<string, TensorInfo>, name: string, layer: Layer): TensorInfo {
+/** The tensor as a layer expects to find it, or `mismatch`. */
+export function storedIn(tensors: ReadonlyMap<string, TensorInfo>, name: string, layer: Layer): TensorInfo {
   const info = tensors.get(name);
   if (info !== undefined) return info;
   throw mismatch(layer, name, 'which the base does not store');
 }
 
-function refuseMisfit(info: TensorInfo, layer: Layer): void {
+/** Throws `mismatch` unless a tensor has the type and shape of the one that a layer changes. */
+export function refuseOther(info: TensorInfo, expected: TensorInfo, layer: Layer): void {
+  const [found, changed] = [info, expected].map(({ dtype, shape }) => `${dtype} [${shape.join(', ')}]`);
+  if (found !== changed) throw mismatch(layer, info.name, `which is ${found}, where the layer is of ${changed}`);
+}
+
+export function refuseMisfit(info: TensorInfo, layer: Layer): void {
   const { bits } = DTYPES[info.dtype];
   if (bits % 8 !== 0) throw mismatch(layer, info.name, `whose elements of ${bits} bits cannot be masked one by one`);
   const count = elementsOf(info.shape);

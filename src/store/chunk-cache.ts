@@ -1,0 +1,40 @@
+/** What a walk over an F32 model through ten layers touches at a time, whatever the model's size. */
+const MAX_CACHED_BYTES = 64 * 1024 * 1024;
+
+/**
+ * The pieces of layers that were decoded last, so that a walk in small steps decodes each once. Arrays that come from it are
+ * shared: nobody changes them.
+ */
+export class ChunkCache {
+  /** In the order of their last use. */
+  readonly #pieces = new Map<string, Uint8Array>();
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(maxBytes = MAX_CACHED_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Bytes held now. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The piece under this key, made if it is not there. */
+  async get(key: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
+    const piece = this.#pieces.get(key) ?? (await make());
+    this.#drop(key);
+    this.#pieces.set(key, piece);
+    this.#bytes += piece.length;
+    for (const oldest of this.#pieces.keys()) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.#drop(oldest);
+    }
+    return piece;
+  }
+
+  #drop(key: string): void {
+    this.#bytes -= this.#pieces.get(key)?.length ?? 0;
+    this.#pieces.delete(key);
+  }
+}

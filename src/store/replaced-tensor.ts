@@ -1,0 +1,126 @@
+import type { Hash } from 'node:crypto';
+import { beginTensorDigest, type Checkpoint, chunksOf, type TensorInfo } from '../checkpoint/index.js';
+import { DeltaWriter } from './delta/delta-writer.js';
+import { differing, splitPlanes, takeElements } from './delta/elements.js';
+import { CHUNK_ELEMENTS, type Geometry, geometryOf } from './delta/format.js';
+import type { LayerEntry } from './layer-object.js';
+import type { ObjectStore } from './object-store.js';
+
+/**
+ * Stores the new bytes of one tensor as they come. Where type and shape stay, as their XOR with the old ones, or as a mask if
+ * they only became zero here and there and that is smaller; otherwise whole.
+ */
+export class ReplacedTensor {
+  readonly #info: TensorInfo;
+  readonly #old: Checkpoint;
+  readonly #geometry: Geometry;
+  /** Ways to store it that are still possible. */
+  #writers: DeltaWriter[];
+  /** Bytes of a chunk that is not whole yet. */
+  readonly #chunk: Uint8Array;
+  readonly #before: Hash;
+  readonly #after: Hash;
+  #filled = 0;
+  #written = 0;
+
+  private constructor(info: TensorInfo, old: Checkpoint, writers: DeltaWriter[]) {
+    this.#info = info;
+    this.#old = old;
+    this.#writers = writers;
+    this.#geometry = geometryOf({ ...info, kind: 'whole' });
+    this.#chunk = new Uint8Array(Math.min(info.byteLength, this.#geometry.bytesOf(CHUNK_ELEMENTS)));
+    this.#before = beginTensorDigest(old.tensors.get(info.name)!);
+    this.#after = beginTensorDigest(info);
+  }
+
+  /** Begins; `info` is of the new tensor, and `old` has the one before it. The caller finishes or aborts it. */
+  static async create(store: ObjectStore, info: TensorInfo, old: Checkpoint): Promise<ReplacedTensor> {
+    const was = old.tensors.get(info.name)!;
+    const isSame = was.dtype === info.dtype && was.shape.join() === info.shape.join();
+    const writers: DeltaWriter[] = [];
+    try {
+      for (const kind of isSame ? (['xor', 'mask'] as const) : (['whole'] as const)) {
+        if (kind !== 'mask' || canMask(info)) writers.push(await DeltaWriter.create(store, info, kind));
+      }
+      return new ReplacedTensor(info, old, writers);
+    } catch (error) {
+      for (const writer of writers) await writer.abort();
+      throw error;
+    }
+  }
+
+  /** Takes the next bytes; throws RangeError for any others. */
+  async add(offset: number, bytes: Uint8Array): Promise<void> {
+    if (offset !== this.#written || offset + bytes.length > this.#info.byteLength) {
+      throw new RangeError(
+        `Bytes ${offset} + ${bytes.length} are not the next ones of ${this.#info.name}: ${this.#written} are written.`,
+      );
+    }
+    this.#written += bytes.length;
+    for (let done = 0; done < bytes.length; ) {
+      const part = bytes.subarray(done, done + this.#chunk.length - this.#filled);
+      this.#chunk.set(part, this.#filled);
+      this.#filled += part.length;
+      done += part.length;
+      if (this.#filled === this.#chunk.length) await this.#flush(offset + done);
+    }
+    if (this.#written === this.#info.byteLength && this.#filled > 0) await this.#flush(this.#written);
+  }
+
+  /** Puts the smallest of the possible deltas into the store; undefined when nothing changed. */
+  async finish(): Promise<LayerEntry | undefined> {
+    const { name, dtype, shape, byteLength } = this.#info;
+    if (this.#written !== byteLength)
+      throw new Error(`${this.#written} of ${byteLength} bytes of ${name} are written.`);
+    if (this.#writers[0]?.kind === 'whole') {
+      for await (const bytes of chunksOf(this.#old, name)) this.#before.update(bytes);
+    }
+    const digests = { before: this.#before.digest('hex'), after: this.#after.digest('hex') };
+    const best = this.#writers.reduce((smallest, next) => (next.bytes < smallest.bytes ? next : smallest));
+    const entry = { name, kind: best.kind, dtype, shape: [...shape], ...digests };
+    if (digests.before !== digests.after) {
+      const { id, bytes } = await best.commit(digests);
+      return { ...entry, object: id, bytes };
+    }
+    return undefined;
+  }
+
+  /** Leaves nothing unfinished behind; may be called at any time. */
+  async abort(): Promise<void> {
+    for (const writer of this.#writers) await writer.abort();
+  }
+
+  async #flush(end: number): Promise<void> {
+    const after = this.#chunk.slice(0, this.#filled);
+    this.#filled = 0;
+    this.#after.update(after);
+    const [first, mask] = this.#writers;
+    if (first!.kind === 'whole') return first!.addChunk(splitPlanes(after, this.#geometry.planes));
+    const before = await this.#old.read(this.#info.name, { offset: end - after.length, length: after.length });
+    this.#before.update(before);
+    if (mask !== undefined) await this.#addMask(mask, before, after);
+    for (let index = 0; index < before.length; index += 1) before[index]! ^= after[index]!;
+    await first!.addChunk(splitPlanes(before, this.#geometry.planes));
+  }
+
+  /** Adds a chunk to the mask, or gives the mask up: some element changed to something that is not zero. */
+  async #addMask(mask: DeltaWriter, before: Uint8Array, after: Uint8Array): Promise<void> {
+    const { planes } = this.#geometry;
+    const bits = differing(before, after, planes);
+    const rest = before.slice();
+    const values = takeElements(rest, bits, planes);
+    if (Buffer.compare(rest, after) === 0) return mask.addChunk([bits, ...values]);
+    this.#writers = this.#writers.filter((writer) => writer !== mask);
+    await mask.abort();
+  }
+}
+
+function canMask({ dtype, shape }: TensorInfo): boolean {
+  try {
+    geometryOf({ kind: 'mask', dtype, shape });
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
