@@ -198,8 +198,8 @@ describe('opening', () => {
   });
 
   it('refuses a file of no known format', async () => {
-    const file = path.join(temporaryFolder(), 'weights.bin');
-    writeFileSync(file, 'GGUF and more bytes');
+    const file = path.join(temporaryFolder(), 'weights.dat');
+    writeFileSync(file, 'OggS and more bytes');
     await expect(openCheckpoint(file)).rejects.toMatchObject({ code: 'unsupported', file });
   });
 });

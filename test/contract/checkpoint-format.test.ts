@@ -11,8 +11,17 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Checkpoint, formats, openCheckpoint, writeCheckpoint } from '../../src/checkpoint/index.js';
+import {
+  type Checkpoint,
+  formats,
+  type GgufMetadata,
+  type GgufValue,
+  GgufWriter,
+  openCheckpoint,
+  writeCheckpoint,
+} from '../../src/checkpoint/index.js';
 import { BirdboneError } from '../../src/errors.js';
+import { entry, ggufBytes } from '../fixtures/gguf-file.js';
 import { f32, memoryCheckpoint } from '../fixtures/memory-checkpoint.js';
 import { patterned, temporaryFolder } from '../fixtures/safetensors-file.js';
 
@@ -22,6 +31,12 @@ interface FormatFixture {
   readonly write: (source: Checkpoint, folder: string) => Promise<string>;
   /** Makes a sparse checkpoint whose tensor "far", of the given bytes, starts beyond `offset`; returns the file to open. */
   readonly writeFar: (folder: string, offset: number, bytes: Uint8Array) => string;
+  /** What its files say beside the tensors, where the format has no `__metadata__` of texts. */
+  readonly texts?: { readonly metadata: Readonly<Record<string, string>>; readonly aliases: readonly string[] };
+  /** How its files start, where they have a mark. */
+  readonly magic?: string;
+  /** Bytes at the end of a file that may be cut off: white space, padding. */
+  readonly spare?: (whole: Buffer) => number;
 }
 
 /** In the order of `formats`, which has one format twice: by its file, and by the index over several. */
@@ -39,6 +54,36 @@ const FIXTURES: readonly [string, FormatFixture][] = [
         writeFileSync(index, '{"weight_map":{"far":"far.safetensors","hole":"far.safetensors"}}');
         return index;
       },
+      spare: (whole) => whole.length - whole.toString('latin1').trimEnd().length,
+    },
+  ],
+  [
+    'gguf',
+    {
+      async write(source, folder) {
+        const file = path.join(folder, 'model.gguf');
+        const infos = [...source.tensors.values()];
+        const writer = await GgufWriter.create(file, GGUF_METADATA, infos);
+        for (const { name } of infos) await writer.write(name, 0, await source.read(name));
+        await writer.commit();
+        return file;
+      },
+      writeFar(folder, offset, bytes) {
+        const file = path.join(folder, 'model.gguf');
+        sparseGguf(file, offset, bytes);
+        return file;
+      },
+      texts: {
+        metadata: {
+          'general.architecture': 'llama',
+          'llama.block_count': 'u32:2',
+          'tokenizer.ggml.scores': 'f32[2]:0.1,-0',
+        },
+        aliases: [],
+      },
+      magic: 'GGUF',
+      // The last tensor, "scalar", takes 4 bytes of the 32 that are written.
+      spare: () => 28,
     },
   ],
   [
@@ -73,6 +118,27 @@ function sparseSafetensors(file: string, holeBytes: number, bytes: Uint8Array): 
   closeSync(handle);
 }
 
+const GGUF_METADATA: GgufMetadata = new Map<string, GgufValue>([
+  ['general.architecture', { type: 'string', value: 'llama' }],
+  ['llama.block_count', { type: 'u32', value: 2 }],
+  ['tokenizer.ggml.scores', { type: 'array', of: 'f32', values: [0.1, -0] }],
+]);
+
+function sparseGguf(file: string, holeBytes: number, bytes: Uint8Array): void {
+  const hole = Math.ceil(holeBytes / 32) * 32;
+  const header = ggufBytes({
+    // 24 is ggml's I8.
+    entries: [
+      entry({ name: 'hole', ne: [hole], type: 24 }),
+      entry({ name: 'far', ne: [bytes.length], type: 24, offset: hole }),
+    ],
+  });
+  const handle = openSync(file, 'w');
+  writeSync(handle, header);
+  writeSync(handle, bytes, 0, bytes.length, header.length + hole);
+  closeSync(handle);
+}
+
 const source = () =>
   memoryCheckpoint(
     {
@@ -89,7 +155,7 @@ it('covers every format, in their order', () => {
   expect(FIXTURES).toHaveLength(formats.length);
 });
 
-describe.each(FIXTURES)('%s', (name, { write, writeFar }) => {
+describe.each(FIXTURES)('%s', (name, { write, writeFar, texts, magic, spare }) => {
   const format = formats[FIXTURES.findIndex(([fixture]) => fixture === name)]!;
 
   it('recognises its own files first among all formats, and not another’s', async () => {
@@ -102,6 +168,7 @@ describe.each(FIXTURES)('%s', (name, { write, writeFar }) => {
       Buffer.from('\x80\x02}'),
       Buffer.alloc(0),
     ]) {
+      if (magic !== undefined && other.toString('latin1').startsWith(magic)) continue;
       expect(format.recognises(other, '/models/weights')).toBe(false);
     }
   });
@@ -112,13 +179,13 @@ describe.each(FIXTURES)('%s', (name, { write, writeFar }) => {
     expect(checkpoint.format).toBe(format.name);
     expect(checkpoint.tensors).toEqual(written.tensors);
     expect([...checkpoint.tensors.keys()]).toEqual([...written.tensors.keys()].sort());
-    expect(checkpoint.metadata).toEqual(written.metadata);
-    expect([...checkpoint.aliases]).toEqual([['model.embed_tokens.weight', 'lm_head.weight']]);
+    expect(checkpoint.metadata).toEqual(texts?.metadata ?? written.metadata);
+    const aliases = texts?.aliases ?? ['model.embed_tokens.weight'];
+    expect([...checkpoint.aliases]).toEqual(aliases.map((alias) => [alias, 'lm_head.weight']));
     for (const tensor of written.tensors.keys())
       expect(await checkpoint.read(tensor)).toEqual(await written.read(tensor));
-    expect(await checkpoint.read('model.embed_tokens.weight', { offset: 8, length: 8 })).toEqual(
-      patterned(40).slice(8, 16),
-    );
+    for (const tensor of ['lm_head.weight', ...aliases])
+      expect(await checkpoint.read(tensor, { offset: 8, length: 8 })).toEqual(patterned(40).slice(8, 16));
     await checkpoint.close();
   });
 
@@ -138,9 +205,8 @@ describe.each(FIXTURES)('%s', (name, { write, writeFar }) => {
   it('refuses its file at every length that it can be cut to, naming it', async () => {
     const file = await write(source(), temporaryFolder());
     const whole = readFileSync(file);
-    // An index may end in white space; what is cut off there is nothing.
-    const meaningful = whole.toString('latin1').trimEnd().length;
-    for (let length = 0; length < (file.endsWith('.json') ? meaningful : whole.length); length += 1) {
+    const meaningful = whole.length - (spare?.(whole) ?? 0);
+    for (let length = 0; length < meaningful; length += 1) {
       truncateSync(file, length);
       const error = await openCheckpoint(file).then(
         (checkpoint) => checkpoint.close(),
@@ -159,7 +225,7 @@ describe.each(FIXTURES)('%s', (name, { write, writeFar }) => {
     const checkpoint = await openCheckpoint(file);
     await checkpoint.close();
     const whole = readFileSync(file);
-    truncateSync(file, whole.length - 3);
+    truncateSync(file, whole.length - (spare?.(whole) ?? 0) - 3);
     await expect(openCheckpoint(file)).rejects.toThrow();
     expect(opened()).toBe(before);
   });

@@ -51,6 +51,22 @@ export class ByteWindow {
     return this.#buffer.toString('latin1', this.#at, this.#at + length);
   }
 
+  /** The next four bytes, all of which were peeked at, as a little-endian number; the cursor stays where it is. */
+  uint32(ahead = 0): number {
+    return this.#buffer.readUInt32LE(this.#at + ahead);
+  }
+
+  /** Moves the cursor over bytes that need not have been peeked at, and are not read if they are beyond the window. */
+  skip(count: number): void {
+    if (count <= this.#filled - this.#at) {
+      this.#at += count;
+      return;
+    }
+    this.#start += this.#at + count;
+    this.#filled = 0;
+    this.#at = 0;
+  }
+
   /** Drops what the cursor has passed and fills the rest of the buffer. */
   #refill(ahead: number): void {
     const unread = this.#filled - this.#at;

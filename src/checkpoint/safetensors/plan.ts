@@ -2,15 +2,9 @@ import { BirdboneError } from '../../errors.js';
 import { DTYPES, ELEMENT_DTYPES, isDtype } from '../../tensor/index.js';
 import type { TensorInfo } from '../checkpoint.js';
 import { quoted } from '../files/quote.js';
+import type { PlannedTensor, TensorFilePlan } from '../files/tensor-file-writer.js';
 import { elementsOf, sortNames } from '../tensor-info.js';
 import { MAX_HEADER_BYTES, MAX_TENSORS, PREFIX_BYTES } from './header.js';
-
-/** Where a tensor's bytes go. */
-export interface PlannedTensor {
-  /** From the start of the file. */
-  readonly start: number;
-  readonly byteLength: number;
-}
 
 /** The header is padded to this, so that every tensor is aligned to its elements when the file is mapped into memory. */
 const ALIGNMENT_BYTES = 8;
@@ -26,7 +20,7 @@ export function makeSafetensorsHeader(
   file: string,
   infos: readonly TensorInfo[],
   metadata: Readonly<Record<string, string>>,
-): { readonly header: Uint8Array; readonly tensors: ReadonlyMap<string, PlannedTensor> } {
+): TensorFilePlan {
   const offsets = new Map<string, PlannedTensor>();
   const entries = Object.keys(metadata).length === 0 ? [] : [`"__metadata__":${metadataText(metadata)}`];
   let end = 0;
@@ -49,7 +43,7 @@ export function makeSafetensorsHeader(
   const tensors = [...offsets].map(
     ([name, place]) => [name, { ...place, start: header.length + place.start }] as const,
   );
-  return { header, tensors: new Map(tensors) };
+  return { header, tensors: new Map(tensors), fileBytes: header.length + end };
 }
 
 function inFileOrder(infos: readonly TensorInfo[]): TensorInfo[] {
