@@ -3,9 +3,17 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The tests run on the sources, but tfjs's gradients exist only as a bundle that the build makes. */
-export default function bundleGradients(): void {
+/** What exists only as the build makes it, and the script that does. */
+const MADE = {
+  'tfjs-gradients.js': 'bundle-gradients.mjs',
+  'value-sums.js': 'build-kernels.mjs',
+};
+
+/** The tests run on the sources, but some modules are made by the build. */
+export default function makeVendorModules(): void {
   const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-  if (existsSync(path.join(root, 'dist/vendor/tfjs-gradients.js'))) return;
-  execFileSync(process.execPath, [path.join(root, 'scripts/bundle-gradients.mjs')], { stdio: 'inherit' });
+  for (const [module, script] of Object.entries(MADE)) {
+    if (existsSync(path.join(root, 'dist/vendor', module))) continue;
+    execFileSync(process.execPath, [path.join(root, 'scripts', script)], { stdio: 'inherit' });
+  }
 }
