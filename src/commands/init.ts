@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.js';
 import { envOf, writerFlags } from '../cli/flags.js';
 import { formatBytes } from '../cli/quantities.js';
-import type { InitResult } from '../repository/index.js';
+import type { InitResult, LfsPlan } from '../repository/index.js';
 
 /** Files listed by name; the rest is a number. */
 const MAX_LISTED = 10;
@@ -19,6 +19,11 @@ Running it again changes nothing. A rule of yours that stands against it wins, a
   };
   static override readonly flags = {
     git: Flags.boolean({ summary: 'Make a git repository first where there is none.', env: envOf('git') }),
+    'plan-lfs': Flags.boolean({
+      summary: "Print how to move the weights in this repository's history into git-lfs; changes nothing.",
+      exclusive: ['git', 'package'],
+      env: envOf('plan-lfs'),
+    }),
     package: Flags.string({
       summary: 'What npm installs birdbone from in CI; this version by default.',
       helpValue: '<spec>',
@@ -32,15 +37,25 @@ Running it again changes nothing. A rule of yours that stands against it wins, a
       command: '<%= config.bin %> init --git',
     },
     { description: 'See what would change, as a diff', command: '<%= config.bin %> init --dry-run' },
+    { description: 'See what moving the history to git-lfs takes', command: '<%= config.bin %> init --plan-lfs' },
     { description: 'Let CI install another version', command: '<%= config.bin %> init --package birdbone@0.1.0' },
   ];
 
-  async run(): Promise<InitResult> {
+  async run(): Promise<InitResult | LfsPlan> {
+    if (this.flags['plan-lfs']) return this.#planLfs();
     const { initRepository } = await import('../repository/index.js');
     const { git, package: spec = `birdbone@${this.config.version}`, 'dry-run': dryRun = false } = this.flags;
     const result = await initRepository(this.args.folder, { git, dryRun, spec, signal: this.signal });
     this.log(render(result));
     return result;
+  }
+
+  async #planLfs(): Promise<LfsPlan> {
+    const { planLfs } = await import('../repository/index.js');
+    const { renderLfsPlan } = await import('../cli/lfs-plan-report.js');
+    const plan = await planLfs(this.args.folder);
+    this.log(renderLfsPlan(plan));
+    return plan;
   }
 }
 

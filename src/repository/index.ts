@@ -1,2 +1,2 @@
 export { type GitOptions, type GitResult, git, gitOutput, gitRoot, gitStream } from './git.js';
-export { type InitOptions, type InitResult, initRepository } from './init/index.js';
+export { type InitOptions, type InitResult, initRepository, type LfsPlan, planLfs } from './init/index.js';

@@ -27,24 +27,25 @@ export async function committedWeights(root: string): Promise<CommittedWeights[]
     entries.map(({ oid }) => oid),
   );
   const inGit = entries.filter(({ oid }) => blobs.has(oid));
-  const filters = await filtersOf(
+  const exempt = await exemptPaths(
     root,
     inGit.map(({ path }) => path),
   );
   return inGit
-    .map(({ oid, path }, index) => {
-      const exempt = !['lfs', 'unspecified'].includes(filters[index] ?? 'unspecified');
-      return { path, bytes: blobs.get(oid)?.bytes ?? 0, exempt };
-    })
+    .map(({ oid, path }) => ({ path, bytes: blobs.get(oid)?.bytes ?? 0, exempt: exempt.has(path) }))
     .toSorted((a, b) => b.bytes - a.bytes || (a.path < b.path ? -1 : 1));
 }
 
-/** What git finds in all attribute files: of the repository, of each folder, and of the user. */
-async function filtersOf(root: string, paths: readonly string[]): Promise<string[]> {
+/**
+ * Those of the paths that a rule keeps out of git-lfs, by all attribute files that git reads: of the repository, of its
+ * folders, of the user.
+ */
+export async function exemptPaths(root: string, paths: readonly string[]): Promise<Set<string>> {
   const input = paths.map((path) => `${path}\0`).join('');
   const output = await gitOutput(['check-attr', '-z', '--stdin', 'filter'], { cwd: root, input });
-  return output
+  const states = output
     .toString('utf8')
     .split('\0')
     .filter((_, index) => index % 3 === 2);
+  return new Set(paths.filter((_, index) => !['lfs', 'unspecified'].includes(states[index] ?? 'unspecified')));
 }

@@ -19,8 +19,3 @@ export const WEIGHT_PATTERNS = [
 
 /** What `git lfs track` writes behind a pattern: content through git-lfs, no text diff or merge, line ends as they are. */
 export const LFS_ATTRIBUTES = 'filter=lfs diff=lfs merge=lfs -text';
-
-/** The pattern that a path falls under by its ending; undefined for what holds no weights. */
-export function weightPatternOf(path: string): string | undefined {
-  return WEIGHT_PATTERNS.find((pattern) => path.endsWith(pattern.slice(1)));
-}

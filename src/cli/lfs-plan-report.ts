@@ -1,0 +1,50 @@
+import type { LfsPlan } from '../repository/index.js';
+import { formatBytes } from './quantities.js';
+
+/** Paths and refs listed by name; the rest is a number. */
+const MAX_LISTED = 20;
+
+/** A migration's plan as a page: what there is, what it becomes, what stands in the way, and the commands to type. */
+export function renderLfsPlan(plan: LfsPlan): string {
+  const { root, total, pointerBytes, repositoryBytes, obstacles, steps } = plan;
+  if (steps.length === 0) return `${root}: no weights in the history of git itself, so there is nothing to migrate`;
+  return [
+    `repository  ${root}`,
+    `in git      ${formatBytes(total.bytes)} of weights in ${total.versions} versions of ${plan.paths.length} files`,
+    `after       ${formatBytes(pointerBytes)} of pointers; all of git about ${formatBytes(repositoryBytes.after)} instead of ${formatBytes(repositoryBytes.before)}`,
+    '',
+    ...sizes(plan),
+    '',
+    ...refs(plan),
+    '',
+    ...obstacles.flatMap(({ what, fix }) => [`first       ${what}`, `            ${fix}`]),
+    ...(obstacles.length > 0 ? [''] : []),
+    ...steps.flatMap(({ title, commands }) => [`# ${title}.`, ...commands, '']),
+    'Nothing was executed.',
+  ].join('\n');
+}
+
+function sizes({ patterns, paths, exempt }: LfsPlan): string[] {
+  const row = (bytes: number, versions: number, name: string): string =>
+    `${formatBytes(bytes).padStart(8)}  ${String(versions).padStart(4)} versions  ${name}`;
+  return [
+    ...patterns.map(({ pattern, bytes, versions, files }) => row(bytes, versions, `${pattern} (${files} files)`)),
+    '',
+    ...listed(paths.map(({ path, bytes, versions }) => row(bytes, versions, path))),
+    ...listed(exempt.map((path) => `stays in git by a rule of yours: ${path}`)),
+  ];
+}
+
+function refs({ refs: { rewritten, remote, untouched }, remotes }: LfsPlan): string[] {
+  return [
+    ...listed(rewritten.map((ref) => `rewritten   ${ref}`)),
+    ...listed(remote.map((ref) => `as it was   ${ref}, until the new history is pushed`)),
+    ...listed(untouched.map((ref) => `as it was   ${ref}, which git-lfs leaves out`)),
+    ...remotes.map(({ name, url }) => `remote      ${name}, ${url}`),
+  ];
+}
+
+function listed(lines: readonly string[]): string[] {
+  const rest = lines.length - MAX_LISTED;
+  return rest > 0 ? [...lines.slice(0, MAX_LISTED), `and ${rest} more`] : [...lines];
+}
