@@ -1,16 +1,18 @@
 import type { Checkpoint } from './checkpoint.js';
+import type { ByteSource } from './files/bytes.js';
 import type { CheckpointFormat } from './format.js';
 import { gguf } from './gguf/gguf.js';
-import { openWith } from './open.js';
+import { formatOf, openWith } from './open.js';
 import { safetensors } from './safetensors/safetensors.js';
 import { safetensorsIndex } from './safetensors/shards.js';
+import { torch } from './torch/torch.js';
 
 export type { Checkpoint, TensorInfo } from './checkpoint.js';
-export { type ByteSource, FileSource } from './files/bytes.js';
+export { type ByteSource, FileSource, memorySource } from './files/bytes.js';
 export { canonicalJson } from './files/canonical-json.js';
 export { renameDurably, syncFolder, temporaryName, writeFileDurably, writing } from './files/durable.js';
 export { unreadable } from './files/failure.js';
-export { type JsonObject, readJsonFile, readJsonObject } from './files/json-file.js';
+export { type JsonObject, readJson, readJsonFile, readJsonObject } from './files/json-file.js';
 export { quoted } from './files/quote.js';
 export { refuseExisting, writeFolderWhole } from './files/whole-folder.js';
 export { type WriteOptions, writeCheckpoint } from './folder.js';
@@ -23,13 +25,14 @@ export { onlyTensors } from './layers/only-tensors.js';
 export { overlay } from './layers/overlay.js';
 export { undo } from './layers/undo.js';
 export { chunksOf, readFloats } from './reading.js';
+export { noSuchTensor, rangeWithin } from './safetensors/safetensors.js';
 export { SafetensorsWriter } from './safetensors/writer.js';
 export { beginTensorDigest } from './tensor-digest.js';
 export { matchTensors, tensorGlob } from './tensor-glob.js';
 export { elementsOf } from './tensor-info.js';
 
 /** Every format that can be read, the more specific before the more general. A new one is a file and a place here. */
-export const formats: readonly CheckpointFormat[] = [safetensorsIndex, gguf, safetensors];
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, gguf, safetensors, torch];
 
 /**
  * Opens the weights of a Hugging Face folder (model.safetensors, or the shards of model.safetensors.index.json) or of one
@@ -37,4 +40,12 @@ export const formats: readonly CheckpointFormat[] = [safetensorsIndex, gguf, saf
  */
 export function openCheckpoint(path: string): Promise<Checkpoint> {
   return openWith(formats, path);
+}
+
+/**
+ * Opens the weights in bytes from anywhere (a blob of git's); undefined when they are in none of the formats. Closing the
+ * result closes the bytes. Throws as `openCheckpoint` does, and leaves them open then.
+ */
+export async function openBytes(bytes: ByteSource): Promise<Checkpoint | undefined> {
+  return formatOf(formats, bytes)?.open(bytes);
 }

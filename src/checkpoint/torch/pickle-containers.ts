@@ -5,8 +5,8 @@ import { describeValue, PickleDict, PickleFloat, PickleList, PickleSet, type Pic
 /** Estimates of what values take in V8's memory; the bound on a pickle's memory is in these. */
 export const BOX_BYTES = 32;
 export const CONTAINER_BYTES = 80;
-const DICT_ENTRY_BYTES = 48;
-const SLOT_BYTES = 8;
+export const DICT_ENTRY_BYTES = 48;
+export const SLOT_BYTES = 8;
 
 /** Pushes a tuple, which is charged for. */
 export function pushTuple({ stack }: RunningPickle, items: readonly PickleValue[]): void {

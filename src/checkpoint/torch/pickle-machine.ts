@@ -23,6 +23,7 @@ export function runPickle(
   const start = reader.offset;
   const fail = (problem: string): never => failPickle(`${reader.name} at byte ${reader.position}: ${problem}`);
   const stack = new PickleStack(fail);
+  const charge = (bytes: number): void => stack.charge(bytes);
   let frameEnd = start;
   while (true) {
     const opcodeStart = reader.offset;
@@ -36,7 +37,8 @@ export function runPickle(
       if (opcodeStart < frameEnd) fail('a frame begins within another');
       frameEnd = frameEndOf(reader, fail);
     } else {
-      STEPS[name]({ reader, runtime, stack, fail, place: { opcode: name, position }, length: reader.offset - start });
+      const place = { opcode: name, position, charge };
+      STEPS[name]({ reader, runtime, stack, fail, place, length: reader.offset - start });
     }
   }
   if (reader.offset < frameEnd) fail(`its frame ends ${frameEnd - reader.offset} bytes later`);

@@ -5,6 +5,8 @@ export interface PicklePlace {
   readonly opcode: string;
   /** Of the opcode, in its file or in its member of an archive. */
   readonly position: number;
+  /** Takes bytes off the pickle's memory budget; to be called before a call's result is made, when that can be large. */
+  readonly charge: (bytes: number) => void;
 }
 
 /**
