@@ -24,6 +24,13 @@ export const count = Flags.custom<number, { min?: number; max?: number }>({
   },
 });
 
+/** Where an output's journal lies, for commands that go by it. */
+export const stateFlag = Flags.string({
+  summary: 'Folder for journal and layers; .birdbone/<name> beside the output by default.',
+  helpValue: '<dir>',
+  env: envOf('state'),
+});
+
 /** Every command has these. */
 export const globalFlags = {
   device: Flags.option({ options: ['auto', 'webgpu', 'cuda', 'cpu'] as const })({

@@ -1,5 +1,6 @@
 import { bar, sparkline, table } from './picture.js';
 import { formatPercent } from './quantities.js';
+import { stateText } from './state-text.js';
 
 /** What a finished run looks like to people; every field is also in its JSON. */
 export interface ShownRun {
@@ -9,6 +10,7 @@ export interface ShownRun {
   readonly baseline: Readonly<Record<string, number>>;
   readonly result: Readonly<Record<string, number>>;
   readonly waves: readonly ShownWave[];
+  readonly at: Parameters<typeof stateText>[0];
   readonly sparsity: number;
   readonly reached: boolean;
   readonly layers: readonly { readonly name: string; readonly sparsity: number }[];
@@ -30,7 +32,7 @@ export function renderRun(run: ShownRun): string {
     '',
     ...renderLayers(run.layers),
     '',
-    `sparsity    ${formatPercent(run.sparsity)}${run.reached ? '' : ', short of the target: the gate let nothing more go'}`,
+    `sparsity    ${formatPercent(run.sparsity)}${shortfall(run)}`,
     ...['accuracy', 'perplexity'].flatMap((name) => change(name, run.baseline[name], run.result[name])),
     '',
     `model       ${run.out}`,
@@ -38,6 +40,13 @@ export function renderRun(run: ShownRun): string {
     `diff        ${run.diff.markdown}`,
     `            ${run.diff.json}`,
   ].join('\n');
+}
+
+/** Why the target was not reached: somebody took waves back, or the gate did. */
+function shortfall({ reached, waves, at }: ShownRun): string {
+  if (reached) return '';
+  const isTakenBack = at.tensors.length > 0 || waves.some((wave) => wave.verdict === 'committed' && !wave.active);
+  return isTakenBack ? `, taken back to ${stateText(at)}` : ', short of the target: the gate let nothing more go';
 }
 
 /** A table of waves with the metric after each one as a line, dense first; the reason is given of those that need one. */
@@ -85,8 +94,9 @@ function renderLayers(layers: readonly { readonly name: string; readonly sparsit
 }
 
 function change(name: string, before: number | undefined, now: number | undefined): string[] {
-  if (before === undefined || now === undefined) return [];
+  if (before === undefined) return [];
   const shown = name === 'accuracy' ? formatPercent2 : (value: number) => value.toFixed(2);
+  if (now === undefined) return [`${name.padEnd(12)}${shown(before)} → not measured for this mix of waves`];
   const relative = (now / before - 1) * 100;
   return [`${name.padEnd(12)}${shown(before)} → ${shown(now)} (${relative >= 0 ? '+' : ''}${relative.toFixed(2)} %)`];
 }

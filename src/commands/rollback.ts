@@ -1,58 +1,73 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.js';
-import { count, envOf, writerFlags } from '../cli/flags.js';
+import { confirm } from '../cli/confirm.js';
+import { envOf, stateFlag, writerFlags } from '../cli/flags.js';
+import { printable } from '../cli/printable.js';
+import { renderRollback } from '../cli/rollback-report.js';
 import { renderRun } from '../cli/run-report.js';
 import type { RollbackPlan, RunResult } from '../waves/index.js';
 
 export default class Rollback extends BaseCommand<typeof Rollback> {
-  static override readonly summary = 'go back to an earlier wave of a run';
-  static override readonly description =
-    "Publishes the output again with only the waves up to --to, and takes back none of the run's history: going forward again works until `gc`.";
+  static override readonly summary = 'go back to an earlier wave of a run, with all tensors or some';
+  static override readonly description = [
+    "Publishes the output again as it was after the wave --to, and takes back none of the run's history: going forward again works until `gc`.",
+    'With --tensors only the tensors whose names match go there, and the others stay where they are.',
+    'Shows what would change and asks; a script says --yes.',
+    'Works without the base model too, as long as the published output is intact: the layers are taken back from it.',
+  ].join('\n');
   static override readonly writes = 'model';
   static override readonly args = {
     out: Args.string({ required: true, description: 'output folder of a run' }),
   };
   static override readonly flags = {
-    to: count({ summary: 'The last wave that stays; 0 is the dense model.', min: 0, required: true, env: envOf('to') }),
-    state: Flags.string({
-      summary: 'Folder for journal and layers; .birdbone/<name> beside the output by default.',
-      helpValue: '<dir>',
-      env: envOf('state'),
+    to: Flags.string({
+      summary: 'The last wave that stays, as its number or a tag; 0 or dense is the dense model.',
+      required: true,
+      helpValue: '<n>|<tag>',
+      env: envOf('to'),
     }),
+    tensors: Flags.string({
+      summary: 'Only tensors whose names match, such as "*.mlp.*" or "*layers.{0..3}.*"; may be repeated.',
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: '<glob>',
+      env: envOf('tensors'),
+    }),
+    yes: Flags.boolean({ char: 'y', summary: 'Do not ask.', env: envOf('yes') }),
+    state: stateFlag,
     diffs: Flags.string({ summary: 'Folder for the diff; diffs by default.', helpValue: '<dir>', env: envOf('diffs') }),
     ...writerFlags,
   };
   static override readonly examples = [
-    { description: 'Keep the first two waves only', command: '<%= config.bin %> rollback out/half --to 2' },
+    { description: 'Keep the first two waves only', command: '<%= config.bin %> rollback out/half --to 2 --yes' },
     { description: 'See what that would change', command: '<%= config.bin %> rollback out/half --to 2 --dry-run' },
+    {
+      description: 'Give the feed-forward matrices back what wave 2 took, and ask first',
+      command: '<%= config.bin %> rollback out/half --to 1 --tensors "*.mlp.*"',
+    },
   ];
 
-  async run(): Promise<RunResult | RollbackPlan> {
+  async run(): Promise<RollbackPlan | (RunResult & { readonly impact: RollbackPlan })> {
     const { planRollback, rollbackTo } = await import('../waves/index.js');
-    const { to, state, diffs } = this.flags;
-    const target = { out: this.args.out, to, ...(state !== undefined && { state }) };
+    const { to, tensors, state, diffs, yes } = this.flags;
+    const target = { out: this.args.out, to, ...(tensors && { tensors }), ...(state !== undefined && { state }) };
+    const impact = await planRollback(target);
+    const shown = renderRollback(impact);
     if (this.flags['dry-run']) {
-      const plan = await planRollback(target);
-      this.log(renderPlan(plan));
-      return plan;
+      this.log(`${shown}\n(nothing is written yet)`);
+      return impact;
     }
-    const result = await rollbackTo({
-      ...target,
-      ...(diffs !== undefined && { diffs }),
-      report: this.report,
-      signal: this.signal,
-    });
+    if (yes) {
+      this.log(`${shown}\n`);
+    } else {
+      const mayAsk = !this.jsonEnabled();
+      await confirm({ impact: printable(shown), question: 'Go there?', mayAsk, signal: this.signal });
+    }
+    const where = diffs === undefined ? {} : { diffs };
+    const done = { ...target, ...where, from: impact.from, report: this.report, signal: this.signal };
+    const result = await rollbackTo(done);
     this.log(renderRun(result));
-    return result;
+    return { ...result, impact };
   }
-}
-
-function renderPlan({ out, stays, goes }: RollbackPlan): string {
-  const list = (waves: readonly number[]): string => (waves.length === 0 ? 'none' : waves.join(', '));
-  return [
-    `output      ${out} (nothing is written yet)`,
-    `stay        waves ${list(stays)}`,
-    `go          waves ${list(goes)}`,
-  ].join('\n');
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 import { type History, historyOf, Journal, type JournalRecord, type StateFolder, stateFolder } from '../state/index.js';
 
@@ -23,6 +24,17 @@ export async function readPast({ out, state }: OutputName): Promise<Past> {
   const history = historyOf(records);
   if (history.begin === undefined) throw noHistory(folder);
   return { folder, records, history };
+}
+
+/** Throws `usage` when `gc` has removed a layer that this state needs. */
+export function refuseCollected(next: History, folder: StateFolder): void {
+  const gone = next.waves.find(({ active, layer }) => active && !existsSync(path.join(folder.layers, layer.name)));
+  if (gone === undefined) return;
+  throw new BirdboneError(
+    'usage',
+    `The layer of wave ${gone.wave} was removed by gc; no state that has it can be made.`,
+    { suggestions: [`See what is left: birdbone log ${folder.out}`] },
+  );
 }
 
 export function noHistory(folder: StateFolder): BirdboneError {

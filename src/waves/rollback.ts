@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import {
@@ -17,7 +16,7 @@ import {
 import { type Base, openBase, openLikeness } from './base.js';
 import { publishStack } from './evidence.js';
 import { destinationOf, planOf, type RollbackPlan, type RollbackTarget, refuseUnlessAt } from './impact.js';
-import { noHistory, type OutputName, readPast } from './past.js';
+import { noHistory, type OutputName, readPast, refuseCollected } from './past.js';
 import { stateAt } from './reference.js';
 import type { RunResult } from './settings.js';
 
@@ -112,16 +111,6 @@ function refuseUnlessDone(past: History, folder: StateFolder): void {
   throw new BirdboneError('usage', `The run for ${folder.out} is not finished.`, {
     suggestions: ['Finish it first: --resume'],
   });
-}
-
-function refuseCollected(next: History, folder: StateFolder): void {
-  const gone = next.waves.find(({ active, layer }) => active && !existsSync(path.join(folder.layers, layer.name)));
-  if (gone === undefined) return;
-  throw new BirdboneError(
-    'usage',
-    `The layer of wave ${gone.wave} was removed by gc; the run cannot go to a state that has it.`,
-    { suggestions: [`See what is left: birdbone log ${folder.out}`] },
-  );
 }
 
 function watchOf({ report, signal }: Pick<RollbackOptions, 'report' | 'signal'>) {

@@ -26,6 +26,7 @@ const run: ShownRun = {
       figures: { accuracy: 0.2, perplexity: 90 },
     },
   ],
+  at: { wave: 1, tensors: [] },
   sparsity: 0.25,
   reached: false,
   layers: [
@@ -57,6 +58,35 @@ describe('renderRun', () => {
       diff        diffs/half.diff.md
                   diffs/half.diff.json"
     `);
+  });
+});
+
+describe('renderRun of a result that was taken back', () => {
+  const kept = { ...run.waves[1]!, verdict: 'committed' as const };
+  const lineOf = (shown: ShownRun, start: string) =>
+    renderRun(shown)
+      .split('\n')
+      .filter((line) => line.startsWith(start));
+
+  it('says to where, and does not blame the gate', () => {
+    const back = { ...run, waves: [run.waves[0]!, kept] };
+    expect(lineOf(back, 'sparsity')).toEqual(['sparsity    25.0 %, taken back to wave 1']);
+  });
+
+  it('has no figures for a mix of waves', () => {
+    const at = {
+      wave: 2,
+      tensors: [
+        ['a', 1],
+        ['b', 1],
+        ['c', 0],
+      ] as const,
+    };
+    const mixed = { ...run, at, result: {}, waves: [run.waves[0]!, { ...kept, active: true }] };
+    expect(lineOf(mixed, 'sparsity')).toEqual([
+      'sparsity    25.0 %, taken back to wave 2, but 1 tensor dense and 2 tensors at wave 1',
+    ]);
+    expect(lineOf(mixed, 'accuracy ').at(-1)).toBe('accuracy    25.00 % → not measured for this mix of waves');
   });
 });
 

@@ -37,13 +37,13 @@ describe('a run that is over', () => {
     expect(JSON.parse(plan.stdout)).toMatchObject({ to: 1, stays: [1], goes: [2] });
     expect(contents()).toEqual(published);
 
-    const back = await birdbone(['rollback', out, '--to', '1'], { cwd });
+    const back = await birdbone(['rollback', out, '--to', '1', '--yes'], { cwd });
     expect(back.code, back.stderr).toBe(0);
     expect(contents()['model.safetensors']).not.toBe(published['model.safetensors']);
     expect((await birdbone(['verify', out], { cwd })).code).toBe(0);
     expect((await birdbone(['log', out], { cwd })).stdout).toMatch(/\n2 +50\.0 %.* undone/);
 
-    const forward = await birdbone(['rollback', out, '--to', '2'], { cwd });
+    const forward = await birdbone(['rollback', out, '--to', '2', '--yes'], { cwd });
     expect(forward.code, forward.stderr).toBe(0);
     expect(contents()).toEqual(published);
   });
@@ -54,13 +54,37 @@ describe('a run that is over', () => {
     expect(stderr).toContain('There is no wave 9');
   });
 
+  it('goes nowhere without a yes, from whoever might have said it', async () => {
+    for (const flags of [[], ['--json']]) {
+      const { code, stdout, stderr } = await birdbone(['rollback', out, '--to', '1', ...flags], { cwd });
+      expect(code).toBe(2);
+      expect(stdout + stderr).toContain('--yes');
+    }
+    expect(contents()).toEqual(published);
+  });
+
+  it('goes back with some tensors, to a tag, and shows what that changes', async () => {
+    const tag = await birdbone(['tag', out, 'gentle', '--at', '1', '--json'], { cwd });
+    expect(JSON.parse(tag.stdout)).toMatchObject({ name: 'gentle', state: { wave: 1 } });
+    const some = ['rollback', out, '--to', 'gentle', '--tensors', '*q_proj*', '--yes', '--json'];
+    const mixed = JSON.parse((await birdbone(some, { cwd })).stdout) as { impact: { changes: string[]; tag: string } };
+    expect(mixed.impact.tag).toBe('gentle');
+    expect(mixed.impact.changes.length).toBeGreaterThan(0);
+    expect((await birdbone(['verify', out], { cwd })).code).toBe(0);
+    const none = await birdbone(['rollback', out, '--to', '1', '--tensors', '*q_prj*', '--yes'], { cwd });
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('q_proj')]);
+    const back = await birdbone(['rollback', out, '--to', '2', '--yes'], { cwd });
+    expect(back.stdout).toContain('not measured →');
+    expect(contents()).toEqual(published);
+  });
+
   it('keeps what counts when it is cleaned up, and can still go back', async () => {
     const dry = await birdbone(['gc', out, '--dry-run', '--json'], { cwd });
     const done = await birdbone(['gc', out, '--json'], { cwd });
     const { garbage } = JSON.parse(dry.stdout) as { garbage: { path: string }[] };
     expect(JSON.parse(done.stdout)).toMatchObject({ removed: true, garbage });
     expect(contents()).toEqual(published);
-    expect((await birdbone(['rollback', out, '--to', '1'], { cwd })).code).toBe(0);
+    expect((await birdbone(['rollback', out, '--to', '1', '--yes'], { cwd })).code).toBe(0);
   });
 });
 

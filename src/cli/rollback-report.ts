@@ -1,0 +1,61 @@
+import { formatBytes, formatPercent } from './quantities.js';
+import { stateText } from './state-text.js';
+
+type Figures = Readonly<Record<string, number>> | null;
+type State = Parameters<typeof stateText>[0];
+
+/** What a rollback would do, as its JSON has it. */
+export interface ShownRollback {
+  readonly out: string;
+  readonly tag?: string;
+  readonly tensors?: { readonly globs: readonly string[]; readonly matched: number };
+  readonly from: State;
+  readonly target: State;
+  readonly goes: readonly number[];
+  readonly returns: readonly number[];
+  readonly changes: readonly string[];
+  readonly sparsity: { readonly now: number; readonly then: number };
+  readonly weightBytes: { readonly now: number | null; readonly then: number };
+  readonly figures: { readonly now: Figures; readonly then: Figures };
+}
+
+/** The impact of a rollback: state, waves, tensors, sparsity, size and figures, each now and after it. */
+export function renderRollback(plan: ShownRollback): string {
+  const { out, tag, from, target, changes, sparsity, weightBytes } = plan;
+  const name = tag === undefined ? '' : ` (${tag})`;
+  return [
+    `output      ${out}`,
+    `state       ${stateText(from)} → ${stateText(target)}${name}`,
+    ...wavesText(plan),
+    `tensors     ${changes.length} change${matchedText(plan)}`,
+    `sparsity    ${formatPercent(sparsity.now)} → ${formatPercent(sparsity.then)}`,
+    `weights     ${weightBytes.now === null ? 'nothing readable' : formatBytes(weightBytes.now)} → ${formatBytes(weightBytes.then)}`,
+    ...(['accuracy', 'perplexity'] as const).flatMap((figure) => figureText(figure, plan)),
+  ].join('\n');
+}
+
+function wavesText({ goes, returns }: ShownRollback): string[] {
+  return [
+    ...(goes.length > 0 ? [`goes        wave ${goes.join(', ')}`] : []),
+    ...(returns.length > 0 ? [`comes back  wave ${returns.join(', ')}`] : []),
+  ];
+}
+
+function matchedText({ tensors }: ShownRollback): string {
+  return tensors === undefined ? '' : `, of ${tensors.matched} that match ${tensors.globs.join(' ')}`;
+}
+
+function figureText(name: 'accuracy' | 'perplexity', { figures }: ShownRollback): string[] {
+  const [now, then] = [figures.now?.[name], figures.then?.[name]];
+  if (now === undefined && then === undefined) return [];
+  const shown = (value: number | undefined) => {
+    if (value === undefined) return 'not measured';
+    return name === 'accuracy' ? formatPercent(value, 2) : value.toFixed(2);
+  };
+  const change = now === undefined || then === undefined ? '' : ` (${signed((then / now - 1) * 100)} %)`;
+  return [`${name.padEnd(12)}${shown(now)} → ${shown(then)}${change}`];
+}
+
+function signed(value: number): string {
+  return `${value >= 0 ? '+' : ''}${value.toFixed(2)}`;
+}
