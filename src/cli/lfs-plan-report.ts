@@ -10,7 +10,7 @@ export function renderLfsPlan(plan: LfsPlan): string {
   if (steps.length === 0) return `${root}: no weights in the history of git itself, so there is nothing to migrate`;
   return [
     `repository  ${root}`,
-    `in git      ${formatBytes(total.bytes)} of weights in ${total.versions} versions of ${plan.paths.length} files`,
+    `in git      ${formatBytes(total.bytes)} of weights in ${counted(total.versions, 'version')} of ${counted(plan.paths.length, 'file')}`,
     `after       ${formatBytes(pointerBytes)} of pointers; all of git about ${formatBytes(repositoryBytes.after)} instead of ${formatBytes(repositoryBytes.before)}`,
     '',
     ...sizes(plan),
@@ -26,9 +26,11 @@ export function renderLfsPlan(plan: LfsPlan): string {
 
 function sizes({ patterns, paths, exempt }: LfsPlan): string[] {
   const row = (bytes: number, versions: number, name: string): string =>
-    `${formatBytes(bytes).padStart(8)}  ${String(versions).padStart(4)} versions  ${name}`;
+    `${formatBytes(bytes).padStart(8)}  ${counted(versions, 'version').padStart(12)}  ${name}`;
   return [
-    ...patterns.map(({ pattern, bytes, versions, files }) => row(bytes, versions, `${pattern} (${files} files)`)),
+    ...patterns.map(({ pattern, bytes, versions, files }) =>
+      row(bytes, versions, `${pattern} (${counted(files, 'file')})`),
+    ),
     '',
     ...listed(paths.map(({ path, bytes, versions }) => row(bytes, versions, path))),
     ...listed(exempt.map((path) => `stays in git by a rule of yours: ${path}`)),
@@ -47,4 +49,8 @@ function refs({ refs: { rewritten, remote, untouched }, remotes }: LfsPlan): str
 function listed(lines: readonly string[]): string[] {
   const rest = lines.length - MAX_LISTED;
   return rest > 0 ? [...lines.slice(0, MAX_LISTED), `and ${rest} more`] : [...lines];
+}
+
+function counted(count: number, unit: string): string {
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }

@@ -87,7 +87,7 @@ function renderCommitted({ committed }: InitResult): string[] {
   const bytes = meant.reduce((sum, file) => sum + file.bytes, 0);
   const rest = meant.length - MAX_LISTED;
   return [
-    row('in git', `${meant.length} files of weights, ${formatBytes(bytes)}, are in git itself, not in git-lfs:`),
+    row('in git', `${formatBytes(bytes)} of weights are in git itself, not in git-lfs:`),
     ...meant.slice(0, MAX_LISTED).map((file) => row('', `${formatBytes(file.bytes).padStart(8)}  ${file.path}`)),
     ...(rest > 0 ? [row('', `and ${rest} more`)] : []),
   ];

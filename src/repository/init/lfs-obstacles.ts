@@ -19,8 +19,11 @@ const QUESTIONS: readonly Question[] = [
     obstacle: { what: 'git-lfs is not installed', fix: 'Install it: https://git-lfs.com' },
   },
   {
-    isObstacle: async (root) => (await said(root, 'status', '--porcelain', '--untracked-files=no')) !== '',
-    obstacle: { what: 'the working tree has changes, which the migration would overwrite', fix: 'Commit them first.' },
+    isObstacle: async (root) => (await said(root, 'status', '--porcelain')) !== '',
+    obstacle: {
+      what: 'the working tree has changes or untracked files, at which git lfs migrate stops',
+      fix: 'Commit them, or move them away.',
+    },
   },
   {
     isObstacle: async (root) => (await said(root, 'rev-parse', '--is-shallow-repository')) === 'true',

@@ -80,7 +80,7 @@ function factsOf(
   return {
     name: path.basename(root),
     patterns: patterns.map(({ pattern }) => pattern),
-    exempt,
+    exempt: exempt.filter((name) => patterns.some(({ pattern }) => name.endsWith(pattern.slice(1)))),
     remotes: remotes.map(({ name }) => name),
   };
 }

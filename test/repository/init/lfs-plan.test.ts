@@ -125,8 +125,8 @@ describe('planLfs', () => {
     const clean = lfsMissing === undefined ? [] : ['git-lfs is not installed'];
     expect(await of(repository.root)).toEqual(clean);
     repository.write({ 'readme.md': 'changed\n', 'untracked.txt': '' });
-    expect(await of(repository.root)).toEqual([...clean, 'the working tree has changes']);
-    repository.git('stash', '--quiet');
+    expect(await of(repository.root)).toEqual([...clean, 'the working tree has changes or untracked files']);
+    repository.git('stash', '--quiet', '--include-untracked');
     repository.git('worktree', 'add', '--quiet', `${repository.root}-tree`, 'side');
     beside.push(`${repository.root}-tree`);
     expect(await of(repository.root)).toEqual([
