@@ -72,7 +72,10 @@ export class ByteWindow {
     const unread = this.#filled - this.#at;
     const left = this.#end - (this.#start + this.#filled);
     if (left === 0) return;
-    const next = ahead >= this.#buffer.length ? Buffer.allocUnsafe(this.#buffer.length * 2) : this.#buffer;
+    // Twice as long each time, so that a token that is read byte by byte does not move at every byte.
+    const needed = Math.min(ahead + 1, unread + left);
+    const next =
+      needed > this.#buffer.length ? Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2)) : this.#buffer;
     this.#buffer.copy(next, 0, this.#at, this.#filled);
     const added = Math.min(left, next.length - unread);
     this.#source.readSync(this.#start + this.#filled, next.subarray(unread, unread + added));

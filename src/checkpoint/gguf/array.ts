@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { GgufCursor } from './cursor.js';
 import { type GgufArray, type GgufValueType, VALUE_TYPES } from './value.js';
 
@@ -58,9 +59,9 @@ class StoredArray {
   }
 }
 
-/** The encoded elements of an array that came from a file; undefined for one made by hand. */
-export function encodedElements(array: GgufArray): Uint8Array | undefined {
-  return array instanceof StoredArray ? array.encoded : undefined;
+/** An array's encoded elements and their number, if it came from a file; undefined for one made by hand. */
+export function encodedElements(array: GgufArray): { readonly length: number; readonly bytes: Uint8Array } | undefined {
+  return array instanceof StoredArray ? { length: array.length, bytes: array.encoded } : undefined;
 }
 
 /** Reads an array's element type, length and elements. Fails for what the budget and the file have no room for. */
@@ -75,7 +76,9 @@ export function readArray(cursor: GgufCursor, budget: MetadataBudget, depth = 1)
       cursor.skipString('an element');
       if (cursor.position > budget.end) refuseExcess(cursor, 0, { length, budget });
     }
-    return stored('string', length, cursor.bytesSince(start));
+    const encoded = cursor.bytesSince(start);
+    refuseInvalidText(cursor, encoded);
+    return stored('string', length, encoded);
   }
   const bytes = length * VALUE_TYPES.find(({ name }) => name === of)!.bytes!;
   refuseExcess(cursor, bytes, { length, budget });
@@ -131,15 +134,42 @@ function refuseExcess(
   }
 }
 
+/** Texts that are checked at a time. */
+const CHECKED_BYTES = 1024 * 1024;
+
+/**
+ * Checks many short strings at once, as one text with zeros for their lengths: a vocabulary has a million of them. A string
+ * that ends within a character stays invalid, as a zero continues none.
+ */
+function refuseInvalidText(cursor: GgufCursor, encoded: Uint8Array<ArrayBuffer>): void {
+  const bytes = Buffer.from(encoded.buffer);
+  for (let start = 0; start < bytes.length; ) {
+    let end = start;
+    while (end < bytes.length && end - start < CHECKED_BYTES) end = endOfString(bytes, end);
+    const texts = Buffer.from(bytes.subarray(start, end));
+    for (let at = 0; at < texts.length; ) {
+      const next = endOfString(texts, at);
+      texts.writeUInt32LE(0, at);
+      at = next;
+    }
+    if (!isUtf8(texts)) cursor.fail('an element is invalid UTF-8');
+    start = end;
+  }
+}
+
+/** Where the string at a position ends. Its length is below MAX_STRING_BYTES: the upper half is zero. */
+function endOfString(bytes: Buffer, at: number): number {
+  return at + 8 + bytes.readUInt32LE(at);
+}
+
 /** The UTF-8 was checked when the array was read. */
 function decodeStrings(encoded: Uint8Array<ArrayBuffer>): string[] {
   const bytes = Buffer.from(encoded.buffer);
   const strings: string[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const start = at + 8;
-    // A length is below MAX_STRING_BYTES: its upper half is zero.
-    at = start + bytes.readUInt32LE(at);
-    strings.push(bytes.toString('utf8', start, at));
+    const end = endOfString(bytes, at);
+    strings.push(bytes.toString('utf8', at + 8, end));
+    at = end;
   }
   return strings;
 }

@@ -51,13 +51,13 @@ export class GgufCursor {
   }
 
   /** A count, length, size or offset. Fails above 2^53 − 1, which no file reaches and a number cannot hold. */
-  uint64(what: string): number {
+  uint64(what: string, of = ''): number {
     this.#need(8, what);
     const low = this.#window.uint32();
     const high = this.#window.uint32(4);
     if (high >= 2 ** 21) {
       const value = BigInt(high) * 2n ** 32n + BigInt(low);
-      this.fail(`${what} is ${value}; at most ${Number.MAX_SAFE_INTEGER} can be meant`);
+      this.fail(`${what}${of} is ${value}; at most ${Number.MAX_SAFE_INTEGER} can be meant`);
     }
     this.#window.advance(8);
     return high * 2 ** 32 + low;
@@ -68,9 +68,10 @@ export class GgufCursor {
     return asBuffer(this.#text(what, maxBytes)).toString('utf8');
   }
 
-  /** Passes a string that is valid, without making it. */
+  /** Passes a string without looking at its bytes. */
   skipString(what: string): void {
-    this.#text(what, MAX_STRING_BYTES);
+    const length = this.#stringLength(what, MAX_STRING_BYTES);
+    this.#window.skip(length);
   }
 
   /** The next bytes, which the caller may keep. */
@@ -88,14 +89,19 @@ export class GgufCursor {
 
   /** A view of the next string's bytes, which holds until the next call; the cursor is after them. */
   #text(what: string, maxBytes: number): Uint8Array {
-    const length = this.uint64(`the length of ${what}`);
-    if (length > this.left) this.fail(`${what} declares ${length} bytes, and the file has ${this.left} left`);
-    if (length > maxBytes) this.fail(`${what} has ${length} bytes; at most ${maxBytes} are read`);
+    const length = this.#stringLength(what, maxBytes);
     this.#need(length, what);
     const bytes = this.#window.next(length);
     if (!isUtf8(bytes)) this.fail(`${what} is invalid UTF-8: ${quoted(asBuffer(bytes).toString('latin1'))}`);
     this.#window.advance(length);
     return bytes;
+  }
+
+  #stringLength(what: string, maxBytes: number): number {
+    const length = this.uint64('the length of ', what);
+    if (length > this.left) this.fail(`${what} declares ${length} bytes, and the file has ${this.left} left`);
+    if (length > maxBytes) this.fail(`${what} has ${length} bytes; at most ${maxBytes} are read`);
+    return length;
   }
 
   #need(count: number, what: string): void {

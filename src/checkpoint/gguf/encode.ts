@@ -38,8 +38,8 @@ function encodeValue(value: GgufValue): Uint8Array {
 }
 
 function encodeArray(array: GgufArray): Buffer {
-  const elements = encodedElements(array) ?? encodeElements(array);
-  return Buffer.concat([typeNumber(array.of), encodeUint64(array.values.length), elements]);
+  const { length, bytes } = encodedElements(array) ?? { length: array.values.length, bytes: encodeElements(array) };
+  return Buffer.concat([typeNumber(array.of), encodeUint64(length), bytes]);
 }
 
 type Setter = (view: DataView, at: number, value: never) => void;

@@ -33,6 +33,7 @@ function checkpointOf(file: ByteSource): GgufCheckpoint {
     tensors,
     aliases: new Map(),
     metadata: metadataTexts(metadata),
+    starts,
     gguf: metadata,
     async read(name, range) {
       const info = tensors.get(name);

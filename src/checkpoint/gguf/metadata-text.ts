@@ -26,13 +26,12 @@ function textOf(value: GgufValue): string {
 }
 
 function arrayText(array: GgufArray): string {
-  const { of, values } = array;
   const encoded = encodedElements(array);
-  const isShort = values.length <= MAX_LISTED;
-  if (encoded !== undefined && !isShort) {
-    return `${of}[${values.length}]:sha256:${createHash('sha256').update(encoded).digest('hex')}`;
+  // Asking a long array for its values would decode it.
+  if (encoded !== undefined && encoded.length > MAX_LISTED) {
+    return `${array.of}[${encoded.length}]:sha256:${createHash('sha256').update(encoded.bytes).digest('hex')}`;
   }
-  return `${of}[${values.length}]:${elementTexts(array).join(',')}`;
+  return `${array.of}[${array.values.length}]:${elementTexts(array).join(',')}`;
 }
 
 function elementTexts(array: GgufArray): string[] {

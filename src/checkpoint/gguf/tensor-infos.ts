@@ -28,43 +28,57 @@ interface Reading {
 
 /** Reads `count` tensor entries, and checks that the tensors fill the rest of the file; see `readGgufHeader`. */
 export function readTensorInfos(cursor: GgufCursor, count: number, reading: Reading): TensorPlaces {
-  const { path, alignment, current } = reading;
   if (count > MAX_TENSORS) cursor.fail(`it declares ${count} tensors; at most ${MAX_TENSORS} are read`);
   if (count * MIN_ENTRY_BYTES > cursor.left) {
     cursor.fail(`it declares ${count} tensors, and ${cursor.left} bytes follow`);
   }
-  const tensors = new Map<string, TensorInfo>();
-  const starts = new Map<string, number>();
-  /** Where the next tensor must start, from the start of the data. */
-  let next = 0;
+  const places: TensorPlaces = { tensors: new Map(), starts: new Map() };
+  const dataBytes = readEntries(cursor, count, { places, ...reading });
+  fromStartOfFile(cursor, places, reading);
+  const dataStart = roundUp(cursor.position, reading.alignment);
+  const size = cursor.position + cursor.left;
+  const padded = dataStart + roundUp(dataBytes, reading.alignment);
+  if (size > padded) cursor.fail(`its last tensor ends at byte ${dataStart + dataBytes}, and the file has ${size}`);
+  return places;
+}
+
+/** Fills in the tensors, and where each starts in the data; returns where the last one ends there. */
+function readEntries(
+  cursor: GgufCursor,
+  count: number,
+  { places, path, alignment, current }: Reading & { readonly places: TensorPlaces },
+): number {
   let end = 0;
   for (let i = 0; i < count; i += 1) {
     const name = cursor.string(`the name of tensor ${i}`, MAX_NAME_BYTES);
     if (name.includes('\0')) cursor.fail(`the name of tensor ${i} is ${quoted(name)}, which llama.cpp would cut short`);
-    if (tensors.has(name)) cursor.fail(`it has two tensors ${quoted(name)}`);
+    if (places.tensors.has(name)) cursor.fail(`it has two tensors ${quoted(name)}`);
     current(name);
     const info = readEntry(cursor, name, path);
     const offset = cursor.uint64('its offset');
+    const next = roundUp(end, alignment);
     if (offset !== next) cursor.fail(misplaced(offset, next, alignment));
-    tensors.set(name, info);
-    starts.set(name, offset);
+    places.tensors.set(name, info);
+    places.starts.set(name, offset);
     end = offset + info.byteLength;
+    // Here already, so that the sum of many sizes never leaves the exact integers.
     if (end > cursor.left) cursor.fail(`it takes ${info.byteLength} bytes, and the file has ${cursor.left} left`);
-    next = roundUp(end, alignment);
     current(undefined);
   }
+  return end;
+}
+
+/** Makes the starts count from the start of the file: where the data begins is known only after the entries. */
+function fromStartOfFile(cursor: GgufCursor, { tensors, starts }: TensorPlaces, { alignment, current }: Reading): void {
   const dataStart = roundUp(cursor.position, alignment);
   const size = cursor.position + cursor.left;
-  // The offsets count from the data's start, which is known only now.
   for (const [name, offset] of starts) {
-    const ends = dataStart + offset + tensors.get(name)!.byteLength;
+    const end = dataStart + offset + tensors.get(name)!.byteLength;
     current(name);
-    if (ends > size) cursor.fail(`it ends at byte ${ends}, and the file has ${size}`);
+    if (end > size) cursor.fail(`it ends at byte ${end}, and the file has ${size}`);
     starts.set(name, dataStart + offset);
   }
   current(undefined);
-  if (size > dataStart + next) cursor.fail(`its last tensor ends at byte ${dataStart + end}, and the file has ${size}`);
-  return { tensors, starts };
 }
 
 function readEntry(cursor: GgufCursor, name: string, path: string): TensorInfo {
