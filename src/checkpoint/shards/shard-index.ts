@@ -16,8 +16,11 @@ export interface ShardIndex {
   readonly totalSize: number | undefined;
 }
 
-/** Reads a model.safetensors.index.json; see `refuseUnsafeName` for the file names it allows. Throws `unreadable`. */
-export function readShardIndex(file: ByteSource): ShardIndex {
+/**
+ * Reads a model.safetensors.index.json or its like; see `refuseUnsafeName` for the file names it allows, which end in
+ * `suffix`. Throws `unreadable`.
+ */
+export function readShardIndex(file: ByteSource, suffix: string): ShardIndex {
   const fail = (problem: string): never => {
     throw unreadable(file.path, problem);
   };
@@ -26,7 +29,7 @@ export function readShardIndex(file: ByteSource): ShardIndex {
   let weightMap: ReadonlyMap<string, string> | undefined;
   let totalSize: number | undefined;
   json.object('the index', (key) => {
-    if (key === 'weight_map') weightMap = readWeightMap(json);
+    if (key === 'weight_map') weightMap = readWeightMap(json, suffix);
     else if (key === 'metadata') totalSize = readTotalSize(json);
     else json.skip(quoted(key));
   });
@@ -35,14 +38,14 @@ export function readShardIndex(file: ByteSource): ShardIndex {
   return { weightMap, totalSize };
 }
 
-function readWeightMap(json: JsonReader): Map<string, string> {
+function readWeightMap(json: JsonReader, suffix: string): Map<string, string> {
   const weightMap = new Map<string, string>();
   // One string for each file instead of one for each tensor, and each checked once.
   const files = new Map<string, string>();
   json.object('weight_map', (tensor) => {
     const name = json.string('weight_map');
     if (!files.has(name)) {
-      refuseUnsafeName(name, tensor, json.fail);
+      refuseUnsafeName(name, { tensor, suffix }, json.fail);
       if (files.size === MAX_SHARDS) json.fail(`weight_map names over ${MAX_SHARDS} files`);
       files.set(name, name);
     }
@@ -56,11 +59,15 @@ function readWeightMap(json: JsonReader): Map<string, string> {
  * of this computer is read. The file itself may be a symbolic link to a regular file anywhere, because in Hugging Face's cache
  * all of them are (to `../../blobs/`), and because a link leads only to a file that passes every check of a shard.
  */
-function refuseUnsafeName(name: string, tensor: string, fail: (problem: string) => never): void {
+function refuseUnsafeName(
+  name: string,
+  { tensor, suffix }: { readonly tensor: string; readonly suffix: string },
+  fail: (problem: string) => never,
+): void {
   const plain = !/[/\\:]|\p{Cc}/u.test(name) && Buffer.byteLength(name) <= 255;
-  if (plain && !name.startsWith('.') && name.endsWith('.safetensors')) return;
+  if (plain && !name.startsWith('.') && name.endsWith(suffix)) return;
   fail(
-    `weight_map puts ${quoted(tensor)} into the file ${quoted(name)}; allowed are names that end in .safetensors, ` +
+    `weight_map puts ${quoted(tensor)} into the file ${quoted(name)}; allowed are names that end in ${suffix}, ` +
       'have no folder, drive or protocol and do not start with a dot',
   );
 }
