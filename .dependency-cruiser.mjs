@@ -7,7 +7,8 @@ const mayImport = {
   manifest: ['checkpoint', 'tensor'],
   store: ['checkpoint', 'tensor'],
   repository: ['checkpoint', 'manifest', 'tensor'],
-  model: ['checkpoint', 'tensor'],
+  translation: ['checkpoint', 'tensor'],
+  model: ['checkpoint', 'tensor', 'translation'],
   importance: ['tensor'],
   sparsity: ['tensor'],
   corpus: ['model'],
@@ -28,6 +29,7 @@ const mayImport = {
     'state',
   ],
   scoring: ['tensor', 'checkpoint', 'manifest', 'model', 'importance', 'pruning', 'corpus'],
+  conversion: ['tensor', 'checkpoint', 'translation', 'model'],
   cli: [],
 };
 
@@ -85,7 +87,7 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|cli)/',
+      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|conversion|cli)/',
       '^src/recipe\\.ts$',
     ]),
     only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|cli)/']),

@@ -22,6 +22,11 @@ export interface Checkpoint {
   readonly aliases: ReadonlyMap<string, string>;
   /** The file's own string metadata (`__metadata__`), aliases included. */
   readonly metadata: Readonly<Record<string, string>>;
+  /**
+   * Texts that go with the weights, by file name: config.json and the tokenizer's, for a checkpoint that holds them inside. Those
+   * of a folder lie in the folder.
+   */
+  readonly companions?: ReadonlyMap<string, string>;
   /** What is odd about it and changes no value, one sentence each. */
   readonly notices?: readonly string[];
   /**

@@ -28,8 +28,9 @@ export interface WriteOptions {
 }
 
 /**
- * Writes a checkpoint into an existing empty folder, a chunk at a time, with everything on disk when it returns. The same
- * tensors, metadata and options make the same bytes. Reports progress in bytes, and as a notice each file that it left behind.
+ * Writes a checkpoint and its companions into an existing empty folder, a chunk at a time, with everything on disk when it
+ * returns. The same tensors, metadata and options make the same bytes. Reports progress in bytes, and as a notice each file that
+ * it left behind.
  *
  * When it throws (`unwritable`, `unreadable`, `interrupted`) the folder holds an unfinished checkpoint, for the caller to
  * remove: write beside the place and rename.
@@ -39,7 +40,7 @@ export async function writeCheckpoint(source: Checkpoint, folder: string, option
   await refuseUnlessEmpty(folder);
   const infos = [...source.tensors.values()];
   const shards = splitIntoShards(infos, maxShardBytes);
-  const texts = new Map(Object.entries(extraFiles));
+  const texts = new Map([...(source.companions ?? []), ...Object.entries(extraFiles)]);
   if (shards.length > 1) texts.set(INDEX_FILE, indexText(shards));
   refuseMisnamed([...texts.keys()], shards);
   const carried = carryFrom === undefined ? { files: [], left: [] } : await planCarry(carryFrom, folder);

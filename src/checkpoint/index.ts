@@ -26,6 +26,7 @@ export { overlay } from './layers/overlay.js';
 export { undo } from './layers/undo.js';
 export { chunksOf, readFloats } from './reading.js';
 export { noSuchTensor, rangeWithin } from './safetensors/safetensors.js';
+export { noSuchTensor, rangeWithin } from './safetensors/safetensors.js';
 export { SafetensorsWriter } from './safetensors/writer.js';
 export { beginTensorDigest } from './tensor-digest.js';
 export { matchTensors, tensorGlob } from './tensor-glob.js';

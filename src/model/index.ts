@@ -13,7 +13,7 @@ export {
   type HiddenStatesOptions,
 } from './hidden-states.js';
 export { type InspectedTensor, type Inspection, type InspectOptions, inspectModel } from './inspect.js';
-export { folderOf, openModel, withCheckpoint } from './model.js';
+export { folderOf, openComparable, openModel, withCheckpoint } from './model.js';
 export { type PassOptions, runBlock } from './passes.js';
 export { disposeTables, type PositionTables, positionTables } from './rope.js';
-export { loadTokenizer, type Tokenizer } from './tokenizer.js';
+export { loadTokenizer, makeTokenizer, type Tokenizer } from './tokenizer.js';

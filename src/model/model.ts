@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type Checkpoint, openCheckpoint, readJsonObject } from '../checkpoint/index.js';
+import { type Checkpoint, ggufMetadata, type JsonObject, openCheckpoint, readJsonObject } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
+import { asHuggingFace } from '../translation/index.js';
 import type { Model } from './decoder.js';
 import { describeModel } from './describe.js';
 
@@ -9,18 +10,43 @@ import { describeModel } from './describe.js';
 const MAX_CONFIG_BYTES = 2 ** 20;
 
 /**
- * Opens a checkpoint (a Hugging Face folder, or one .safetensors file with config.json beside it) and reads what its
- * tensors mean. The caller closes `model.checkpoint`. Throws `unreadable` and `unsupported` as `openCheckpoint` and
- * `describeModel` do.
+ * Opens a model (a Hugging Face folder, one .safetensors file with config.json beside it, or a GGUF, which is seen as a Hugging
+ * Face model) and reads what its tensors mean. The caller closes `model.checkpoint`. Throws `unreadable` and `unsupported` as
+ * `openCheckpoint`, `asHuggingFace` and `describeModel` do.
  */
 export async function openModel(checkpointPath: string): Promise<Model> {
-  const checkpoint = await openCheckpoint(checkpointPath);
+  const stored = await openCheckpoint(checkpointPath);
   try {
-    const file = path.join(await folderOf(checkpointPath), 'config.json');
-    const config = await readJsonObject(file, { maxBytes: MAX_CONFIG_BYTES, strict: true });
-    return { checkpoint, decoder: await describeModel(checkpoint, config, file) };
+    const checkpoint = await inHuggingFaceTerms(stored);
+    const file = checkpoint.companions ? checkpointPath : path.join(await folderOf(checkpointPath), 'config.json');
+    return { checkpoint, decoder: await describeModel(checkpoint, await configOf(checkpoint, file), file) };
   } catch (error) {
-    await checkpoint.close();
+    await stored.close();
+    throw error;
+  }
+}
+
+async function inHuggingFaceTerms(checkpoint: Checkpoint): Promise<Checkpoint> {
+  return ggufMetadata(checkpoint) === undefined ? checkpoint : asHuggingFace(checkpoint);
+}
+
+async function configOf(checkpoint: Checkpoint, file: string): Promise<JsonObject> {
+  const own = checkpoint.companions?.get('config.json');
+  if (own !== undefined) return JSON.parse(own) as JsonObject;
+  return readJsonObject(file, { maxBytes: MAX_CONFIG_BYTES, strict: true });
+}
+
+/**
+ * Opens a checkpoint under Hugging Face's names where it can be seen so, as `openModel` does: for comparing a GGUF with what was
+ * made from it. A GGUF of another architecture is opened as it is. Throws what `openCheckpoint` throws.
+ */
+export async function openComparable(checkpointPath: string): Promise<Checkpoint> {
+  const stored = await openCheckpoint(checkpointPath);
+  try {
+    return await inHuggingFaceTerms(stored);
+  } catch (error) {
+    if (error instanceof BirdboneError && error.code === 'unsupported') return stored;
+    await stored.close();
     throw error;
   }
 }

@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
-import { type JsonObject, readJsonObject } from '../checkpoint/index.js';
+import { ggufMetadata, type JsonObject, openCheckpoint, readJsonObject } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
+import { tokenizerOf } from '../translation/index.js';
 import { mergeByRank } from './byte-pair-merges.js';
 import { folderOf } from './model.js';
 
@@ -38,15 +39,37 @@ interface LibraryBpe {
 }
 
 /**
- * Returns the tokenizer of a model (its folder, or the one .safetensors file in it), from tokenizer.json and
- * tokenizer_config.json. Throws `unreadable` when one is missing or malformed.
+ * Returns the tokenizer of a model: from tokenizer.json and tokenizer_config.json in its folder (or beside its one file), or the
+ * one inside a GGUF. Throws `unreadable` when one is missing or malformed, `unsupported` for a GGUF's that cannot be translated.
  */
 export async function loadTokenizer(modelPath: string): Promise<Tokenizer> {
   const folder = await folderOf(modelPath);
+  if (folder !== modelPath) {
+    const inside = await readInside(modelPath);
+    if (inside !== undefined) return makeTokenizer(inside.definition, inside.config, modelPath);
+  }
   const file = path.join(folder, 'tokenizer.json');
   const definition = await readJsonObject(file, { maxBytes: MAX_TOKENIZER_BYTES });
   const configFile = path.join(folder, 'tokenizer_config.json');
   const config = await readJsonObject(configFile, { maxBytes: MAX_TOKENIZER_CONFIG_BYTES });
+  return makeTokenizer(definition, config, file);
+}
+
+/** The tokenizer that a GGUF holds; undefined for a file that is none. */
+async function readInside(file: string): Promise<{ definition: JsonObject; config: JsonObject } | undefined> {
+  const checkpoint = await openCheckpoint(file);
+  try {
+    if (ggufMetadata(checkpoint) === undefined) return undefined;
+    const found = tokenizerOf(checkpoint);
+    if (found === undefined) throw new BirdboneError('unreadable', `${file} has no tokenizer.`, { file });
+    return { definition: JSON.parse(found.definition) as JsonObject, config: JSON.parse(found.config) as JsonObject };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** A tokenizer by the contents of tokenizer.json and tokenizer_config.json; `file` is what errors call it. */
+export function makeTokenizer(definition: JsonObject, config: JsonObject, file: string): Tokenizer {
   const tokenizer = construct(definition, config, file);
   if (isBpe(tokenizer.model)) mergeLongPiecesFast(tokenizer.model);
   const bosTokenId = idOf(tokenizer, config['bos_token']);

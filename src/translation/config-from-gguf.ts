@@ -17,8 +17,18 @@ export interface TensorFacts {
   readonly llama3?: Llama3Scaling;
 }
 
+/** A config.json of the Llama family, keys in order. */
+export interface Config {
+  readonly head_dim: number;
+  readonly max_position_embeddings: number;
+  readonly num_attention_heads: number;
+  readonly num_key_value_heads: number;
+  readonly rope_theta: number;
+  readonly [key: string]: unknown;
+}
+
 /** Keys of an architecture (without its prefix) that say nothing about what the model computes. */
-const HARMLESS = new Set(['tensor_data_layout', 'vocab_size', 'attention.causal']);
+const HARMLESS = new Set(['tensor_data_layout', 'vocab_size']);
 /** Keys that are read here. */
 const READ = new Set([
   ...['context_length', 'embedding_length', 'block_count', 'feed_forward_length', 'attention.head_count'],
@@ -27,17 +37,17 @@ const READ = new Set([
   ...['rope.scaling.factor', 'rope.scaling.original_context_length', 'rope.scale_linear'],
 ]);
 /** Keys that would change what the model computes, and the value at which they do not. */
-const ALLOWED: Readonly<Record<string, number>> = { expert_count: 0, expert_used_count: 0 };
+const ALLOWED: Readonly<Record<string, number | boolean>> = {
+  expert_count: 0,
+  expert_used_count: 0,
+  'attention.causal': true,
+};
 
 /**
  * Returns the config.json of a GGUF's model. Throws `unreadable` for numbers that are missing or of another type,
  * `unsupported` for a key that asks for what no such config can say.
  */
-export function configFromGguf(
-  reader: MetadataReader,
-  architecture: GgufArchitecture,
-  facts: TensorFacts,
-): Record<string, unknown> {
+export function configFromGguf(reader: MetadataReader, architecture: GgufArchitecture, facts: TensorFacts): Config {
   const key = (name: string) => `${architecture.name}.${name}`;
   refuseOtherKeys(reader, architecture);
   const required = (name: string) => reader.required(key(name), reader.sameForAllBlocks(key(name)));
@@ -82,9 +92,8 @@ function refuseOtherKeys(reader: MetadataReader, { name }: GgufArchitecture): vo
     if (allowed === undefined) {
       throw reader.unsupported(key, 'is not known, and may change what the model computes');
     }
-    if (reader.integer(key) !== allowed) {
-      throw reader.unsupported(key, `is ${reader.integer(key)}; only ${allowed} is supported`);
-    }
+    const value = typeof allowed === 'boolean' ? reader.flag(key) : reader.integer(key);
+    if (value !== allowed) throw reader.unsupported(key, `is ${value}; only ${allowed} is supported`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Checkpoint, elementsOf, type TensorInfo } from '../checkpoint/index.js';
+import { type Checkpoint, elementsOf, rangeWithin, type TensorInfo } from '../checkpoint/index.js';
 import { DTYPES, decodeToF32, isBlockDtype } from '../tensor/index.js';
 
 const F32_BYTES = 4;
@@ -10,12 +10,16 @@ const F32_BYTES = 4;
 export function dequantized(source: Checkpoint): Checkpoint {
   const tensors = new Map([...source.tensors].map(([name, info]) => [name, asF32(info)]));
   return {
-    ...source,
+    path: source.path,
+    format: source.format,
     tensors,
+    aliases: source.aliases,
+    metadata: source.metadata,
+    ...(source.notices && { notices: source.notices }),
     async read(name, range) {
       const stored = source.tensors.get(source.aliases.get(name) ?? name);
       if (stored === undefined || !isBlockDtype(stored.dtype)) return source.read(name, range);
-      return readValues(source, stored, range ?? { offset: 0, length: asF32(stored).byteLength });
+      return readValues(source, stored, rangeWithin(asF32(stored), range));
     },
     close: () => source.close(),
   };
@@ -27,20 +31,15 @@ function asF32(info: TensorInfo): TensorInfo {
 
 async function readValues(
   source: Checkpoint,
-  { name, dtype, byteLength, shape }: TensorInfo,
+  { name, dtype }: TensorInfo,
   { offset, length }: { readonly offset: number; readonly length: number },
 ): Promise<Uint8Array> {
+  if (!isBlockDtype(dtype)) throw new Error(`${name} has no blocks.`);
   const row = DTYPES[dtype];
-  const values = elementsOf(shape) * F32_BYTES;
-  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length);
-  if (row.kind !== 'block' || !whole || offset < 0 || length < 0 || offset + length > values) {
-    throw new RangeError(`Bytes ${offset} + ${length} are not within ${name}, whose values take ${values} as F32.`);
-  }
   const valueBytes = row.blockElements * F32_BYTES;
   const firstBlock = Math.floor(offset / valueBytes);
   const lastBlock = Math.ceil((offset + length) / valueBytes);
   const blocks = { offset: firstBlock * row.blockBytes, length: (lastBlock - firstBlock) * row.blockBytes };
-  if (blocks.offset + blocks.length > byteLength) throw new Error(`${name} has ${byteLength} bytes of blocks.`);
   const decoded = decodeToF32(await source.read(name, blocks), dtype);
   const start = offset - firstBlock * valueBytes;
   return new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.byteLength).subarray(start, start + length);

@@ -1,4 +1,4 @@
-import type { Checkpoint, TensorInfo } from '../checkpoint/index.js';
+import { type Checkpoint, noSuchTensor, rangeWithin, type TensorInfo } from '../checkpoint/index.js';
 import { type HeadRows, readReordered } from './rope-rows.js';
 
 /** One tensor of a view: which stored tensor it is, and in which order its rows are wanted. */
@@ -14,9 +14,9 @@ export interface ViewedTensor {
  */
 export function renamedView(source: Checkpoint, entries: ReadonlyMap<string, ViewedTensor>): Checkpoint {
   const tensors = new Map<string, TensorInfo>();
-  for (const name of [...entries.keys()].sort()) {
-    const stored = source.tensors.get(entries.get(name)!.stored);
-    if (stored === undefined) throw new RangeError(`${source.path} has no tensor ${entries.get(name)!.stored}.`);
+  for (const [name, entry] of [...entries].sort(([left], [right]) => (left < right ? -1 : 1))) {
+    const stored = source.tensors.get(entry.stored);
+    if (stored === undefined) throw new RangeError(`${source.path} has no tensor ${entry.stored}.`);
     tensors.set(name, { ...stored, name });
   }
   return {
@@ -29,13 +29,12 @@ export function renamedView(source: Checkpoint, entries: ReadonlyMap<string, Vie
     async read(name, range) {
       const info = tensors.get(name);
       const entry = entries.get(name);
-      if (info === undefined || entry === undefined) throw new RangeError(`${source.path} has no tensor ${name}.`);
-      if (entry.rows === undefined) return source.read(entry.stored, range);
+      if (info === undefined || entry === undefined) throw noSuchTensor(source.path, name);
+      const wanted = rangeWithin(info, range);
+      if (entry.rows === undefined) return source.read(entry.stored, wanted);
       const rowBytes = info.byteLength / info.shape[0]!;
-      return readReordered(
-        range ?? { offset: 0, length: info.byteLength },
-        { ...entry.rows, rowBytes },
-        (offset, length) => source.read(entry.stored, { offset, length }),
+      return readReordered(wanted, { ...entry.rows, rowBytes }, (offset, length) =>
+        source.read(entry.stored, { offset, length }),
       );
     },
     close: () => source.close(),

@@ -33,6 +33,7 @@ export function overlay(base: Checkpoint, layers: readonly Layer[]): Checkpoint 
     tensors,
     aliases: base.aliases,
     metadata: base.metadata,
+    ...(base.companions && { companions: base.companions }),
     ...(base.notices && { notices: base.notices }),
     async read(name, range) {
       const info = tensorOf(stack, name);

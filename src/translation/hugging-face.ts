@@ -1,0 +1,159 @@
+import { type Checkpoint, elementsOf, type GgufMetadata, ggufMetadata, readFloats } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
+import { findName, type GgufArchitecture, nameOf } from './architecture.js';
+import { architectureOfGguf } from './architectures.js';
+import { type Config, configFromGguf, unusableTensor } from './config-from-gguf.js';
+import { dequantized } from './dequantized.js';
+import { type Llama3Scaling, recoverScaling } from './llama3-rope.js';
+import { MetadataReader } from './metadata-reader.js';
+import { type TokenizerFiles, tokenizerFromGguf } from './tokenizer/from-gguf.js';
+import { readVocabulary } from './tokenizer/vocabulary.js';
+import { torchDtypeOf } from './torch-dtype.js';
+import { renamedView, type ViewedTensor } from './view.js';
+
+/** Llama 3's frequency factors: in Hugging Face's folders they are four numbers in config.json. */
+export const ROPE_FACTORS = 'rope_freqs.weight';
+
+/** A GGUF seen as a Hugging Face model. */
+export interface HuggingFaceView extends Checkpoint {
+  /** config.json, and tokenizer.json and tokenizer_config.json where the tokenizer could be translated. */
+  readonly companions: ReadonlyMap<string, string>;
+  /** Hugging Face's name → the name in the file. */
+  readonly storedNames: ReadonlyMap<string, string>;
+}
+
+/**
+ * A GGUF seen as a Hugging Face model: its tensors under the names that transformers gives them, query and key rows in its order,
+ * blocks as F32, and as `companions` the files that a folder would have. A tokenizer that cannot be translated is left out, with
+ * a notice. Closing it closes the source.
+ *
+ * Throws `unsupported` for an architecture, a tensor or a setting without a counterpart, `unreadable` for metadata that are
+ * missing or contradict the tensors.
+ */
+export async function asHuggingFace(gguf: Checkpoint): Promise<HuggingFaceView> {
+  const reader = readerOf(gguf);
+  const name = reader.required('general.architecture', reader.text('general.architecture'));
+  const architecture = architectureOfGguf(name, gguf.path);
+  const storedNames = huggingFaceNames(gguf, architecture);
+  const config = await readConfig(gguf, reader, architecture);
+  const tokenizer = tryTokenizer(reader, config.max_position_embeddings);
+  return {
+    ...renamedView(dequantized(gguf), withRowOrder(gguf, storedNames, { architecture, config })),
+    // transformers loads no safetensors file that does not say so.
+    metadata: { format: 'pt' },
+    notices: [...(gguf.notices ?? []), ...tokenizer.notices],
+    companions: new Map([['config.json', `${JSON.stringify(config, undefined, 2)}\n`], ...tokenizer.files]),
+    storedNames,
+  };
+}
+
+/** The tokenizer of a GGUF as a folder has it; undefined where it has none. Throws as `tokenizerFromGguf`. */
+export function tokenizerOf(gguf: Checkpoint): TokenizerFiles | undefined {
+  const reader = readerOf(gguf);
+  const architecture = reader.text('general.architecture') ?? '';
+  return readTokenizer(reader, reader.integer(`${architecture}.context_length`) ?? 0);
+}
+
+function readerOf(gguf: Checkpoint): MetadataReader {
+  const metadata: GgufMetadata | undefined = ggufMetadata(gguf);
+  if (metadata === undefined) throw new RangeError(`${gguf.path} is no GGUF.`);
+  return new MetadataReader(metadata, gguf.path);
+}
+
+function huggingFaceNames(gguf: Checkpoint, architecture: GgufArchitecture): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const stored of gguf.tensors.keys()) {
+    if (stored === ROPE_FACTORS && architecture.hasRopeFactors) continue;
+    const found = findName(architecture, 'gguf', stored);
+    if (found !== undefined) {
+      names.set(nameOf(found, 'huggingFace'), stored);
+      continue;
+    }
+    const message = `${gguf.path} has a tensor ${JSON.stringify(stored.slice(0, 80))}, which no ${architecture.name} model of Hugging Face's has.`;
+    throw new BirdboneError('unsupported', message, { file: gguf.path, tensor: stored });
+  }
+  return names;
+}
+
+async function readConfig(gguf: Checkpoint, reader: MetadataReader, architecture: GgufArchitecture): Promise<Config> {
+  const embedding = gguf.tensors.get('token_embd.weight');
+  if (embedding?.shape.length !== 2)
+    throw unusableTensor(gguf.path, 'token_embd.weight', 'it is no matrix in this file');
+  const facts = {
+    vocabulary: embedding.shape[0]!,
+    hasHead: gguf.tensors.has('output.weight'),
+    attentionBias: gguf.tensors.has('blk.0.attn_q.bias'),
+    mlpBias: gguf.tensors.has('blk.0.ffn_gate.bias'),
+    torchDtype: torchDtypeOf(gguf.tensors.values()),
+  };
+  const config = configFromGguf(reader, architecture, facts);
+  if (!gguf.tensors.has(ROPE_FACTORS)) return config;
+  const base = { theta: config.rope_theta, headDim: config.head_dim };
+  const llama3 = await readRopeFactors(gguf, base);
+  return llama3 === undefined ? config : configFromGguf(reader, architecture, { ...facts, llama3 });
+}
+
+async function readRopeFactors(
+  gguf: Checkpoint,
+  base: { readonly theta: number; readonly headDim: number },
+): Promise<Llama3Scaling | undefined> {
+  const { shape, dtype } = gguf.tensors.get(ROPE_FACTORS)!;
+  if (elementsOf(shape) !== base.headDim / 2) {
+    throw unusableTensor(
+      gguf.path,
+      ROPE_FACTORS,
+      `its shape is [${shape}]; heads of ${base.headDim} have half as many pairs`,
+    );
+  }
+  const factors = dtype === 'F32' ? await readFloats(gguf, ROPE_FACTORS) : new Float32Array(0);
+  if (factors.length > 0 && factors.every((factor) => factor === 1)) return undefined;
+  const scaling = recoverScaling(factors, base);
+  if (scaling !== undefined) return scaling;
+  const message = `${gguf.path} scales its rotary frequencies (${ROPE_FACTORS}) in a way that is not Llama 3's.`;
+  throw new BirdboneError('unsupported', message, { file: gguf.path, tensor: ROPE_FACTORS });
+}
+
+/** For each name the stored tensor and, where rotary embedding turns its rows, the size of their heads. */
+function withRowOrder(
+  gguf: Checkpoint,
+  names: ReadonlyMap<string, string>,
+  { architecture, config }: { readonly architecture: GgufArchitecture; readonly config: Config },
+): Map<string, ViewedTensor> {
+  const heads = { query: config.num_attention_heads, key: config.num_key_value_heads };
+  const viewed = [...names].map(([name, stored]): [string, ViewedTensor] => {
+    const whose = findName(architecture, 'gguf', stored)?.row.heads;
+    if (whose === undefined || architecture.ropeOrder === 'halves') return [name, { stored }];
+    const rows = gguf.tensors.get(stored)!.shape[0];
+    const headRows = config.head_dim;
+    if (rows !== heads[whose] * headRows || headRows % 2 !== 0) {
+      throw unusableTensor(
+        gguf.path,
+        stored,
+        `it has ${rows ?? 'no'} rows; there are ${heads[whose]} heads of ${headRows}`,
+      );
+    }
+    return [name, { stored, rows: { headRows, wanted: 'halves' } }];
+  });
+  return new Map(viewed);
+}
+
+function tryTokenizer(reader: MetadataReader, context: number) {
+  try {
+    const found = readTokenizer(reader, context);
+    if (found === undefined) return { files: [], notices: ['The file has no tokenizer.'] };
+    const files: [string, string][] = [
+      ['tokenizer.json', found.definition],
+      ['tokenizer_config.json', found.config],
+    ];
+    return { files, notices: found.notices };
+  } catch (error) {
+    // The weights can be looked at and changed without it; whoever needs it asks `tokenizerOf`, and is told.
+    if (!(error instanceof BirdboneError)) throw error;
+    return { files: [], notices: [`Its tokenizer cannot be used: ${error.message}`] };
+  }
+}
+
+function readTokenizer(reader: MetadataReader, context: number): TokenizerFiles | undefined {
+  const vocabulary = readVocabulary(reader);
+  return vocabulary && tokenizerFromGguf(vocabulary, reader.file, context);
+}

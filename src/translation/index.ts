@@ -1,0 +1,8 @@
+export { add, type CastTarget, type CastView, castView } from './cast.js';
+export { type CastCounts, noCounts } from './cast-values.js';
+export { type DecoderNumbers, metadataOfDecoder } from './config-to-gguf.js';
+export { dequantized } from './dequantized.js';
+export { asGguf, type GgufView } from './gguf-view.js';
+export { asHuggingFace, type HuggingFaceView, tokenizerOf } from './hugging-face.js';
+export type { TokenizerDefinition } from './tokenizer/definition.js';
+export { tokenizerToGguf } from './tokenizer/to-gguf.js';
