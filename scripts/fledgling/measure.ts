@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createLayer, openLayer, overlay } from '../../src/checkpoint/index.js';
+import { overlay } from '../../src/checkpoint/index.js';
 import { readCalibration, readPassages } from '../../src/corpus/index.js';
 import { type Figures, scorePassages, summarize } from '../../src/evaluation/index.js';
 import { loadTokenizer, type Model, openModel, withCheckpoint } from '../../src/model/index.js';
 import { pruneEdit } from '../../src/pruning/index.js';
+import { ObjectStore, openStoredLayer, type StoredLayer, StoredLayerWriter } from '../../src/store/index.js';
 import type { Device } from '../../src/tensor/index.js';
 
 /** A model's figures at one sparsity; 0 is the dense model. */
@@ -45,12 +46,9 @@ export async function measureFolder(
       windows: CALIBRATION_WINDOWS,
     });
     for (const sparsity of sparsities) {
-      const file = path.join(work, `${sparsity}.layer`);
-      await writeWanda(file, sparsity, { model, calibration: calibration.passages, ...settings });
-      const layer = await openLayer(file);
+      const layer = await wandaLayer(sparsity, { model, calibration: calibration.passages, ...settings });
       const candidate = withCheckpoint(model, overlay(model.checkpoint, [layer]));
       measured.push({ sparsity, figures: await figuresOf(candidate) });
-      await layer.close();
     }
     return measured;
   } finally {
@@ -59,8 +57,8 @@ export async function measureFolder(
   }
 }
 
-async function writeWanda(
-  file: string,
+/** The layer of one wave over the dense model, in a store in the spill folder. */
+async function wandaLayer(
   target: number,
   context: {
     model: Model;
@@ -69,9 +67,12 @@ async function writeWanda(
     memoryBytes: number;
     spillFolder: string;
   },
-): Promise<void> {
+): Promise<StoredLayer> {
   const edit = await pruneEdit({ metric: 'wanda', pattern: 'unstructured', sparsity: target });
-  const writer = await createLayer(file, edit.plan(context.model), {});
+  const { model } = context;
+  const store = new ObjectStore(path.join(context.spillFolder, 'objects'));
+  const before = { checkpoint: model.checkpoint, layers: [] };
+  const writer = new StoredLayerWriter(store, { wave: 1, plan: edit.plan(model), before });
   await edit.propose({ ...context, target, writer, report: () => {} });
-  await writer.commit();
+  return openStoredLayer(store, (await writer.commit()).id);
 }

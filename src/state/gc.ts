@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { ObjectStore } from '../store/index.js';
 import { type History, historyOf } from './history.js';
 import { Journal } from './journal.js';
+import { referencedObjects } from './layers.js';
 import { lock } from './lock.js';
 import { refuseForeignFiles } from './own-files.js';
 import { settlePublication } from './publish.js';
@@ -37,13 +39,15 @@ export async function collectGarbage(folder: StateFolder, options: { readonly dr
 }
 
 async function findGarbage(folder: StateFolder, history: History): Promise<Garbage[]> {
-  const referenced = new Set(history.waves.filter((wave) => wave.active).map((wave) => wave.layer.name));
+  const store = new ObjectStore(folder.objects);
+  const referenced = await referencedObjects(store, history);
   const garbage: Garbage[] = [];
   const add = async (full: string, reason: string) => {
     if (existsSync(full)) garbage.push({ path: full, bytes: await sizeOf(full), reason });
   };
-  for (const name of await namesIn(folder.layers)) {
-    if (!referenced.has(name)) await add(path.join(folder.layers, name), 'layer of no active wave');
+  for await (const { kind, path: file, id } of store.entries()) {
+    if (kind === 'temporary') await add(file, 'temporary file of an interrupted write');
+    if (id !== undefined && !referenced.has(id)) await add(file, 'of no wave that the current state or a tag has');
   }
   await add(folder.spill, 'spilled hidden states of a run that ended');
   for (const name of await namesIn(folder.root)) {

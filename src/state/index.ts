@@ -14,9 +14,10 @@ export {
   type WaveJournalRecord,
 } from './history.js';
 export { Journal, type JournalBody, type JournalRecord } from './journal.js';
+export { discardLayer, verifyLayers } from './layers.js';
 export { lock } from './lock.js';
-export { refuseForeignFiles, verifyLayers } from './own-files.js';
+export { refuseForeignFiles } from './own-files.js';
 export { manifestDigest, type Publication, publish, settlePublication } from './publish.js';
 export { checkRoom, freeBytes } from './room.js';
-export { layerFile, type StateFolder, stateFolder } from './state-folder.js';
+export { objectFile, type StateFolder, stateFolder } from './state-folder.js';
 export { moved, sameState, stateAfter, stateOf, type TensorAtWave, type WaveState, waveOf } from './wave-state.js';

@@ -1,13 +1,17 @@
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
+import type { ObjectId } from '../store/index.js';
 
-/** Where a run keeps what a later command needs: journal, layers, baseline scores. Never needed to load the result. */
+const OBJECTS = 'objects';
+
+/** Where a run keeps what a later command needs: journal, objects, baseline scores. Never needed to load the result. */
 export interface StateFolder {
   /** The output folder that this state belongs to, absolute. */
   readonly out: string;
   readonly root: string;
   readonly journal: string;
-  readonly layers: string;
+  /** The store of what the waves changed. */
+  readonly objects: string;
   /** Hidden states that did not fit into memory; worthless after the process that wrote them. */
   readonly spill: string;
   /** Names beside the output, on its file system, that publishing renames from and to. */
@@ -30,14 +34,14 @@ export function stateFolder(out: string, state?: string): StateFolder {
     out: absolute,
     root,
     journal: path.join(root, 'journal.jsonl'),
-    layers: path.join(root, 'layers'),
+    objects: path.join(root, OBJECTS),
     spill: path.join(root, 'spill'),
     publishing: path.join(parent, `.${name}.birdbone-new`),
     replaced: path.join(parent, `.${name}.birdbone-old`),
   };
 }
 
-/** The layer file of one wave, relative to the layers folder. */
-export function layerFile(wave: number): string {
-  return `wave-${String(wave).padStart(4, '0')}.safetensors`;
+/** The file of an object, relative to the state folder, as a journal names it. */
+export function objectFile(id: ObjectId): string {
+  return path.posix.join(OBJECTS, id.slice(0, 2), id);
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, realpath, rm } from 'node:fs/promises';
+import { realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 import { findManifest, hashCheckpoint, type WeightHashes } from '../manifest/index.js';
@@ -52,7 +52,6 @@ export async function beginOrResume(
   }
   await checkRoom(path.dirname(folder.out), neededBytes(inputs));
   await forget(folder);
-  await mkdir(folder.layers, { recursive: true });
   const fresh = await Journal.open(folder.journal, { repair: true });
   await fresh.append({ ...record });
   return fresh;
@@ -97,10 +96,11 @@ async function isResult(out: string): Promise<boolean> {
 }
 
 /** The result, and a layer for every wave that the recipe plans. */
-function neededBytes({ recipe, model }: Inputs): number {
+function neededBytes({ recipe, model, edits }: Inputs): number {
   const sizes = sizesOf(model);
+  const sparsity = Math.max(...edits.map(({ target }) => target));
   const waves = recipe.steps.reduce((sum, step) => sum + step.waves, 0);
-  return sizes.bytes + waves * layerBytes(sizes);
+  return sizes.bytes + layerBytes(sizes, { waves, sparsity });
 }
 
 async function openJournal(folder: StateFolder, options: RunOptions): Promise<Journal> {
@@ -116,9 +116,9 @@ async function openJournal(folder: StateFolder, options: RunOptions): Promise<Jo
 
 /** Empties the state folder but for the lock that this process holds. */
 async function forget(folder: StateFolder): Promise<void> {
-  // The journal goes first: layers without a journal are nothing, a journal without its layers would be a lie.
+  // The journal goes first: objects without a journal are nothing, a journal without its objects would be a lie.
   await rm(folder.journal, { force: true });
-  await rm(folder.layers, { recursive: true, force: true });
+  await rm(folder.objects, { recursive: true, force: true });
   await rm(folder.spill, { recursive: true, force: true });
 }
 

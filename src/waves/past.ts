@@ -28,7 +28,7 @@ export async function readPast({ out, state }: OutputName): Promise<Past> {
 
 /** Throws `usage` when `gc` has removed a layer that this state needs. */
 export function refuseCollected(next: History, folder: StateFolder): void {
-  const gone = next.waves.find(({ active, layer }) => active && !existsSync(path.join(folder.layers, layer.name)));
+  const gone = next.waves.find(({ active, layer }) => active && !existsSync(path.join(folder.root, layer.name)));
   if (gone === undefined) return;
   throw new BirdboneError(
     'usage',

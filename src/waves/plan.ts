@@ -93,7 +93,7 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
     memoryBytes: memoryOf(inputs, device),
     diskBytes: {
       result: size.bytes,
-      layers: count * layerBytes(size),
+      layers: layerBytes(size, { waves: count, sparsity: Math.max(...edits.map(({ target }) => target)) }),
       free: await freeBytes(path.dirname(folder.out)),
     },
     time: { flopsPerWave, flopsPerSecond, seconds: (evaluationFlops + count * flopsPerWave) / flopsPerSecond },

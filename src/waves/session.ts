@@ -1,8 +1,8 @@
-import path from 'node:path';
-import { type Checkpoint, type Layer, onlyTensors, openLayer, overlay } from '../checkpoint/index.js';
+import { type Checkpoint, type Layer, onlyTensors, overlay } from '../checkpoint/index.js';
 import type { Report } from '../events.js';
 import { type Model, withCheckpoint } from '../model/index.js';
 import { type History, historyOf, type Journal, type StateFolder, waveOf } from '../state/index.js';
+import { ChunkCache, type LayerEntry, ObjectStore, openStoredLayer } from '../store/index.js';
 import type { Device } from '../tensor/index.js';
 import type { Inputs } from './inputs.js';
 
@@ -29,18 +29,27 @@ export function history(session: { readonly journal: Journal }): History {
   return historyOf(session.journal.records);
 }
 
+/** One wave's layer, and what the state folder's store says of each tensor in it. */
+export interface WaveLayer extends Layer {
+  readonly wave: number;
+  readonly entries: ReadonlyMap<string, LayerEntry>;
+}
+
 /**
- * The layer files of the waves that count now, opened in order, each without the tensors that a partial rollback put before it.
- * The caller closes them.
+ * The layers of the waves that count now, opened in order, each without the tensors that a partial rollback put before it. The
+ * caller closes them.
  */
-export async function openLayers(folder: StateFolder, past: History): Promise<Layer[]> {
-  const layers: Layer[] = [];
+export async function openLayers(folder: StateFolder, past: History): Promise<WaveLayer[]> {
+  const layers: WaveLayer[] = [];
+  const [store, cache] = [new ObjectStore(folder.objects), new ChunkCache()];
   const at = waveOf(past.state);
   try {
     for (const wave of past.waves) {
       if (!wave.active) continue;
-      const layer = await openLayer(path.join(folder.layers, wave.layer.name));
-      layers.push(onlyTensors(layer, (name) => at(name) >= wave.wave));
+      const layer = await openStoredLayer(store, wave.layer.sha256, cache);
+      const isIn = (name: string) => at(name) >= wave.wave;
+      const entries = new Map([...layer.entries].filter(([name]) => isIn(name)));
+      layers.push({ ...onlyTensors(layer, isIn), wave: wave.wave, entries });
     }
   } catch (error) {
     await closeLayers(layers);

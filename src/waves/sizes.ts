@@ -6,6 +6,8 @@ export interface Sizes {
   /** Weights that each token is multiplied by: the blocks' linears and the head. */
   readonly multiplied: number;
   readonly bytes: number;
+  /** Of the weights that may go. */
+  readonly prunableBytes: number;
 }
 
 export function sizesOf({ checkpoint, decoder }: Model): Sizes {
@@ -16,7 +18,9 @@ export function sizesOf({ checkpoint, decoder }: Model): Sizes {
     bytes += info.byteLength;
   }
   const prunable = prunableOf(decoder);
-  return { parameters, prunable, multiplied: prunable + decoder.vocabulary * decoder.hidden, bytes };
+  const linears = decoder.blocks.flatMap((block) => block.linears.map(({ weight }) => weight));
+  const prunableBytes = linears.reduce((sum, name) => sum + (checkpoint.tensors.get(name)?.byteLength ?? 0), 0);
+  return { parameters, prunable, multiplied: prunable + decoder.vocabulary * decoder.hidden, bytes, prunableBytes };
 }
 
 export function prunableOf(decoder: Decoder): number {
@@ -26,7 +30,7 @@ export function prunableOf(decoder: Decoder): number {
   );
 }
 
-/** Bytes of one wave's layer when it holds masks: a bit for every weight that may go. */
-export function layerBytes(sizes: Sizes): number {
-  return Math.ceil(sizes.prunable / 8);
+/** Bytes of the layers of so many waves at most: a bit for every weight that may go, and each weight once that goes. */
+export function layerBytes(sizes: Sizes, { waves, sparsity }: { readonly waves: number; readonly sparsity: number }) {
+  return waves * Math.ceil(sizes.prunable / 8) + Math.ceil(sparsity * sizes.prunableBytes);
 }

@@ -1,14 +1,12 @@
-import { rm } from 'node:fs/promises';
-import path from 'node:path';
-import { createLayer, openLayer } from '../checkpoint/index.js';
 import { judge, type Verdict } from '../evaluation/index.js';
 import type { Model } from '../model/index.js';
 import type { Edit } from '../pruning/index.js';
-import { layerFile, type WaveJournalRecord } from '../state/index.js';
+import { discardLayer, objectFile, type WaveJournalRecord } from '../state/index.js';
+import { ObjectStore, openStoredLayer, StoredLayerWriter } from '../store/index.js';
 import { type FlatFigures, flatFigures } from './figures.js';
 import { removedBy, sparsityOf } from './layer-sparsity.js';
 import { type Baseline, type Measurement, measure } from './measure.js';
-import { closeLayers, history, openLayers, type Session, stacked } from './session.js';
+import { closeLayers, history, openLayers, type Session, stacked, type WaveLayer } from './session.js';
 
 /** The gate's word on a wave that nothing was measured of. */
 const UNGUARDED: Verdict = { pass: true, reason: 'no gate and no text to measure on', terms: [] };
@@ -26,18 +24,17 @@ export interface WaveSettings {
 
 /**
  * One wave: the edit proposes a layer over the waves kept so far, the candidate is measured, and the journal records the
- * verdict; that record is the commit. A layer whose wave is not in the journal was never kept, whatever lies on disk.
+ * verdict; that record is the commit. Objects that no wave in the journal names were never kept, whatever lies on disk.
  */
 export async function runWave(settings: WaveSettings, baseline: Baseline | undefined, session: Session): Promise<void> {
   const { folder, inputs, journal, report } = session;
   const past = history(session);
   const opened = await openLayers(folder, past);
-  const file = path.join(folder.layers, layerFile(settings.wave));
   try {
     const model = stacked(inputs.model, opened);
     const { masks, values } = settings.edit.plan(model);
-    const sha256 = await propose(settings, model, session);
-    opened.push(await openLayer(file));
+    const sha256 = await propose(settings, { model, layers: opened }, session);
+    opened.push(await openStoredLayer(new ObjectStore(folder.objects), sha256));
     const tensors = await removedBy(masks, opened);
     const sparsity = sparsityOf(tensors);
     const last = past.waves.filter((wave) => wave.active).at(-1);
@@ -53,24 +50,29 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
       sparsity,
       changed,
       layers: tensors.map(({ name, elements, removed }) => ({ name, sparsity: removed / elements })),
-      layer: { name: layerFile(settings.wave), sha256 },
+      layer: { name: objectFile(sha256), sha256 },
       verdict: verdict.pass ? 'committed' : 'rolled-back',
       reason: verdict.reason,
       terms: verdict.terms,
       figures,
     };
     await journal.append({ ...record });
-    if (!verdict.pass) await rm(file, { force: true });
+    if (!verdict.pass) await discardLayer(folder, history(session), sha256);
     report({ ...record });
   } finally {
     await closeLayers(opened);
   }
 }
 
-/** Writes the wave's layer and returns the digest of its file. */
-async function propose({ edit, target, wave }: WaveSettings, model: Model, session: Session): Promise<string> {
+/** Stores the wave's layer and returns the name of its object. */
+async function propose(
+  { edit, target, wave }: WaveSettings,
+  { model, layers }: { readonly model: Model; readonly layers: readonly WaveLayer[] },
+  session: Session,
+): Promise<string> {
   const { inputs, folder, device, memoryBytes, report, signal } = session;
-  const writer = await createLayer(path.join(folder.layers, layerFile(wave)), edit.plan(model), {});
+  const before = { checkpoint: model.checkpoint, layers };
+  const writer = new StoredLayerWriter(new ObjectStore(folder.objects), { wave, plan: edit.plan(model), before });
   try {
     await edit.propose({
       model,
@@ -83,7 +85,7 @@ async function propose({ edit, target, wave }: WaveSettings, model: Model, sessi
       report,
       ...(signal && { signal }),
     });
-    return (await writer.commit()).sha256;
+    return (await writer.commit()).id;
   } catch (error) {
     await writer.abort();
     throw error;

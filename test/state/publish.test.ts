@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { historyOf } from '../../src/state/history.js';
-import { collectGarbage } from '../../src/state/index.js';
 import { Journal } from '../../src/state/journal.js';
 import { settlePublication } from '../../src/state/publish.js';
 import { type StateFolder, stateFolder } from '../../src/state/state-folder.js';
@@ -15,7 +14,7 @@ let folder: StateFolder;
 beforeEach(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'birdbone-publish-'));
   folder = stateFolder(path.join(root, 'result'));
-  await mkdir(folder.layers, { recursive: true });
+  await mkdir(folder.root, { recursive: true });
 });
 afterEach(() => rm(root, { recursive: true }));
 
@@ -117,47 +116,5 @@ describe('settlePublication after a crash', () => {
     await settlePublication(folder, await Journal.open(folder.journal, { repair: true }));
     expect((await Journal.open(folder.journal, { repair: false })).records).toHaveLength(count);
     expect(await versionAt(folder.out)).toBe('new');
-  });
-});
-
-describe('collectGarbage', () => {
-  const plant = async () => {
-    await writeFile(path.join(folder.layers, 'wave-0001.safetensors'), 'kept');
-    await writeFile(path.join(folder.layers, 'wave-0002.safetensors'), 'rolled back');
-    await writeFile(path.join(folder.layers, '.wave-0003.safetensors.tmp-1a2b3c4d'), 'torn');
-    await writeFile(path.join(folder.root, '.baseline.json.tmp-1a2b3c4d'), 'torn');
-    await mkdir(folder.spill);
-    await writeFile(path.join(folder.spill, 'hidden-states.bin'), 'spilled');
-    const wave = { type: 'wave', step: 0, layers: [], terms: [], figures: {} };
-    await journalWith(
-      { type: 'begin' },
-      { ...wave, wave: 1, verdict: 'committed', layer: { name: 'wave-0001.safetensors' } } as { type: string },
-      { ...wave, wave: 2, verdict: 'rolled-back', layer: { name: 'wave-0002.safetensors' } } as { type: string },
-    );
-  };
-
-  it('removes what nothing refers to, and keeps what a rollback needs', async () => {
-    await plant();
-    const removed = await collectGarbage(folder, { dryRun: false });
-    expect(removed.map((item) => path.relative(folder.root, item.path)).sort()).toEqual([
-      '.baseline.json.tmp-1a2b3c4d',
-      'layers/.wave-0003.safetensors.tmp-1a2b3c4d',
-      'layers/wave-0002.safetensors',
-      'spill',
-    ]);
-    expect(existsSync(path.join(folder.layers, 'wave-0001.safetensors'))).toBe(true);
-    expect(await collectGarbage(folder, { dryRun: false })).toEqual([]);
-  });
-
-  it('only says so in a dry run', async () => {
-    await plant();
-    const found = await collectGarbage(folder, { dryRun: true });
-    expect(found).toHaveLength(4);
-    for (const item of found) expect(existsSync(item.path)).toBe(true);
-  });
-
-  it('works on an output without a history', async () => {
-    await rename(folder.root, `${folder.root}-gone`);
-    expect(await collectGarbage(folder, { dryRun: false })).toEqual([]);
   });
 });

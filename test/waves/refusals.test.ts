@@ -1,11 +1,10 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Event } from '../../src/events.js';
 import { verifyFolder } from '../../src/manifest/index.js';
 import { collectGarbage, stateFolder } from '../../src/state/index.js';
 import { readLog } from '../../src/waves/index.js';
-import { at, flipLastBit, go, inWorkplaces } from '../fixtures/runs.js';
+import { at, flipLastBit, go, inWorkplaces, objectsOfWave } from '../fixtures/runs.js';
 import { contentsOf } from '../fixtures/workplace.js';
 
 inWorkplaces();
@@ -82,7 +81,7 @@ describe('run refuses', () => {
     const controller = new AbortController();
     const report = (event: Event) => event.type === 'wave' && controller.abort();
     await expect(go({}, { report, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' });
-    await flipLastBit(path.join(stateFolder(at('out/half')).layers, 'wave-0001.safetensors'));
+    await flipLastBit((await objectsOfWave(at('out/half'), 1))[0]!);
     await expect(go({}, { resume: true })).rejects.toMatchObject({
       code: 'mismatch',
       message: expect.stringContaining('wave 1'),
@@ -97,13 +96,13 @@ describe('run refuses', () => {
   });
 
   it('a state folder with files of somebody else, and leaves them alone', async () => {
-    await mkdir(at('project/layers'), { recursive: true });
-    await writeFile(at('project/layers/mine.txt'), 'mine');
+    await mkdir(at('project/objects'), { recursive: true });
+    await writeFile(at('project/objects/mine.txt'), 'mine');
     await expect(go({}, { state: at('project') })).rejects.toMatchObject({ code: 'usage' });
     await expect(collectGarbage(stateFolder(at('out/half'), at('project')), { dryRun: false })).rejects.toMatchObject({
       code: 'usage',
     });
-    expect(await readFile(at('project/layers/mine.txt'), 'utf8')).toBe('mine');
+    expect(await readFile(at('project/objects/mine.txt'), 'utf8')).toBe('mine');
   });
 
   it('a gate without any text, and a metric without calibration', async () => {
