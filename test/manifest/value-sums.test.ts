@@ -77,7 +77,7 @@ describe.each(TYPES)('sums over pairs of $dtype', ({ dtype, codes, bits, value }
   });
 
   it('are the same for bytes at an odd address', () => {
-    const values = codes.from({ length: 37 }, (_, i) => (i * 2654435761) % 2 ** (bits - 2));
+    const values = codes.from(Array.from({ length: 37 }, (_, i) => (i * 2654435761) % 2 ** (bits - 2)));
     const odd = new Uint8Array(values.byteLength + 1);
     odd.set(bytesOf(values), 1);
     const zeros = new Uint8Array(values.byteLength);
