@@ -20,7 +20,7 @@ export interface CarryPlan {
 }
 
 /** Weights in any format, and the indexes over them: the new checkpoint has its own. */
-const WEIGHTS = /\.(?:safetensors|bin|pt|pth|ckpt|gguf|h5|msgpack|onnx)(?:\.index\.json)?$/;
+const WEIGHTS = /\.(?:safetensors|bin|pt|pth|th|ckpt|gguf|h5|msgpack|onnx)(?:\.index\.json)?$/;
 /** What speaks of the old weights' bytes. */
 const EVIDENCE = new Set(['birdbone.json', 'SHA256SUMS']);
 

@@ -5,6 +5,7 @@ import { gguf } from './gguf/gguf.js';
 import { formatOf, openWith } from './open.js';
 import { safetensors } from './safetensors/safetensors.js';
 import { safetensorsIndex } from './safetensors/shards.js';
+import { torchIndex } from './torch/shards.js';
 import { torch } from './torch/torch.js';
 
 export type { Checkpoint, TensorInfo } from './checkpoint.js';
@@ -31,11 +32,11 @@ export { matchTensors, tensorGlob } from './tensor-glob.js';
 export { elementsOf } from './tensor-info.js';
 
 /** Every format that can be read, the more specific before the more general. A new one is a file and a place here. */
-export const formats: readonly CheckpointFormat[] = [safetensorsIndex, gguf, safetensors, torch];
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, gguf, safetensors, torchIndex, torch];
 
 /**
- * Opens the weights of a Hugging Face folder (model.safetensors, or the shards of model.safetensors.index.json) or of one
- * file, by reading its headers. Throws `unreadable` for what is not there or is broken, `unsupported` for another format.
+ * Opens the weights of a Hugging Face folder (model.safetensors or pytorch_model.bin, or the shards of either's index) or of
+ * one file, by reading its headers. Throws `unreadable` for what is not there or is broken, `unsupported` for another format.
  */
 export function openCheckpoint(path: string): Promise<Checkpoint> {
   return openWith(formats, path);

@@ -154,28 +154,24 @@ describe('readFloats', () => {
 describe('opening', () => {
   it.each([
     [
-      'with pytorch_model.bin',
-      ['pytorch_model.bin', 'config.json'],
+      'with weights of TensorFlow',
+      ['tf_model.h5', 'config.json'],
       'unsupported',
-      '"pytorch_model.bin"',
-      'not yet readable',
+      '"tf_model.h5"',
+      'Convert it to safetensors',
     ],
-    ['with a GGUF file', ['model-q4.gguf'], 'unsupported', '"model-q4.gguf"', 'not yet readable'],
-    [
-      'with weights under another name',
-      ['other.safetensors'],
-      'unsupported',
-      '"other.safetensors"',
-      'Name the .safetensors',
-    ],
-    ['with no weights', ['config.json'], 'unreadable', 'no weights', 'not yet readable'],
+    ['with a GGUF file', ['model-q4.gguf'], 'unsupported', '"model-q4.gguf"', 'Name the file'],
+    ['with weights under another name', ['other.safetensors'], 'unsupported', '"other.safetensors"', 'Name the file'],
+    ['with no weights', ['config.json'], 'unreadable', 'no weights', 'Convert it to safetensors'],
   ])('refuses a folder %s, saying what it has and what is allowed', async (_, names, code, has, suggestion) => {
     const folder = temporaryFolder();
     for (const name of names) writeFileSync(path.join(folder, name), '');
     await expect(openCheckpoint(folder)).rejects.toMatchObject({
       code,
       file: folder,
-      message: expect.stringMatching(new RegExp(`${has}.*needs model.safetensors or model.safetensors.index.json`)),
+      message: expect.stringMatching(
+        new RegExp(`${has}.*needs one of model.safetensors, model.safetensors.index.json, pytorch`),
+      ),
       suggestions: [expect.stringContaining(suggestion)],
     });
   });
