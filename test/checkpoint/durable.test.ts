@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,6 +43,23 @@ describe('writeFileDurably', () => {
     mkdirSync(path.join(folder, 'file'));
     await expect(writeFileDurably(path.join(folder, 'file'), 'x')).rejects.toMatchObject({ code: 'unwritable' });
     expect(readdirSync(folder)).toEqual(['file']);
+  });
+
+  it('removes what killed writers of the same file left a day ago, and nothing else', async () => {
+    const folder = temporaryFolder();
+    const file = path.join(folder, 'file.json');
+    const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 3600;
+    const old = [
+      '.file.json.tmp-0123456789ab',
+      '.other.json.tmp-0123456789ab',
+      '.file.json.tmp-notes',
+      '.file.json.tmp-',
+    ];
+    const young = '.file.json.tmp-ba9876543210';
+    for (const name of [...old, young]) writeFileSync(path.join(folder, name), 'half of it');
+    for (const name of old) utimesSync(path.join(folder, name), twoDaysAgo, twoDaysAgo);
+    await writeFileDurably(file, 'whole');
+    expect(readdirSync(folder).sort()).toEqual([...old.slice(1), young, 'file.json'].sort());
   });
 
   it('takes names of up to 255 bytes', async () => {

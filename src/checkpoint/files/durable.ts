@@ -1,15 +1,45 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { unwritableBecause } from './failure.js';
+import { systemCode, unwritableBecause } from './failure.js';
 
 /** Characters of a file's name that its temporary name keeps: a name may have 255 bytes, and a character up to 3. */
 const KEPT_CHARACTERS = 60;
 
+/** A leftover of a process that was killed has not changed for so long; a younger one may be somebody's that still writes. */
+const LEFTOVER_MILLISECONDS = 24 * 3600 * 1000;
+
 /** A new name beside `file` for what is not finished: in the same folder, so that a rename can put it in its place. */
 export function temporaryName(file: string): string {
-  const start = path.basename(file).slice(0, KEPT_CHARACTERS);
-  return path.join(path.dirname(file), `.${start}.tmp-${randomBytes(6).toString('hex')}`);
+  return path.join(path.dirname(file), `${temporaryStart(file)}${randomBytes(6).toString('hex')}`);
+}
+
+function temporaryStart(file: string): string {
+  return `.${path.basename(file).slice(0, KEPT_CHARACTERS)}.tmp-`;
+}
+
+/**
+ * Removes what killed processes left under temporary names of `file`, a day old or more, before it is written again: nothing
+ * else looks after the folders that are not a run's own.
+ */
+export async function removeLeftovers(file: string): Promise<void> {
+  const folder = path.dirname(file);
+  const start = temporaryStart(file);
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(start) || !/^[0-9a-f]{12}$/.test(name.slice(start.length))) continue;
+    const leftover = path.join(folder, name);
+    if (await isOld(leftover)) await rm(leftover, { recursive: true, force: true });
+  }
+}
+
+async function isOld(leftover: string): Promise<boolean> {
+  try {
+    return Date.now() - (await stat(leftover)).mtimeMs > LEFTOVER_MILLISECONDS;
+  } catch (error) {
+    // Another process has removed it first.
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /**
@@ -19,6 +49,7 @@ export function temporaryName(file: string): string {
 export async function writeFileDurably(file: string, data: string | Uint8Array): Promise<void> {
   const temporary = temporaryName(file);
   await writing(file, async () => {
+    await removeLeftovers(file);
     try {
       const handle = await open(temporary, 'wx');
       try {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { renameDurably, temporaryName, writing } from './durable.js';
+import { removeLeftovers, renameDurably, temporaryName, writing } from './durable.js';
 
 const DIGEST_CHUNK_BYTES = 4 * 1024 * 1024;
 
@@ -31,6 +31,7 @@ export interface BegunFile {
 export async function beginTensorFile(file: string, plan: TensorFilePlan): Promise<BegunFile> {
   const temporary = temporaryName(file);
   return writing(file, async () => {
+    await removeLeftovers(file);
     const handle = await open(temporary, 'wx+');
     try {
       await writeAt(handle, 0, plan.header);

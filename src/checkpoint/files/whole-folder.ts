@@ -1,7 +1,7 @@
 import { lstat, mkdir, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { BirdboneError } from '../../errors.js';
-import { renameDurably, syncFolder, temporaryName, writing } from './durable.js';
+import { removeLeftovers, renameDurably, syncFolder, temporaryName, writing } from './durable.js';
 import { unreadableBecause } from './failure.js';
 
 /**
@@ -18,6 +18,7 @@ export async function writeFolderWhole(folder: string, fill: (temporary: string)
   const firstMade = await writing(folder, () => mkdir(parent, { recursive: true }));
   const temporary = temporaryName(target);
   try {
+    await writing(folder, () => removeLeftovers(target));
     await writing(folder, () => mkdir(temporary));
     await fill(temporary);
     await refuseExisting(folder);
