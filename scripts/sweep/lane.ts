@@ -1,0 +1,138 @@
+import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { makeWorkplace } from '../../test/fixtures/workplace.js';
+import { contentsOf, digestOf, resetFolder } from './folder-state.js';
+import { Recovery } from './recover.js';
+import type { ErrandEnd } from './recover-worker.js';
+import { COPIES, type Scenario, type Step } from './scenarios.js';
+import { type Blow, type Point, recordPaths, recordPoints, type Struck, strike, type Victim } from './strace.js';
+
+/** A command whose state before, paths and state after are known; ready to be struck at any point. */
+export interface Prepared {
+  readonly scenario: Scenario;
+  readonly paths: readonly string[];
+  readonly points: readonly Point[];
+  /** Digests of the parts. */
+  readonly before: Readonly<Record<string, string>>;
+  readonly after: Readonly<Record<string, string>>;
+  /** How the readers end before and after the command. */
+  readonly heardBefore: readonly ErrandEnd[];
+  readonly heardAfter: readonly ErrandEnd[];
+  /** Every file, once cleaned. */
+  readonly contents: Readonly<Record<string, string>>;
+}
+
+/**
+ * A workplace of its own, in which one trial after another runs; with several, trials run side by side. Its path stays the
+ * same, because manifests and journals hold it.
+ */
+export class Lane {
+  readonly folder: string;
+  readonly #base: string;
+  readonly #log: string;
+  readonly #entry: string;
+  readonly recovery: Recovery;
+
+  private constructor(root: string, home: string, recovery: Recovery) {
+    this.folder = path.join(home, 'place');
+    this.#base = path.join(home, 'base');
+    this.#log = path.join(home, 'strace.log');
+    this.#entry = path.join(root, 'bin/run.js');
+    this.recovery = recovery;
+  }
+
+  static async open(root: string, home: string): Promise<Lane> {
+    mkdirSync(home, { recursive: true });
+    return new Lane(root, home, await Recovery.start(root));
+  }
+
+  async prepare(scenario: Scenario): Promise<Prepared> {
+    this.#makeWorkplace(scenario);
+    for (const step of scenario.prepare) await this.#take(step);
+    resetFolder(this.#base, this.folder);
+    const before = this.digests(scenario);
+    const heardBefore = await this.listen(scenario);
+    const victim = this.#victim(scenario.victim);
+    const { paths, run } = await recordPaths(victim);
+    refuseFailure(scenario, run);
+    resetFolder(this.folder, this.#base);
+    const { points, run: again } = await recordPoints(victim, paths);
+    refuseFailure(scenario, again);
+    const after = this.digests(scenario);
+    const heardAfter = await this.listen(scenario);
+    await this.clean(scenario);
+    return { scenario, paths, points, before, heardBefore, after, heardAfter, contents: contentsOf(this.folder) };
+  }
+
+  /** Puts the state before the command back, runs it, and strikes. */
+  async strike({ scenario, paths }: Prepared, point: Point, blow: Blow): Promise<Struck> {
+    resetFolder(this.folder, this.#base);
+    return strike(this.#victim(scenario.victim), paths, point, blow);
+  }
+
+  digests({ parts }: Scenario): Record<string, string> {
+    return Object.fromEntries(parts.map((part) => [part, digestOf(this.folder, [part])]));
+  }
+
+  isAbsent(part: string): boolean {
+    return !existsSync(path.join(this.folder, part));
+  }
+
+  /** How the readers end and what they print. */
+  async listen({ readers }: Scenario): Promise<ErrandEnd[]> {
+    const heard: ErrandEnd[] = [];
+    for (const argv of readers) heard.push(await this.recovery.run({ folder: this.folder, argv }));
+    return heard;
+  }
+
+  async clean({ clean }: Scenario): Promise<void> {
+    if (clean !== undefined) await this.run(clean);
+  }
+
+  /** Runs a command line that has to end well, and returns what it printed. */
+  async run(argv: readonly string[]): Promise<string> {
+    const { code, output } = await this.recovery.run({ folder: this.folder, argv });
+    if (code !== 0)
+      throw new Error(`birdbone ${argv.slice(0, 3).join(' ')} ended with ${code}: ${output.slice(0, 400)}`);
+    return output;
+  }
+
+  async close(): Promise<void> {
+    await this.recovery.stop();
+  }
+
+  #makeWorkplace({ parts }: Scenario): void {
+    const made = makeWorkplace();
+    resetFolder(this.folder, made);
+    rmSync(made, { recursive: true });
+    for (const copy of COPIES) {
+      if (parts.includes(copy))
+        cpSync(path.join(this.folder, 'models/fledgling'), path.join(this.folder, copy), { recursive: true });
+    }
+  }
+
+  async #take(step: Step): Promise<void> {
+    if (!('killed' in step)) {
+      await this.run(step);
+      return;
+    }
+    resetFolder(this.#base, this.folder);
+    const victim = this.#victim(step.killed);
+    const { paths } = await recordPaths(victim);
+    resetFolder(this.folder, this.#base);
+    const { points } = await recordPoints(victim, paths);
+    const point = points.find(({ call, text }) => step.at.test(`${call} ${text}`));
+    if (point === undefined) throw new Error(`${step.killed.join(' ')} makes no call like ${step.at}`);
+    resetFolder(this.folder, this.#base);
+    const { fired } = await strike(victim, paths, point, 'SIGKILL');
+    if (!fired) throw new Error(`the kill at ${step.at} of ${step.killed.join(' ')} did not happen`);
+  }
+
+  #victim(argv: readonly string[]): Victim {
+    return { entry: this.#entry, argv, folder: this.folder, log: this.#log };
+  }
+}
+
+function refuseFailure({ command, situation }: Scenario, { code, stderr }: Struck): void {
+  if (code !== 0) throw new Error(`${command}, ${situation}: ended with ${code} though nothing struck it: ${stderr}`);
+}

@@ -1,0 +1,76 @@
+import { blowsAt } from './blows.js';
+import type { Lane } from './lane.js';
+import type { Scenario } from './scenarios.js';
+import type { Blow, Point } from './strace.js';
+import { type Trial, tryOnce } from './trial.js';
+
+export interface SweepOptions {
+  readonly kind: 'kill' | 'error';
+  /** At most so many trials, spread evenly over the command's calls; all of them when absent. */
+  readonly sample?: number;
+  readonly onTrial?: (trial: Trial) => void;
+}
+
+export interface SweepRow {
+  readonly command: string;
+  readonly situation: string;
+  readonly kind: 'kill' | 'error';
+  /** Calls of the undisturbed command that change something. */
+  readonly calls: number;
+  readonly trials: number;
+  /** Trials in which strace's log says that the blow fell. */
+  readonly fired: number;
+  /** How the state stood right after. */
+  readonly before: number;
+  readonly after: number;
+  readonly mixed: number;
+  readonly absent: number;
+  readonly failures: readonly string[];
+  readonly seconds: number;
+}
+
+/** Strikes a scenario at every point, or a sample of them, and counts how it ended. */
+export async function sweepScenario(
+  scenario: Scenario,
+  lanes: readonly Lane[],
+  options: SweepOptions,
+): Promise<SweepRow> {
+  const start = performance.now();
+  const prepared = await Promise.all(lanes.map((lane) => lane.prepare(scenario)));
+  const { points } = prepared[0]!;
+  const all = points.flatMap((point) => blowsAt(point, options.kind).map((blow) => ({ point, blow })));
+  const queue = sampleOf(all, options.sample ?? all.length);
+  const trials: Trial[] = [];
+  const work = async (lane: Lane, i: number): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const trial = await tryOnce(lane, prepared[i]!, next.point, next.blow);
+      trials.push(trial);
+      options.onTrial?.(trial);
+    }
+  };
+  await Promise.all(lanes.map(work));
+  const { command, situation } = scenario;
+  const seconds = (performance.now() - start) / 1000;
+  return { command, situation, kind: options.kind, calls: points.length, ...countsOf(trials), seconds };
+}
+
+function countsOf(trials: readonly Trial[]): Omit<SweepRow, 'command' | 'situation' | 'kind' | 'calls' | 'seconds'> {
+  const count = (test: (trial: Trial) => boolean): number => trials.filter(test).length;
+  return {
+    trials: trials.length,
+    fired: count(({ fired }) => fired),
+    before: count(({ standing }) => standing === 'before'),
+    after: count(({ standing }) => standing === 'after'),
+    mixed: count(({ standing }) => standing === 'some of each'),
+    absent: count(({ standing }) => standing === 'absent'),
+    failures: trials.flatMap(({ point, blow, failure }) =>
+      failure === undefined ? [] : [`${blow} at ${point.call} ${point.ordinal}: ${failure}`],
+    ),
+  };
+}
+
+/** Evenly spaced, first and last included. */
+function sampleOf(all: readonly { point: Point; blow: Blow }[], size: number): { point: Point; blow: Blow }[] {
+  if (size >= all.length) return [...all];
+  return Array.from({ length: size }, (_, i) => all[Math.round((i * (all.length - 1)) / Math.max(1, size - 1))]!);
+}

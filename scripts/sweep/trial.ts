@@ -1,0 +1,96 @@
+import { ageTemporaries, contentsOf, differenceOf } from './folder-state.js';
+import type { Lane, Prepared } from './lane.js';
+import type { Blow, Point, Struck } from './strace.js';
+
+/** How the parts stood right after the blow. Absent: an output between the two renames that exchange it. */
+export type Standing = 'before' | 'after' | 'some of each' | 'absent';
+
+export interface Trial {
+  readonly point: Point;
+  readonly blow: Blow;
+  readonly fired: boolean;
+  readonly standing: Standing;
+  /** Exit code of the victim; null after a kill. */
+  readonly code: number | null;
+  /** What was not as it must be. */
+  readonly failure?: string;
+}
+
+/** Exit codes for what the machine did: unreadable and out of resources (src/errors.ts). 1 would be a bug of ours. */
+const SYSTEM_FAILED: ReadonlySet<number | null> = new Set([3, 6]);
+
+/** Strikes once; then the state must be the old or the new one, and the next command must need no repair. */
+export async function tryOnce(lane: Lane, prepared: Prepared, point: Point, blow: Blow): Promise<Trial> {
+  const struck = await lane.strike(prepared, point, blow);
+  const { fired, code } = struck;
+  let standing: Standing = 'some of each';
+  try {
+    standing = standingOf(lane, prepared);
+    checkEnding(struck, blow, standing);
+    if (standing !== 'absent') await checkReaders(lane, prepared);
+    await checkRecovery(lane, prepared);
+    return { point, blow, fired, standing, code };
+  } catch (error) {
+    return { point, blow, fired, standing, code, failure: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Throws for a part that is neither as before nor as after. */
+function standingOf(lane: Lane, { scenario, before, after }: Prepared): Standing {
+  const now = lane.digests(scenario);
+  const changing = scenario.parts.filter((part) => before[part] !== after[part]);
+  let isAbsent = false;
+  for (const part of scenario.parts) {
+    if (now[part] === before[part] || now[part] === after[part]) continue;
+    if (!lane.isAbsent(part)) throw new Error(`${part} is neither as before nor as after`);
+    isAbsent = true;
+  }
+  if (isAbsent) return 'absent';
+  if (changing.every((part) => now[part] === after[part])) return 'after';
+  return changing.every((part) => now[part] === before[part]) ? 'before' : 'some of each';
+}
+
+function checkEnding({ code, signal, stderr, fired }: Struck, blow: Blow, standing: Standing): void {
+  if (!fired) {
+    if (code !== 0) throw new Error(`it ended with ${code} though nothing struck it: ${stderr.slice(0, 300)}`);
+    return;
+  }
+  if (blow === 'SIGKILL') {
+    if (code === 0) throw new Error('it ended with 0 though it was killed');
+    return;
+  }
+  if (code === 0) {
+    // A failure to tidy up may be passed over; one to write may not.
+    if (standing !== 'after') throw new Error(`it ended with 0, and the state is ${standing}`);
+    return;
+  }
+  if (!SYSTEM_FAILED.has(code)) throw new Error(`it ended with ${code ?? signal}: ${stderr.slice(0, 300)}`);
+  if (!stderr.includes('Error: ')) throw new Error(`it ended with ${code} without saying why`);
+}
+
+/** What only reads must read what the blow left: nothing yet, as before, or a state. */
+async function checkReaders(lane: Lane, { scenario, heardBefore, heardAfter }: Prepared): Promise<void> {
+  const codes = (await lane.listen(scenario)).map(({ code }) => code);
+  const wrong = codes.findIndex(
+    (code, i) => code !== 0 && code !== heardBefore[i]!.code && code !== heardAfter[i]!.code,
+  );
+  if (wrong !== -1)
+    throw new Error(`right after the blow, ${scenario.readers[wrong]!.join(' ')} ended with ${codes[wrong]}`);
+}
+
+async function checkRecovery(lane: Lane, { scenario, after, heardAfter, contents }: Prepared): Promise<void> {
+  ageTemporaries(lane.folder);
+  await lane.run(scenario.retry);
+  const now = lane.digests(scenario);
+  const wrong = scenario.parts.find((part) => now[part] !== after[part]);
+  if (wrong !== undefined) throw new Error(`after the retry, ${wrong} is not what an undisturbed run makes`);
+  const heard = await lane.listen(scenario);
+  const differs = heard.findIndex(
+    ({ code, output }, i) => code !== heardAfter[i]!.code || output !== heardAfter[i]!.output,
+  );
+  if (differs !== -1)
+    throw new Error(`after the retry, ${scenario.readers[differs]!.join(' ')} says: ${heard[differs]!.output}`);
+  await lane.clean(scenario);
+  const difference = differenceOf(contentsOf(lane.folder), contents);
+  if (difference !== undefined) throw new Error(`after cleaning, ${difference}`);
+}
