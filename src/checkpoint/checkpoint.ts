@@ -23,6 +23,11 @@ export interface Checkpoint {
   /** The file's own string metadata (`__metadata__`), aliases included. */
   readonly metadata: Readonly<Record<string, string>>;
   /**
+   * Where each tensor's bytes start in the file, for a checkpoint of one file that holds them in one piece, as `read` gives
+   * them; absent otherwise. Who wants the whole file and its tensors can then read it once.
+   */
+  readonly starts?: ReadonlyMap<string, number>;
+  /**
    * Texts that go with the weights, by file name: config.json and the tokenizer's, for a checkpoint that holds them inside. Those
    * of a folder lie in the folder.
    */

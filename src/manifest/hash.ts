@@ -117,7 +117,8 @@ export async function readConfig(checkpointPath: string): Promise<unknown> {
     ?.value;
 }
 
-function metadataHash(checkpoint: Checkpoint, config: string | null): string {
+/** The hash of everything but the values: what `WeightHashes.metadata` says. */
+export function metadataHash(checkpoint: Checkpoint, config: string | null): string {
   const hash = createHash('sha256');
   const aliases = [...checkpoint.aliases].sort(([left], [right]) => (left < right ? -1 : 1));
   hash.update(canonicalJson([config, aliases, checkpoint.metadata]));

@@ -1,7 +1,14 @@
 export { type DiffOptions, diffCheckpoints } from './diff.js';
 export { renderDiffMarkdown } from './diff-markdown.js';
 export type { DiffReport, FieldChange, TensorDiff, TensorStatus, ValueDiff } from './diff-report.js';
-export { type HashOptions, hashCheckpoint, type TensorDigest, type WeightHashes } from './hash.js';
+export {
+  type HashOptions,
+  hashCheckpoint,
+  metadataHash,
+  type TensorDigest,
+  type WeightHashes,
+  weightsHash,
+} from './hash.js';
 export {
   createManifest,
   findManifest,
@@ -11,5 +18,6 @@ export {
   manifestText,
   readManifest,
 } from './manifest.js';
+export { readAhead } from './read-ahead.js';
 export { type RecordedHashes, type RecordOptions, recordHashes } from './record.js';
-export { type TensorFinding, type VerifyReport, verifyFolder } from './verify.js';
+export { compareTensors, type TensorFinding, type VerifyReport, verifyFolder } from './verify.js';

@@ -55,13 +55,21 @@ export function compareWithManifest(
   found: WeightHashes,
 ): Omit<VerifyReport, 'folder' | 'manifest'> {
   const recorded = new Map<string, TensorDigest>(manifest.tensors.map(({ name, ...digest }) => [name, digest]));
-  const names = [...new Set([...recorded.keys(), ...found.tensors.keys()])].sort();
-  const findings = names.flatMap((name) => compareTensor(name, recorded.get(name), found.tensors.get(name)) ?? []);
+  const findings = compareTensors(recorded, found.tensors);
   const weights = compareHash(manifest.weights, found.weights);
   const metadata = compareHash(manifest.metadata, found.metadata);
   const config = compareHash(manifest.config, found.config);
   const matches = findings.length === 0 && weights.matches && metadata.matches && config.matches;
   return { matches, findings, weights, metadata, config, tensors: found.tensors.size };
+}
+
+/** Every tensor that is not what is recorded, in name order. Pure. */
+export function compareTensors(
+  recorded: ReadonlyMap<string, TensorDigest>,
+  found: ReadonlyMap<string, TensorDigest>,
+): TensorFinding[] {
+  const names = [...new Set([...recorded.keys(), ...found.keys()])].sort();
+  return names.flatMap((name) => compareTensor(name, recorded.get(name), found.get(name)) ?? []);
 }
 
 function compareTensor(

@@ -46,7 +46,8 @@ export async function readJsonObject(file: string, options: JsonFileOptions): Pr
   return value as JsonObject;
 }
 
-async function readJson(source: ByteSource, { maxBytes, strict = false }: JsonFileOptions): Promise<JsonFile> {
+/** The JSON in bytes from anywhere; throws as `readJsonFile` does. The source stays open. */
+export async function readJson(source: ByteSource, { maxBytes, strict = false }: JsonFileOptions): Promise<JsonFile> {
   const { path, size } = source;
   if (size > maxBytes) throw unreadable(path, `it has ${size} bytes; at most ${maxBytes} are read`);
   const bytes = await source.read(0, size);

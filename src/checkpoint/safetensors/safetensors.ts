@@ -46,6 +46,7 @@ export function checkpointOf(path: string, files: readonly OpenedFile[], notices
     tensors,
     aliases,
     metadata: Object.fromEntries(metadata),
+    ...(only !== undefined && others.length === 0 && { starts: only.header.starts }),
     notices,
     async read(name, range) {
       const stored = aliases.get(name) ?? name;
