@@ -1,3 +1,4 @@
+export { type Exported, type ExportOptions, exportState } from './export-state.js';
 export type { RollbackPlan, RollbackTarget, StateFigures } from './impact.js';
 export { type Log, readLog } from './log.js';
 export { type Plan, planRun } from './plan.js';
