@@ -1,8 +1,9 @@
+import { gguf } from './formats/gguf.js';
 import { safetensors } from './formats/safetensors.js';
 import type { FuzzFormat } from './fuzz-format.js';
 
 /** Every format under fuzzing. A new one is a file and a place here. */
-export const FORMATS: readonly FuzzFormat[] = [safetensors];
+export const FORMATS: readonly FuzzFormat[] = [safetensors, gguf];
 
 /** The format of that name; throws RangeError naming those that exist. */
 export function formatNamed(name: string): FuzzFormat {
