@@ -30,7 +30,6 @@ export {
   hashCheckpoint,
   type Manifest,
   readManifest,
-  recordHashes,
   renderDiffMarkdown,
   type VerifyReport,
   verifyFolder,
@@ -46,6 +45,13 @@ export {
 } from './model/index.js';
 export { loadRecipe, parseRecipe, type Recipe, type RecipeInput } from './recipe.js';
 export type { Registry } from './registry.js';
+export {
+  type CheckReport,
+  checkWeightHashes,
+  scopeOf,
+  type UpdateReport,
+  updateWeightHashes,
+} from './repository/index.js';
 export { type ScoreOptions, type ScoreResult, score } from './scoring/index.js';
 export { type Mask, type Pattern, parsePattern, patterns } from './sparsity/index.js';
 export { availableDevices, type Device, type DeviceChoice, openDevice } from './tensor/index.js';

@@ -2,16 +2,16 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.js';
 import { envOf, writerFlags } from '../cli/flags.js';
-import { EXIT_CODES } from '../errors.js';
-import type { VerifyReport, WeightHashes } from '../manifest/index.js';
+import { weightCheckText } from '../cli/weight-check-report.js';
+import { BirdboneError, EXIT_CODES } from '../errors.js';
+import type { WeightHashes } from '../manifest/index.js';
+import type { CheckReport, UpdateReport } from '../repository/index.js';
 
 interface HashedModel {
   readonly path: string;
   readonly weights: string;
   readonly metadata: string;
-  readonly tensors?: Record<string, { dtype: string; shape: readonly number[]; sha256: string }>;
-  /** With --update: what happened to birdbone.json. With --check: whether the model matches it. */
-  readonly manifest?: 'created' | 'updated' | 'unchanged' | 'matches' | 'differs';
+  readonly tensors: Record<string, { dtype: string; shape: readonly number[]; sha256: string }>;
 }
 
 interface Hashes {
@@ -19,54 +19,81 @@ interface Hashes {
 }
 
 export default class Hash extends BaseCommand<typeof Hash> {
-  static override readonly summary = 'hash the weights of models, and record or check the hashes';
+  static override readonly summary = 'hash the weights of models, and record or check the hashes in git';
   static override readonly description =
-    `The hash of a model's weights does not depend on how they are sharded; config and metadata have a hash of their own.
---update writes birdbone.json into each folder; --check compares with it, with exit code 5 on a mismatch.`;
+    `Prints a hash of each model's weights, which does not depend on how they are sharded. --update writes the hashes of every weight file and tensor of the repository into .weight_hashes.json at its root, to be committed with them; --check compares, with exit code 5 where anything differs. With paths, both are about the files under these alone.
+A hook checks what a commit would have: hash --check --staged (docs/weight-hash-hook.md).`;
   static override readonly writes = 'files';
   static override readonly args = {
-    paths: Args.string({ required: true, multiple: true, description: 'model folders or .safetensors files' }),
+    paths: Args.string({ multiple: true, description: 'model folders or files of weights' }),
   };
   static override readonly flags = {
-    update: Flags.boolean({ summary: 'Write birdbone.json.', exclusive: ['check'], env: envOf('update') }),
-    check: Flags.boolean({ summary: 'Compare with birdbone.json.', env: envOf('check') }),
+    update: Flags.boolean({
+      summary: 'Write .weight_hashes.json; every file is read whole.',
+      exclusive: ['check'],
+      env: envOf('update'),
+    }),
+    tracked: Flags.boolean({
+      summary: 'With --update: leave out files that git does not track.',
+      dependsOn: ['update'],
+      env: envOf('tracked'),
+    }),
+    check: Flags.boolean({ summary: 'Compare with .weight_hashes.json.', env: envOf('check') }),
+    staged: Flags.boolean({
+      summary: "With --check: look at git's index, not at the folder.",
+      dependsOn: ['check'],
+      env: envOf('staged'),
+    }),
     ...writerFlags,
   };
   static override readonly examples = [
     { description: 'Record what a model is now', command: '<%= config.bin %> hash models/fledgling --update' },
-    {
-      description: 'Check several models before a commit',
-      command: '<%= config.bin %> hash models/fledgling out/half --check',
-    },
+    { description: 'Check all weights of a repository', command: '<%= config.bin %> hash --check' },
+    { description: 'Check what the next commit would have', command: '<%= config.bin %> hash --check --staged' },
   ];
 
-  async run(): Promise<Hashes> {
+  async run(): Promise<Hashes | UpdateReport | CheckReport> {
+    if (this.flags.update) return this.#update();
+    if (this.flags.check) return this.#check();
+    if (this.args.paths === undefined || this.args.paths.length === 0) {
+      throw new BirdboneError('usage', 'hash needs the path of a model, or --update or --check for a repository.', {
+        suggestions: ['birdbone hash models/fledgling', 'birdbone hash --check'],
+      });
+    }
     const models: HashedModel[] = [];
     for (const path of this.args.paths) {
       const model = await this.#hash(path);
       models.push(model);
-      this.log(`${model.weights}  ${path}${model.manifest === undefined ? '' : `  manifest ${model.manifest}`}`);
+      this.log(`${model.weights}  ${path}`);
     }
-    if (models.some(({ manifest }) => manifest === 'differs')) process.exitCode = EXIT_CODES.mismatch;
     return { models };
   }
 
-  async #hash(path: string): Promise<HashedModel> {
-    const { recordHashes, verifyFolder } = await import('../manifest/index.js');
-    const watch = { report: this.report, signal: this.signal };
-    if (this.flags.update) {
-      const { weights, metadata, manifest } = await recordHashes(path, {
-        ...watch,
-        version: this.config.version,
-        dryRun: this.flags['dry-run'],
-      });
-      return { path, weights, metadata, manifest };
-    }
-    if (this.flags.check) return checked(await verifyFolder(path, watch));
-    return this.#list(path);
+  async #update(): Promise<UpdateReport> {
+    const { scopeOf, updateWeightHashes } = await import('../repository/index.js');
+    const report = await updateWeightHashes(await scopeOf(this.args.paths ?? [], process.cwd()), {
+      report: this.report,
+      signal: this.signal,
+      trackedOnly: this.flags.tracked ?? false,
+      dryRun: this.flags['dry-run'] ?? false,
+    });
+    this.log(updateText(report));
+    return report;
   }
 
-  async #list(path: string): Promise<HashedModel> {
+  async #check(): Promise<CheckReport> {
+    const { checkWeightHashes, scopeOf } = await import('../repository/index.js');
+    const report = await checkWeightHashes(await scopeOf(this.args.paths ?? [], process.cwd()), {
+      report: this.report,
+      signal: this.signal,
+      staged: this.flags.staged ?? false,
+    });
+    this.log([...report.notices.map((notice) => `Note: ${notice}`), weightCheckText(report)].join('\n'));
+    if (!report.matches) process.exitCode = EXIT_CODES.mismatch;
+    return report;
+  }
+
+  async #hash(path: string): Promise<HashedModel> {
     const { openCheckpoint } = await import('../checkpoint/index.js');
     const { hashCheckpoint } = await import('../manifest/index.js');
     const checkpoint = await openCheckpoint(path);
@@ -78,16 +105,17 @@ export default class Hash extends BaseCommand<typeof Hash> {
   }
 }
 
-function checked({ folder, matches, weights, metadata }: VerifyReport): HashedModel {
-  return {
-    path: folder,
-    weights: weights.found ?? '',
-    metadata: metadata.found ?? '',
-    manifest: matches ? 'matches' : 'differs',
-  };
-}
-
 function listed(path: string, { weights, metadata, tensors }: WeightHashes): HashedModel {
   const byName = [...tensors].map(([name, { dtype, shape, sha256 }]) => [name, { dtype, shape, sha256 }]);
   return { path, weights, metadata, tensors: Object.fromEntries(byName) };
+}
+
+function updateText({ file, manifest, files, added, changed, removed, notices }: UpdateReport): string {
+  const counts = Object.entries({ added, changed, removed })
+    .filter(([, names]) => names.length > 0)
+    .map(([what, names]) => `${names.length} ${what}`);
+  const total = `${files} weight ${files === 1 ? 'file' : 'files'}`;
+  return [...notices.map((notice) => `Note: ${notice}`), `${file} ${manifest}: ${[total, ...counts].join(', ')}`].join(
+    '\n',
+  );
 }

@@ -19,5 +19,4 @@ export {
   readManifest,
 } from './manifest.js';
 export { readAhead } from './read-ahead.js';
-export { type RecordedHashes, type RecordOptions, recordHashes } from './record.js';
 export { compareTensors, type TensorFinding, type VerifyReport, verifyFolder } from './verify.js';

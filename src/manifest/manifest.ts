@@ -138,7 +138,7 @@ export async function readManifest(folder: string): Promise<{ readonly manifest:
     file: path.join(folder, MANIFEST_FILE),
     suggestions: [
       'Name a folder that birdbone has written.',
-      `Record its hashes as they are now: birdbone hash ${folder} --update`,
+      `Weights in a repository have their hashes in .weight_hashes.json: birdbone hash ${folder} --check`,
     ],
   });
 }

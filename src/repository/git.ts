@@ -58,8 +58,8 @@ export async function* gitStream(args: readonly string[], options: GitOptions): 
   if (code !== 0) throw gitFailed(args, options.cwd, stderr);
 }
 
-/** A git that runs: its streams, and what it said at its end. The caller reads its output, and ends it. */
-export async function startGit(args: readonly string[], options: GitOptions) {
+/** Starts a git whose output the caller reads, and whose input it ends. */
+export async function startGit(args: readonly string[], options: GitOptions): Promise<GitProcess> {
   return start(args, options, await environmentFor(options.cwd));
 }
 
@@ -105,7 +105,7 @@ async function runGit(args: readonly string[], options: GitOptions, env: Environ
   throw new BirdboneError('unreadable', message, { file: options.cwd });
 }
 
-async function* outputOf({ child, ended }: RunningGit): AsyncGenerator<Buffer> {
+async function* outputOf({ child, ended }: GitProcess): AsyncGenerator<Buffer> {
   try {
     yield* child.stdout as AsyncIterable<Buffer>;
   } catch (error) {
@@ -116,13 +116,14 @@ async function* outputOf({ child, ended }: RunningGit): AsyncGenerator<Buffer> {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-interface RunningGit {
+/** A git that runs. */
+export interface GitProcess {
   readonly child: ChildProcessWithoutNullStreams;
   /** What git said when it ended. Throws when it could not be started or was aborted. */
   readonly ended: Promise<Omit<GitResult, 'stdout'>>;
 }
 
-function start(args: readonly string[], { cwd, input, signal }: GitOptions, env: Environment): RunningGit {
+function start(args: readonly string[], { cwd, input, signal }: GitOptions, env: Environment): GitProcess {
   // A monitor is a program that the repository's own config names.
   const child = spawn('git', ['-c', 'core.fsmonitor=false', ...args], { cwd, env, ...(signal && { signal }) });
   // Git may end without having read its input; its status says why.

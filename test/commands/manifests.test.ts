@@ -2,7 +2,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { birdbone } from '../fixtures/command-line.js';
-import { makeWorkplace } from '../fixtures/workplace.js';
+import { makeWorkplace, writeManifest } from '../fixtures/workplace.js';
 
 let cwd: string;
 beforeEach(() => {
@@ -28,8 +28,9 @@ describe('birdbone hash', () => {
     damage('models/other');
     const { code, stdout } = await birdbone(['hash', ...BOTH, '--check', '--json'], { cwd });
     expect(code).toBe(5);
-    const { models } = JSON.parse(stdout) as { models: { path: string; manifest: string }[] };
-    expect(models.map(({ manifest }) => manifest)).toEqual(['matches', 'differs']);
+    const { findings } = JSON.parse(stdout) as { findings: { path: string; tensors: { name: string }[] }[] };
+    expect(findings.map(({ path: file }) => file)).toEqual(['models/other/model.safetensors']);
+    expect(findings[0]?.tensors.map(({ name }) => name)).toEqual(['lm_head.weight']);
   });
 
   it('prints the same hash for the same weights, one line a model', async () => {
@@ -40,7 +41,7 @@ describe('birdbone hash', () => {
 
 describe('birdbone verify', () => {
   it('names the tensor that changed', async () => {
-    await birdbone(['hash', 'models/other', '--update'], { cwd });
+    await writeManifest(path.join(cwd, 'models/other'));
     damage('models/other');
     const { code, stdout } = await birdbone(['verify', 'models/other'], { cwd });
     expect(code).toBe(5);

@@ -129,7 +129,7 @@ describe('readManifest', () => {
     await expect(readManifest(folder)).rejects.toMatchObject({
       code: 'unreadable',
       message: expect.stringContaining(`has no ${MANIFEST_FILE}`),
-      suggestions: [expect.stringContaining('birdbone'), expect.stringContaining(`birdbone hash ${folder} --update`)],
+      suggestions: [expect.stringContaining('birdbone'), expect.stringContaining(`birdbone hash ${folder} --check`)],
     });
   });
 

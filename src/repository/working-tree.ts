@@ -1,0 +1,116 @@
+import { lstat, readdir, realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { type ByteSource, FileSource } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
+import { BlobReader } from './blob-reader.js';
+import { indexEntries, untrackedPaths } from './index-entries.js';
+import { type LfsPointer, MAX_POINTER_BYTES, parseLfsPointer } from './lfs-pointer.js';
+import { lfsFolder, openLfsObject } from './recorded-content.js';
+import type { Tree, TreeFile } from './tree.js';
+import { HASHES_FILE, parseWeightHashes, type WeightHashesByPath } from './weight-hashes.js';
+import { isWeightPath, pathProblem } from './weight-path.js';
+
+export interface WorkingTreeOptions {
+  /** False for a folder that git does not know. */
+  readonly isGit: boolean;
+  /** Leave out what git does not track. */
+  readonly trackedOnly?: boolean;
+}
+
+/**
+ * The weights as they lie in a repository's folder: what git tracks, and what it neither tracks nor ignores; without git, all
+ * of them but those in hidden folders and node_modules. Symbolic links are refused by name, so nothing outside is read.
+ */
+export async function openWorkingTree(root: string, options: WorkingTreeOptions): Promise<Tree> {
+  const { isGit } = options;
+  const names = isGit ? await namesInGit(root, options) : await namesBelow(root, '');
+  const blobs = isGit ? new BlobReader(root) : undefined;
+  const lfs = isGit ? await lfsFolder(root) : undefined;
+  const files = new Map<string, TreeFile>();
+  const refused = new Map<string, string>();
+  for (const name of [...new Set(names)].sort()) {
+    const problem = await refusal(root, name);
+    if (problem === 'missing') continue;
+    if (problem === undefined) files.set(name, await treeFile(root, name, lfs));
+    else refused.set(name, problem);
+  }
+  return {
+    root,
+    name: 'working tree',
+    files,
+    refused,
+    hashes: () => readWeightHashes(root),
+    committedHashes: async () => undefined,
+    blobs,
+    close: async () => blobs?.close(),
+  };
+}
+
+/** The .weight_hashes.json in a folder; undefined when there is none. Throws `unreadable` for a broken one. */
+export async function readWeightHashes(root: string): Promise<WeightHashesByPath | undefined> {
+  const problem = await refusal(root, HASHES_FILE);
+  if (problem === 'missing') return undefined;
+  const file = path.join(root, HASHES_FILE);
+  if (problem !== undefined) throw new BirdboneError('unreadable', `Cannot read ${file}: ${problem}.`, { file });
+  return reading(await FileSource.open(file), parseWeightHashes);
+}
+
+async function namesInGit(root: string, { trackedOnly }: WorkingTreeOptions): Promise<string[]> {
+  const tracked = [...(await indexEntries(root)).keys()].filter((name) => name !== HASHES_FILE);
+  return trackedOnly === true ? tracked : [...tracked, ...(await untrackedPaths(root))];
+}
+
+async function namesBelow(root: string, folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const entry of await readdir(path.join(root, folder), { withFileTypes: true })) {
+    const name = folder === '' ? entry.name : `${folder}/${entry.name}`;
+    if (entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules') {
+      names.push(...(await namesBelow(root, name)));
+    } else if (!entry.isDirectory() && isWeightPath(name)) names.push(name);
+  }
+  return names;
+}
+
+/** Why a file of the tree is not looked at. */
+async function refusal(root: string, name: string): Promise<string | undefined> {
+  const problem = name === HASHES_FILE ? undefined : pathProblem(name);
+  if (problem !== undefined) return `its path ${problem}`;
+  const file = path.join(root, name);
+  try {
+    const status = await lstat(file);
+    if (status.isSymbolicLink()) return 'it is a symbolic link';
+    if (!status.isFile()) return 'it is no regular file';
+    const folder = path.dirname(file);
+    return (await realpath(folder)) === folder ? undefined : 'it lies behind a symbolic link';
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
+      return 'missing';
+    }
+    throw error;
+  }
+}
+
+async function treeFile(root: string, name: string, lfs: string | undefined): Promise<TreeFile> {
+  const file = path.join(root, name);
+  const { size, pointer } = await reading(await FileSource.open(file), async (source) => {
+    const pointer = await pointerIn(source);
+    return { size: pointer?.size ?? source.size, pointer };
+  });
+  const open = (): Promise<ByteSource | undefined> => {
+    if (pointer === undefined) return FileSource.open(file);
+    return lfs === undefined ? Promise.resolve(undefined) : openLfsObject(lfs, pointer.sha256, file);
+  };
+  return { path: name, ...(pointer && { pointer }), size, isAsCommitted: false, open };
+}
+
+async function pointerIn(source: ByteSource): Promise<LfsPointer | undefined> {
+  return source.size > MAX_POINTER_BYTES ? undefined : parseLfsPointer(await source.read(0, source.size));
+}
+
+async function reading<T>(source: ByteSource, read: (source: ByteSource) => Promise<T>): Promise<T> {
+  try {
+    return await read(source);
+  } finally {
+    await source.close();
+  }
+}
