@@ -4,6 +4,11 @@ import type { Checkpoint } from './checkpoint.js';
 import { quoted } from './files/quote.js';
 import { sortNames } from './tensor-info.js';
 
+/** What has tensors by name: a checkpoint, or what is known of one. */
+interface Named extends Pick<Checkpoint, 'path' | 'aliases'> {
+  readonly tensors: ReadonlyMap<string, unknown>;
+}
+
 /** `{0..31}` is for block numbers; the deepest models have some hundred blocks. */
 const MAX_RANGE = 10_000;
 const SHOWN_NAMES = 3;
@@ -23,7 +28,7 @@ export function tensorGlob(glob: string): (name: string) => boolean {
  * The stored tensors that any of the globs matches, in name order; an alias that matches stands for the tensor it is tied to.
  * Throws `usage` for a glob that matches nothing, with the names that may have been meant.
  */
-export function matchTensors(checkpoint: Checkpoint, globs: readonly string[]): string[] {
+export function matchTensors(checkpoint: Named, globs: readonly string[]): string[] {
   const names = [...checkpoint.tensors.keys(), ...checkpoint.aliases.keys()];
   const stored = new Set<string>();
   for (const glob of globs) {

@@ -28,7 +28,7 @@ export interface ShownWave {
 /** The waves, the sparsity of every matrix, what it cost, and where the evidence lies. */
 export function renderRun(run: ShownRun): string {
   return [
-    renderWaves(run.waves, run.baseline, (wave) => wave.verdict === 'rolled-back'),
+    renderWaves(run.waves, run.baseline, { at: run.at, needsReason: (wave) => wave.verdict === 'rolled-back' }),
     '',
     ...renderLayers(run.layers),
     '',
@@ -49,18 +49,31 @@ function shortfall({ reached, waves, at }: ShownRun): string {
   return isTakenBack ? `, taken back to ${stateText(at)}` : ', short of the target: the gate let nothing more go';
 }
 
+interface WavesOptions {
+  /** Where the output stands. */
+  readonly at: ShownRun['at'];
+  readonly needsReason?: (wave: ShownWave) => boolean;
+}
+
+function verdictText({ wave, verdict, active }: ShownWave, at: ShownRun['at']): string {
+  if (verdict === 'rolled-back') return 'rolled back';
+  if (!active) return 'undone';
+  const isInAll = wave <= at.wave && at.tensors.every(([, last]) => wave <= last);
+  return isInAll ? 'kept' : 'kept in part';
+}
+
 /** A table of waves with the metric after each one as a line, dense first; the reason is given of those that need one. */
 export function renderWaves(
   waves: readonly ShownWave[],
   baseline: Readonly<Record<string, number>>,
-  needsReason: (wave: ShownWave) => boolean = () => true,
+  { at, needsReason = () => true }: WavesOptions,
 ): string {
   const rows = waves.map((wave) => [
     String(wave.wave),
     formatPercent(wave.sparsity),
     show(wave.figures['accuracy'], formatPercent2),
     show(wave.figures['perplexity'], (value) => value.toFixed(2)),
-    wave.verdict === 'rolled-back' ? 'rolled back' : wave.active ? 'kept' : 'undone',
+    verdictText(wave, at),
     needsReason(wave) ? wave.reason : '',
   ]);
   const dense = [

@@ -1,6 +1,7 @@
 export { type Exported, type ExportOptions, exportState } from './export-state.js';
 export type { RollbackPlan, RollbackTarget, StateFigures } from './impact.js';
-export { type Log, readLog } from './log.js';
+export { type Log, type LogFilter, readLog } from './log.js';
+export type { LogEntry, RollbackEntry, TagEntry, WaveEntry } from './log-entries.js';
 export { type Plan, planRun } from './plan.js';
 export { planRollback, type RollbackOptions, rollbackTo } from './rollback.js';
 export { run } from './run.js';
