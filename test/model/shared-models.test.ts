@@ -18,7 +18,8 @@ interface PassageFigures {
   readonly top1: number;
 }
 
-const MODELS = ['tinystories-656k', 'stories260k', 'novels-5m'];
+/** The last one is the first one's weights as pytorch_model.bin. */
+const MODELS = ['tinystories-656k', 'stories260k', 'novels-5m', 'tinystories-656k-pt'];
 const devices = await availableDevices();
 /** A GPU imitated in software takes minutes for all the passages that a CPU scores in seconds. */
 const SOFTWARE_PASSAGES = 2;
@@ -40,12 +41,12 @@ describe.each(['cpu', 'webgpu'] as const)('the real checkpoints on %s', (name) =
       beforeAll(async () => {
         model = await openModel(sharedModel(modelName));
         tokenizer = await loadTokenizer(sharedModel(modelName));
-        reference = JSON.parse(readFileSync(path.join(sharedModel(modelName), 'reference.json'), 'utf8'));
+        reference = JSON.parse(readFileSync(path.join(referenceFolder(modelName), 'reference.json'), 'utf8'));
       });
       afterAll(() => model.checkpoint.close());
 
       it('gives the reference logits within 1e-4, and leaves nothing on the device', async () => {
-        const file = await openCheckpoint(path.join(sharedModel(modelName), 'reference-logits.safetensors'));
+        const file = await openCheckpoint(path.join(referenceFolder(modelName), 'reference-logits.safetensors'));
         const expected = await numbers(file, 'logits', Float32Array);
         const before = device.memory();
         const [logits] = await logitsOf(model, [await numbers(file, 'input_ids', Int32Array)], device);
@@ -83,6 +84,10 @@ describe.each(['cpu', 'webgpu'] as const)('the real checkpoints on %s', (name) =
     });
   });
 });
+
+function referenceFolder(modelName: string): string {
+  return sharedModel(modelName.replace(/-pt$/, ''));
+}
 
 /** novels-5m's reference uses no BOS, the story models' does (their READMEs). */
 function startOf(tokenizer: Tokenizer, modelName: string): number[] {

@@ -40,7 +40,9 @@ export function gatherElements(
   const bytes = new Uint8Array(count * tensor.elementBytes);
   const wordBytes = Math.min(tensor.elementBytes, MAX_WORD_BYTES);
   const wordsEach = tensor.elementBytes / wordBytes;
-  const copier = new BoxCopier(wordBytes, bytes, read);
+  const span = tensor.info.shape.reduce((sum, size, i) => sum + (size - 1) * tensor.strides[i]!, 1);
+  const window = new Uint8Array(Math.min(WINDOW_BYTES, span * tensor.elementBytes));
+  const copier = new BoxCopier(wordBytes, { window, result: bytes }, read);
   const boxes: Box[] = [];
   collectBoxes(tensor, { dimension: 0, first, end: first + count, from: 0, to: 0 }, boxes);
   for (const { sizes, from, to } of boxes) {
@@ -102,18 +104,23 @@ type Words = Uint8Array | Uint16Array | Uint32Array;
 class BoxCopier {
   readonly #wordBytes: number;
   readonly #result: Words;
-  readonly #windowBytes = new Uint8Array(WINDOW_BYTES);
+  readonly #windowBytes: Uint8Array;
   readonly #window: Words;
   readonly #read: ReadStorage;
 
-  constructor(wordBytes: number, result: Uint8Array<ArrayBuffer>, read: ReadStorage) {
-    const asWords = (bytes: Uint8Array): Words => {
+  constructor(
+    wordBytes: number,
+    { window, result }: Readonly<Record<'window' | 'result', Uint8Array<ArrayBuffer>>>,
+    read: ReadStorage,
+  ) {
+    const asWords = (bytes: Uint8Array<ArrayBuffer>): Words => {
       if (wordBytes === 1) return bytes;
       return wordBytes === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
     };
     this.#wordBytes = wordBytes;
     this.#result = asWords(result);
-    this.#window = asWords(this.#windowBytes);
+    this.#windowBytes = window;
+    this.#window = asWords(window);
     this.#read = read;
   }
 
@@ -141,7 +148,7 @@ class BoxCopier {
     let wanted = 1;
     for (let i = axes.length - 1; i >= 0; i -= 1) {
       const { size, stored } = axes[i]!;
-      const room = Math.floor(WINDOW_BYTES / this.#wordBytes) - span;
+      const room = this.#window.length - span;
       const most = stored === 0 ? size : 1 + Math.floor(room / stored);
       const tile = Math.min(size, Math.max(1, most));
       const bytes = ((tile - 1) * stored + span) * this.#wordBytes;

@@ -9,7 +9,7 @@ import { WeightsRuntime } from './weights-runtime.js';
 import { readZipMembers, type ZipMember } from './zip-members.js';
 
 /** All members are in one folder, which torch names after the file. */
-export interface TorchLayout {
+interface TorchLayout {
   readonly pickle: ZipMember;
   /** `data/<key>`, by key. */
   readonly storages: ReadonlyMap<string, ZipMember>;
@@ -25,7 +25,7 @@ const NOTES: ReadonlyMap<string, RegExp> = new Map([
 ]);
 const MAX_NOTE_BYTES = 64;
 /** Members that only TorchScript archives have: compiled code, and what it needs. */
-const SCRIPT_MEMBER = /^(?:constants\.pkl$|code\/|bytecode\.pkl$|mobile_debug)/;
+const SCRIPT_MEMBER = /^[^/]+\/(?:constants\.pkl$|code\/|bytecode\.pkl$)/;
 /** A pickle's bytes stand for several times as much memory, which is bounded by itself. */
 const MAX_PICKLE_BYTES = 256 * 1024 * 1024;
 
@@ -35,7 +35,7 @@ const MAX_PICKLE_BYTES = 256 * 1024 * 1024;
  * Source: torch/serialization.py (`_save`, `_load`), caffe2/serialize/inline_container.h.
  */
 export function readTorchArchive(file: ByteSource, complain: Complaints): LoadedFile {
-  const { pickle, storages } = torchLayout(file, readZipMembers(file, complain), complain);
+  const { pickle, storages } = readTorchLayout(file, complain);
   const here: Complaints = {
     fail: (problem) => complain.fail(`data.pkl, ${problem}`),
     refuse: (problem) => complain.refuse(`data.pkl, ${problem}`),
@@ -49,12 +49,12 @@ export function readTorchArchive(file: ByteSource, complain: Complaints): Loaded
   return { file, value, storages };
 }
 
-/** The members by their part in the layout, all of which have one. */
-export function torchLayout(
-  file: ByteSource,
-  members: ReadonlyMap<string, ZipMember>,
-  complain: Complaints,
-): TorchLayout {
+/** The members of an archive by their part in the layout, all of which have one. */
+function readTorchLayout(file: ByteSource, complain: Complaints): TorchLayout {
+  const members = readZipMembers(file, complain, (name) => {
+    if (SCRIPT_MEMBER.test(name))
+      complain.refuse(`it is a TorchScript archive, which has code in it (${quoted(name)})`);
+  });
   const pickles = [...members.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   const [pickleName] = pickles;
   if (pickleName === undefined || pickles.length > 1) {
@@ -64,9 +64,6 @@ export function torchLayout(
   const storages = new Map<string, ZipMember>();
   for (const [name, member] of members) {
     const inside = name.startsWith(folder) ? name.slice(folder.length) : undefined;
-    if (inside !== undefined && SCRIPT_MEMBER.test(inside)) {
-      complain.refuse(`it is a TorchScript archive, which has code in it (${quoted(name)})`);
-    }
     const key = inside === undefined ? undefined : /^data\/([^/]+)$/.exec(inside)?.[1];
     if (key !== undefined) storages.set(key, member);
     else if (inside !== undefined && NOTES.has(inside)) checkNote(file, inside, member, complain);

@@ -42,7 +42,11 @@ const SYMBOLIC_LINK = 0o12;
  * The members that an archive's central directory lists, in its order: stored (torch compresses nothing), not encrypted,
  * regular files, each name once. Where their bytes are is checked by `locateMembers`.
  */
-export function readZipDirectory(file: ByteSource, complain: Complaints): { end: ZipEnd; entries: ZipEntry[] } {
+export function readZipDirectory(
+  file: ByteSource,
+  complain: Complaints,
+  vetName: (name: string) => void,
+): { end: ZipEnd; entries: ZipEntry[] } {
   const { fail } = complain;
   const end = readZipEnd(file, fail);
   if (end.members > MAX_MEMBERS || end.directoryBytes > MAX_DIRECTORY_BYTES) {
@@ -57,7 +61,7 @@ export function readZipDirectory(file: ByteSource, complain: Complaints): { end:
   const names = new Set<string>();
   let at = 0;
   while (entries.length < end.members) {
-    const { entry, length } = readEntry(directory, at, complain);
+    const { entry, length } = readEntry(directory, at, { ...complain, vetName });
     if (names.has(entry.name)) fail(`it has two members ${quoted(entry.name)}`);
     names.add(entry.name);
     entries.push(entry);
@@ -67,7 +71,11 @@ export function readZipDirectory(file: ByteSource, complain: Complaints): { end:
   return { end, entries };
 }
 
-function readEntry(directory: Buffer, at: number, complain: Complaints): { entry: ZipEntry; length: number } {
+function readEntry(
+  directory: Buffer,
+  at: number,
+  complain: Complaints & { readonly vetName: (name: string) => void },
+): { entry: ZipEntry; length: number } {
   const { fail } = complain;
   if (at + ENTRY_BYTES > directory.length || directory.readUInt32LE(at) !== ENTRY_SIGNATURE) {
     fail(`its directory has no entry at its byte ${at}`);
@@ -77,6 +85,7 @@ function readEntry(directory: Buffer, at: number, complain: Complaints): { entry
   if (at + length > directory.length) fail(`the entry at byte ${at} of its directory is cut off`);
   const nameEnd = at + ENTRY_BYTES + nameBytes!;
   const name = readName(directory.subarray(at + ENTRY_BYTES, nameEnd), complain);
+  complain.vetName(name);
   const here: Complaints = {
     fail: (problem) => fail(`member ${quoted(name)} ${problem}`),
     refuse: (problem) => complain.refuse(`member ${quoted(name)} ${problem}`),

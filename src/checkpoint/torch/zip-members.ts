@@ -23,10 +23,15 @@ const ELSEWHERE = 0xffff_ffff;
 /**
  * The members of a zip archive by name. Their local headers say what the central directory says, and headers, data and
  * descriptors fill the file from its first byte to the directory, one after the other: no byte belongs to two members and
- * none to nobody. So no other reader can find a member, a name or a size that this one does not.
+ * none to nobody. So no other reader can find a member, a name or a size that this one does not. `vetName` is asked about each
+ * name before anything else is, and throws for one that says what the archive is.
  */
-export function readZipMembers(file: ByteSource, complain: Complaints): ReadonlyMap<string, ZipMember> {
-  const { end, entries } = readZipDirectory(file, complain);
+export function readZipMembers(
+  file: ByteSource,
+  complain: Complaints,
+  vetName: (name: string) => void,
+): ReadonlyMap<string, ZipMember> {
+  const { end, entries } = readZipDirectory(file, complain, vetName);
   const byPlace = entries.slice().sort((left, right) => left.headerStart - right.headerStart);
   const members = new Map<string, ZipMember>();
   let at = 0;
