@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import { BirdboneError } from '../errors.js';
-import { parseBytes, parseRatio } from './quantities.js';
+import { parseBytes, parseDuration, parseRatio } from './quantities.js';
 
 /** The environment variable that sets a flag: `--max-drop` is `BIRDBONE_MAX_DROP`. A flag wins over it. */
 export function envOf(flag: string): string {
@@ -12,6 +12,9 @@ export const ratio = Flags.custom<number>({ parse: async (text) => parseRatio(te
 
 /** A flag whose value is a size: `5GB`, `512MiB`. */
 export const bytes = Flags.custom<number>({ parse: async (text) => parseBytes(text), helpValue: '<size>' });
+
+/** A flag whose value is a time, in seconds: `12h`, `1d`. */
+export const duration = Flags.custom<number>({ parse: async (text) => parseDuration(text), helpValue: '<time>' });
 
 /** A flag whose value is a whole number of at least `min`. */
 export const count = Flags.custom<number, { min?: number; max?: number }>({

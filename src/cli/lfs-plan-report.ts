@@ -1,11 +1,30 @@
-import type { LfsPlan } from '../repository/index.js';
 import { formatBytes } from './quantities.js';
 
 /** Paths and refs listed by name; the rest is a number. */
 const MAX_LISTED = 20;
 
+interface ShownSize {
+  readonly versions: number;
+  readonly bytes: number;
+}
+
+/** What a migration's plan looks like to people; every field is also in its JSON. */
+export interface ShownLfsPlan {
+  readonly root: string;
+  readonly patterns: readonly (ShownSize & { readonly pattern: string; readonly files: number })[];
+  readonly paths: readonly (ShownSize & { readonly path: string })[];
+  readonly total: ShownSize;
+  readonly pointerBytes: number;
+  readonly repositoryBytes: { readonly before: number; readonly after: number };
+  readonly exempt: readonly string[];
+  readonly refs: Readonly<Record<'rewritten' | 'remote' | 'untouched', readonly string[]>>;
+  readonly remotes: readonly { readonly name: string; readonly url: string }[];
+  readonly obstacles: readonly { readonly what: string; readonly fix: string }[];
+  readonly steps: readonly { readonly title: string; readonly commands: readonly string[] }[];
+}
+
 /** A migration's plan as a page: what there is, what it becomes, what stands in the way, and the commands to type. */
-export function renderLfsPlan(plan: LfsPlan): string {
+export function renderLfsPlan(plan: ShownLfsPlan): string {
   const { root, total, pointerBytes, repositoryBytes, obstacles, steps } = plan;
   if (steps.length === 0) return `${root}: no weights in the history of git itself, so there is nothing to migrate`;
   return [
@@ -24,7 +43,7 @@ export function renderLfsPlan(plan: LfsPlan): string {
   ].join('\n');
 }
 
-function sizes({ patterns, paths, exempt }: LfsPlan): string[] {
+function sizes({ patterns, paths, exempt }: ShownLfsPlan): string[] {
   const row = (bytes: number, versions: number, name: string): string =>
     `${formatBytes(bytes).padStart(8)}  ${counted(versions, 'version').padStart(12)}  ${name}`;
   return [
@@ -37,7 +56,7 @@ function sizes({ patterns, paths, exempt }: LfsPlan): string[] {
   ];
 }
 
-function refs({ refs: { rewritten, remote, untouched }, remotes }: LfsPlan): string[] {
+function refs({ refs: { rewritten, remote, untouched }, remotes }: ShownLfsPlan): string[] {
   return [
     ...listed(rewritten.map((ref) => `rewritten   ${ref}`)),
     ...listed(remote.map((ref) => `as it was   ${ref}, until the new history is pushed`)),

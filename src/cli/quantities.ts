@@ -48,6 +48,18 @@ export function formatBytes(bytes: number): string {
   return `${bytes} B`;
 }
 
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** The seconds that `90s`, `30m`, `12h` or `1d` says; `0` needs no unit. Throws `usage`. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([smhd]?)$/.exec(text.trim());
+  const seconds = Number(match?.[1]) * (SECONDS[match?.[2] ?? ''] ?? (Number(match?.[1]) === 0 ? 1 : Number.NaN));
+  if (Number.isFinite(seconds)) return seconds;
+  throw new BirdboneError('usage', `"${text}" is not a duration. It must be a number with s, m, h or d, or 0.`, {
+    suggestions: ['Write 12h or 1d.'],
+  });
+}
+
 /** `50.0 %`, one digit after the point unless told otherwise. */
 export function formatPercent(fraction: number, digits = 1): string {
   return `${(fraction * 100).toFixed(digits)} %`;

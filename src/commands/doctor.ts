@@ -1,6 +1,7 @@
 import { BaseCommand } from '../cli/base-command.js';
+import type { Finding } from '../cli/finding.js';
 import type { MachineReport } from '../cli/machine.js';
-import { formatBytes } from '../cli/quantities.js';
+import { EXIT_CODES } from '../errors.js';
 
 interface Diagnosis extends MachineReport {
   readonly devices: readonly {
@@ -11,17 +12,19 @@ interface Diagnosis extends MachineReport {
     readonly suggestions?: readonly string[];
     readonly software?: boolean;
   }[];
-  /** The device that --device (auto by default) opens here, what runs fast on it, and what could run faster. */
+  /** The device that --device (auto by default) opens here, and what runs fast on it. */
   readonly chosen: { readonly name: string; readonly description: string; readonly fastPaths: readonly string[] };
-  readonly advice: readonly string[];
+  /** Everything that was looked at: of the machine, its devices, and the git repository of the working directory. */
+  readonly findings: readonly Finding[];
 }
 
 export default class Doctor extends BaseCommand<typeof Doctor> {
-  static override readonly summary = 'say what this machine can do, and how to make it faster';
+  static override readonly summary = 'say what this machine and this repository can do, and what to repair';
   static override readonly description =
-    'Lists the compute devices, which fast paths are live, memory and disk. Changes nothing.';
+    `Looks at Node.js, processor, memory, disks, compute devices, git, git-lfs, hooks, hashes and DVC. Changes nothing.
+Ends with exit code 6 when something that was set up does not work (fail); with 0 when it could only be better (warn).`;
   static override readonly examples = [
-    { description: 'Look at this machine', command: '<%= config.bin %> doctor' },
+    { description: 'Look at this machine and this repository', command: '<%= config.bin %> doctor' },
     {
       description: 'Fail in a script where WebGPU is missing',
       command: '<%= config.bin %> doctor --device webgpu --json',
@@ -30,45 +33,33 @@ export default class Doctor extends BaseCommand<typeof Doctor> {
 
   async run(): Promise<Diagnosis> {
     const { describeMachine } = await import('../cli/machine.js');
+    const { deviceFindings, machineFindings } = await import('../cli/machine-findings.js');
     const { availableDevices, openDevice } = await import('../tensor/index.js');
+    const { repositoryFindings } = await import('../repository/index.js');
     const machine = await describeMachine();
     const devices = await availableDevices();
     const device = await openDevice(this.flags.device, this.deviceOptions);
     const { name, description, fastPaths, notices } = device;
     await device.close();
-    const advice = machine.node.supported ? [...notices] : ['Install Node.js 20.19 or newer.', ...notices];
-    const diagnosis = { ...machine, devices, chosen: { name, description, fastPaths }, advice };
-    this.log(render(diagnosis));
-    return diagnosis;
+    const groups = {
+      machine: machineFindings(machine),
+      devices: deviceFindings(devices, { name, fastPaths, notices }),
+      repository: await repositoryFindings(process.cwd()),
+    };
+    this.log(render(groups));
+    const findings = Object.values(groups).flat();
+    if (findings.some(({ status }) => status === 'fail')) process.exitCode = EXIT_CODES.device;
+    return { ...machine, devices, chosen: { name, description, fastPaths }, findings };
   }
 }
 
-function render({ node, platform, cpu, memory, disk, devices, chosen, advice }: Diagnosis): string {
-  const features = cpu.features.length > 0 ? ` (${cpu.features.join(' ')})` : '';
-  return [
-    `node     ${node.version}${node.supported ? '' : ', too old'}, ${platform}`,
-    `cpu      ${cpu.model}, ${cpu.threads} threads${features}`,
-    `memory   ${formatBytes(memory.freeBytes)} free of ${formatBytes(memory.totalBytes)}`,
-    `disk     ${formatBytes(disk.freeBytes)} free of ${formatBytes(disk.totalBytes)} at ${disk.path}`,
-    '',
-    'devices',
-    ...devices.flatMap(renderDevice),
-    '',
-    `in use   ${chosen.name}: ${chosen.description}`,
-    `fast     ${chosen.fastPaths.length > 0 ? chosen.fastPaths.join(', ') : 'none'}`,
-    ...advice.map((line) => `try      ${line}`),
-  ].join('\n');
+function render(groups: Readonly<Record<string, readonly Finding[]>>): string {
+  return Object.entries(groups)
+    .map(([group, findings]) => [group, ...findings.flatMap(renderFinding)].join('\n'))
+    .join('\n\n');
 }
 
-function renderDevice({
-  name,
-  available,
-  description,
-  reason,
-  suggestions = [],
-  software,
-}: Diagnosis['devices'][number]): string[] {
-  const imitated = software === true ? ' (in software: slow, used only when named)' : '';
-  const state = available ? `yes  ${description}${imitated}` : `no   ${reason ?? description}`;
-  return [`  ${name.padEnd(7)}${state}`, ...suggestions.map((line) => `              ${line}`)];
+function renderFinding({ id, status, what, fix }: Finding): string[] {
+  const shown = `  ${status.padEnd(8)}${id.padEnd(18)}${what}`;
+  return fix === undefined || fix === '' ? [shown] : [shown, `${' '.repeat(28)}try: ${fix}`];
 }

@@ -1,4 +1,5 @@
 import { gitOutput } from '../git.js';
+import { MAX_POINTER_BYTES, parseLfsPointer } from '../lfs-pointer.js';
 import { WEIGHT_PATTERNS } from './weight-patterns.js';
 
 /** A file's content in git's object store. */
@@ -8,10 +9,6 @@ export interface Blob {
   /** What it takes in the repository: compressed, perhaps as a difference to another. */
   readonly diskBytes: number;
 }
-
-/** git-lfs writes pointers of 120 to 140 bytes and takes nothing above 1024 for one. Source: git-lfs, docs/spec.md. */
-const MAX_POINTER_BYTES = 1024;
-const POINTER_START = /^version https:\/\/(?:git-lfs\.github\.com|hawser\.github\.com|git-media\.io)\//;
 
 /** How git names all files with an ending of weights, at every depth. */
 export const WEIGHT_PATHSPECS = WEIGHT_PATTERNS.map((pattern) => `:(top,glob)**/${pattern}`);
@@ -45,7 +42,7 @@ async function pointersAmong(root: string, oids: readonly string[]): Promise<Set
     const start = output.indexOf('\n', at) + 1;
     const [oid = '', , size = '0'] = output.toString('latin1', at, start - 1).split(' ');
     const end = start + Number(size);
-    if (POINTER_START.test(output.toString('latin1', start, end))) found.add(oid);
+    if (parseLfsPointer(output.subarray(start, end)) !== undefined) found.add(oid);
     at = end + 1;
   }
   return found;

@@ -1,0 +1,48 @@
+import type { CastReport, Conversion } from '../conversion/index.js';
+import { table } from './picture.js';
+import { formatBytes } from './quantities.js';
+
+/** Tensors that a table of changed values shows; --json has them all. */
+const MAX_ROWS = 20;
+
+/** A conversion for people: what was written, what a cast changed, what did not go along. */
+export function renderConversion(conversion: Conversion): string {
+  const { out, written, from, to, bytes, tensors, cast, tokenizer, lost } = conversion;
+  const lines = [
+    `${written ? 'wrote' : 'would write'}  ${out}: ${to}, ${formatBytes(bytes)} in ${tensors.length} tensors`,
+    `from   ${from}, ${typesOf(conversion)}`,
+    ...(tokenizer === undefined
+      ? []
+      : [`tokens ${tokenizer.texts - tokenizer.differing} of ${tokenizer.texts} tried texts get the same ids`]),
+    ...lost.map((sentence) => `note   ${sentence}`),
+    ...(cast === undefined ? [] : renderCast(cast)),
+  ];
+  return lines.join('\n');
+}
+
+/** "38 tensors BF16 → F16, 18 tensors BF16 → F32". */
+function typesOf({ tensors }: Conversion): string {
+  const pairs = new Map<string, number>();
+  for (const { from, to } of tensors) {
+    const pair = from === to ? from : `${from} → ${to}`;
+    pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
+  }
+  return [...pairs].map(([pair, count]) => `${count} tensors ${pair}`).join(', ');
+}
+
+function renderCast({ total, tensors }: CastReport): string[] {
+  const { elements, changed, saturated, zeroed, nan } = total;
+  const lines = [
+    `cast   ${changed === 0 ? 'none' : changed} of ${elements} values changed`,
+    ...(saturated > 0 ? [`       ${saturated} were too large, and are the largest finite value now`] : []),
+    ...(zeroed > 0 ? [`       ${zeroed} were too small, and are zero now`] : []),
+    ...(nan > 0 ? [`       ${nan} are NaN, and stay so`] : []),
+  ];
+  const notable = Object.entries(tensors).filter(([, counts]) => counts.saturated + counts.zeroed + counts.nan > 0);
+  if (notable.length === 0) return lines;
+  const rows = notable
+    .slice(0, MAX_ROWS)
+    .map(([name, counts]) => [name, String(counts.saturated), String(counts.zeroed), String(counts.nan)]);
+  const more = notable.length > MAX_ROWS ? [`and ${notable.length - MAX_ROWS} more tensors`] : [];
+  return [...lines, '', table(rows, ['tensor', 'too large', 'too small', 'NaN']), ...more];
+}
