@@ -56,7 +56,9 @@ export function configFromGguf(reader: MetadataReader, architecture: GgufArchite
   const hidden = required('embedding_length');
   const model = modelTypeOf(reader, architecture);
   const window = reader.integer(key('attention.sliding_window'));
+  const name = reader.text('general.name');
   return {
+    ...(name !== undefined && { _name_or_path: name }),
     architectures: [model.className],
     attention_bias: facts.attentionBias,
     ...tokenIds(reader),

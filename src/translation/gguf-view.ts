@@ -12,6 +12,8 @@ export interface GgufView extends Checkpoint {
   readonly order: readonly string[];
   /** What config.json decides. */
   readonly gguf: GgufMetadata;
+  /** The name in the GGUF → the stored one; the frequency factors are not stored. */
+  readonly storedNames: ReadonlyMap<string, string>;
   /** Stored tensors that a GGUF has no use for: old exporters' buffers. */
   readonly leftOut: readonly string[];
 }
@@ -27,7 +29,7 @@ export interface TiedNames {
  * A Hugging Face model (as `describeModel` describes it) seen as a GGUF: query and key rows in llama.cpp's order, a tied head
  * left out, Llama 3's frequency factors as a tensor. Element types stay. Closing it closes the source.
  */
-export function asGguf(source: Checkpoint, decoder: DecoderNumbers & TiedNames, name: string): GgufView {
+export function asGguf(source: Checkpoint, decoder: DecoderNumbers & TiedNames, modelName: string): GgufView {
   const architecture = architectureOfModel(decoder.architecture);
   const entries = new Map<string, ViewedTensor>();
   for (const found of namesInOrder(architecture, decoder.blocks.length)) {
@@ -42,7 +44,8 @@ export function asGguf(source: Checkpoint, decoder: DecoderNumbers & TiedNames, 
   return {
     ...view,
     order: [...(view.tensors.has(ROPE_FACTORS) ? [ROPE_FACTORS] : []), ...entries.keys()],
-    gguf: metadataOfDecoder(decoder, name),
+    gguf: metadataOfDecoder(decoder, modelName),
+    storedNames: new Map([...entries].map(([name, { stored }]) => [name, stored])),
     leftOut: [...source.tensors.keys()].filter((tensor) => !used.has(tensor)),
   };
 }

@@ -49,7 +49,12 @@ export async function asHuggingFace(gguf: Checkpoint): Promise<HuggingFaceView> 
 
 /** The tokenizer of a GGUF as a folder has it; undefined where it has none. Throws as `tokenizerFromGguf`. */
 export function tokenizerOf(gguf: Checkpoint): TokenizerFiles | undefined {
-  const reader = readerOf(gguf);
+  return tokenizerOfMetadata(readerOf(gguf).metadata, gguf.path);
+}
+
+/** As `tokenizerOf`, of the metadata of a file that is yet to be written. */
+export function tokenizerOfMetadata(metadata: GgufMetadata, file: string): TokenizerFiles | undefined {
+  const reader = new MetadataReader(metadata, file);
   const architecture = reader.text('general.architecture') ?? '';
   return readTokenizer(reader, reader.integer(`${architecture}.context_length`) ?? 0);
 }

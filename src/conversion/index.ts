@@ -1,0 +1,2 @@
+export type { CastReport, Conversion, ConvertOptions } from './conversion.js';
+export { convert } from './convert.js';

@@ -1,0 +1,92 @@
+import path from 'node:path';
+import type { GgufMetadata, GgufValue } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
+import { describeModel, folderOf } from '../model/index.js';
+import { asGguf, type CastTarget, castView, tokenizerToGguf } from '../translation/index.js';
+import type { ConvertOptions } from './conversion.js';
+import { fileType } from './file-type.js';
+import { lostConfig, lostFiles, lostTokenizerConfig } from './lost.js';
+import type { Prepared } from './prepared.js';
+import { readFolderJson, readTokenizer, type Source } from './source.js';
+import { checkNotices, checkTokenizer } from './tokenizer-check.js';
+import { writeGguf } from './write-gguf.js';
+
+/**
+ * Prepares the writing of a GGUF from a Hugging Face model. Matrices keep their type or get the one that is asked for, norms and
+ * biases are F32, as llama.cpp has them. Throws `unsupported` for an architecture or a tokenizer that llama.cpp would run
+ * otherwise, `unreadable` where the folder lacks one.
+ */
+export async function prepareGguf(source: Source, options: ConvertOptions): Promise<Prepared> {
+  const { checkpoint } = source;
+  const folder = await folderOf(source.path);
+  const config = await readFolderJson(folder, 'config.json');
+  if (config === undefined) throw cannot(source.path, `${folder} has no config.json that says what its tensors mean.`);
+  const decoder = await describing(source.path, () =>
+    describeModel(checkpoint, config, path.join(folder, 'config.json')),
+  );
+  const tokenizer = await readTokenizer(source.path);
+  const { bosTokenId: bos, eosTokenIds: eos, vocabulary: rows } = decoder;
+  const translated = tokenizerToGguf(tokenizer, { rows, eos, ...(bos !== undefined && { bos }) });
+  const gguf = asGguf(checkpoint, decoder, path.basename(path.resolve(folder)));
+  const view = castView(gguf, ({ shape, dtype }) => (shape.length < 2 ? 'F32' : (options.dtype ?? widest(dtype))));
+  const metadata: GgufMetadata = new Map<string, GgufValue>([
+    ...gguf.gguf,
+    ['general.file_type', { type: 'u32', value: fileType(view.tensors.values()) }],
+    ...translated.metadata,
+  ]);
+  const check = checkTokenizer(tokenizer, metadata, options.out);
+  const stored = (name: string) => gguf.storedNames.get(name);
+  return {
+    to: 'gguf',
+    view,
+    storedDtype: (name) => checkpoint.tensors.get(stored(name) ?? '')?.dtype ?? view.tensors.get(name)!.dtype,
+    lost: [
+      ...(checkpoint.notices ?? []),
+      ...translated.notices,
+      ...checkNotices(check),
+      ...windowNotices(decoder),
+      ...gguf.leftOut.map((tensor) => `Tensor ${tensor} is left out: nothing reads it.`),
+      ...lostConfig(config),
+      ...lostTokenizerConfig(tokenizer.config),
+      ...(await lostFiles(folder)),
+    ],
+    tokenizer: { texts: check.texts, differing: check.differing },
+    write: (watch) => writeGguf(options.out, { view, order: gguf.order, metadata }, watch),
+  };
+}
+
+/** llama.cpp computes with no matrix of doubles. */
+function widest(dtype: string): CastTarget | undefined {
+  return dtype === 'F64' ? 'F32' : undefined;
+}
+
+function windowNotices({
+  slidingWindow,
+  maxContext,
+}: {
+  readonly slidingWindow?: number;
+  readonly maxContext: number;
+}): string[] {
+  if (slidingWindow === undefined || slidingWindow >= maxContext) return [];
+  return [
+    `sliding_window ${slidingWindow}: llama.cpp lets this architecture look back over the whole context of ${maxContext}, so texts longer than the window come out otherwise.`,
+  ];
+}
+
+async function describing<T>(model: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof BirdboneError) throw cannot(model, error.message, error);
+    throw error;
+  }
+}
+
+function cannot(model: string, reason: string, cause?: BirdboneError): BirdboneError {
+  return new BirdboneError(cause?.code ?? 'unsupported', `${model} cannot be written as GGUF: ${reason}`, {
+    file: cause?.file ?? model,
+    ...(cause?.tensor !== undefined && { tensor: cause.tensor }),
+    suggestions: ['Write its tensors as they are, as safetensors: --out with the name of a folder'],
+    cause,
+  });
+}

@@ -1,0 +1,68 @@
+import { mkdir, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+import {
+  type Checkpoint,
+  chunksOf,
+  type GgufMetadata,
+  GgufWriter,
+  refuseExisting,
+  writing,
+} from '../checkpoint/index.js';
+import { stopIfAborted } from '../errors.js';
+import type { Watch } from './prepared.js';
+
+/** What goes into a GGUF: tensors in the order of the file. */
+export interface GgufContent {
+  readonly view: Checkpoint;
+  readonly order: readonly string[];
+  readonly metadata: GgufMetadata;
+}
+
+const COPY_CHUNK_BYTES = 1024 * 1024;
+
+/** Writes a GGUF whole or not at all, and the folders above it. Throws `usage` when something has come under its name. */
+export async function writeGguf(file: string, { view, order, metadata }: GgufContent, watch: Watch): Promise<void> {
+  const infos = order.map((name) => view.tensors.get(name)!);
+  await withFoldersAbove(file, async () => {
+    const writer = await GgufWriter.create(file, metadata, infos);
+    try {
+      const total = infos.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      let done = 0;
+      for (const { name } of infos) {
+        let offset = 0;
+        for await (const bytes of chunksOf(view, name, COPY_CHUNK_BYTES)) {
+          stopIfAborted(watch.signal);
+          await writer.write(name, offset, bytes);
+          offset += bytes.length;
+          done += bytes.length;
+          watch.report({ type: 'progress', stage: 'write', done, total, unit: 'bytes' });
+        }
+      }
+      stopIfAborted(watch.signal);
+      await refuseExisting(file);
+      await writer.commit();
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+  });
+}
+
+/** Makes the folders above a file; when the work fails, those that were made for it go again. */
+async function withFoldersAbove(file: string, work: () => Promise<void>): Promise<void> {
+  const parent = path.dirname(path.resolve(file));
+  const firstMade = await writing(file, () => mkdir(parent, { recursive: true }));
+  try {
+    await work();
+  } catch (error) {
+    for (let at = parent; firstMade !== undefined && at.length >= firstMade.length; at = path.dirname(at)) {
+      // Somebody may have put something into it in the meantime; then it stays, and what is above it.
+      const removed = await rmdir(at).then(
+        () => true,
+        () => false,
+      );
+      if (!removed) break;
+    }
+    throw error;
+  }
+}
