@@ -38,7 +38,7 @@ export function signatureOf(error: unknown): string {
   if (!(error instanceof Error)) return `a thrown ${typeof error}`;
   const words = error.message
     .replace(/"(?:[^"\\]|\\.)*"/g, '"…"')
-    .replace(/-?[0-9.e+]+/g, 'N')
+    .replace(/\d[\d.]*/g, 'N')
     .slice(0, 120);
   return `${error.name}: ${words}`;
 }

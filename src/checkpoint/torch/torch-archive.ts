@@ -101,7 +101,7 @@ function matchStorages(
   for (const [key, { byteLength }] of storages) {
     const member = members.get(key);
     if (member === undefined) {
-      fail(`it lacks the member data/${key}, a storage of ${byteLength} bytes`);
+      fail(`it lacks the member ${quoted(`data/${key}`)}, a storage of ${byteLength} bytes`);
     } else if (member.byteLength !== byteLength) {
       fail(`member ${quoted(member.name)} has ${member.byteLength} bytes, and data.pkl says ${byteLength}`);
     }
