@@ -85,6 +85,8 @@ export interface History {
   readonly publishing: boolean;
   /** What is published is not what the active waves make (yet): the run is not over, or a rollback was not finished. */
   readonly stale: boolean;
+  /** What is published; undefined before anything is. */
+  readonly published: WaveState | undefined;
   /** Digest of the manifest that is published. */
   readonly manifest: string | undefined;
   /** Where the diff of what is published lies. */
@@ -134,6 +136,7 @@ const STEPS: Readonly<Record<string, (fold: Mutable<Fold>, record: JournalRecord
   published: (fold, record) => {
     fold.publishing = false;
     fold.stale = false;
+    fold.published = fold.state;
     fold.manifest = record['manifest'] as string;
   },
   evidence: (fold, record) => {
@@ -155,6 +158,7 @@ export function historyOf(records: readonly JournalRecord[]): History {
     finished: undefined,
     publishing: false,
     stale: true,
+    published: undefined,
     manifest: undefined,
     evidence: undefined,
   };
@@ -163,7 +167,8 @@ export function historyOf(records: readonly JournalRecord[]): History {
     STEPS[record.type]!(fold, record);
   }
   const tags = [...fold.tags].map(([name, state]) => ({ name, state: settled(state, fold.waves) }));
-  const history = { ...fold, tags: tags.sort((left, right) => (left.name < right.name ? -1 : 1)) };
+  const published = fold.published && settled(fold.published, fold.waves);
+  const history = { ...fold, published, tags: tags.sort((left, right) => (left.name < right.name ? -1 : 1)) };
   return historyAt({ ...history, waves: fold.waves.map((wave) => ({ ...wave, active: false })) }, fold.state);
 }
 

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type HashOptions, hashCheckpoint } from '../manifest/index.js';
-import { folderOf, type Model, openModel } from '../model/index.js';
+import { folderOf, type Model, openComparable, openModel } from '../model/index.js';
 import { type BeginRecord, type History, manifestDigest, type StateFolder } from '../state/index.js';
+import { openFromPublished } from './published-base.js';
 
 /** The dense model that an output's layers lie over. */
 export interface Base {
@@ -15,11 +16,22 @@ export interface Base {
 }
 
 /**
- * Opens the base model of a run, byte for byte the one that the run began with. The caller closes `model.checkpoint`. Throws
- * `mismatch` when the model at its path is another one now, and what `openModel` throws.
+ * Opens the base model of a run, byte for byte the one that the run began with: from its path or, when it is gone or has changed,
+ * from what the run has published and can be undone. The caller closes `model.checkpoint`. Throws what is wrong with the base
+ * (`unreadable`, `unsupported`, `mismatch`) when the published output does not give it back either.
  */
-export async function openBase(past: History, watch: HashOptions): Promise<Base> {
-  const { base } = past.begin!;
+export async function openBase(past: History, folder: StateFolder, watch: HashOptions): Promise<Base> {
+  try {
+    return await openFromPath(past.begin!, watch);
+  } catch (lost) {
+    if (!(lost instanceof BirdboneError) || lost.code === 'interrupted') throw lost;
+    const base = await openFromPublished(past, folder, { watch, lost });
+    watch.report?.({ type: 'notice', message: `${lost.message} It is made again from ${folder.out}.` });
+    return base;
+  }
+}
+
+async function openFromPath({ base }: BeginRecord, watch: HashOptions): Promise<Base> {
   const model = await openModel(base.path);
   try {
     await refuseChanged(model, base, watch);
@@ -52,7 +64,7 @@ async function refuseChanged(model: Model, base: BeginRecord['base'], watch: Has
  */
 export async function openLikeness(past: History, folder: StateFolder): Promise<Checkpoint> {
   try {
-    return await openCheckpoint(past.begin!.base.path);
+    return await openComparable(past.begin!.base.path);
   } catch (error) {
     if (!(error instanceof BirdboneError) || !existsSync(folder.out)) throw error;
     return await openCheckpoint(folder.out);

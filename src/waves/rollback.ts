@@ -45,7 +45,7 @@ export async function rollbackTo(options: RollbackOptions): Promise<RunResult> {
     refuseUnlessDone(past, folder);
     refuseUnlessAt(past, options.from);
     stateAt(options.to, past, folder);
-    const base = await openBase(past, watchOf(options));
+    const base = await openBase(past, folder, watchOf(options));
     try {
       await goThere(options, { folder, journal, past, base });
       return await publishStack({

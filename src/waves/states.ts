@@ -1,5 +1,6 @@
-import { type Checkpoint, openCheckpoint, overlay } from '../checkpoint/index.js';
+import { type Checkpoint, overlay } from '../checkpoint/index.js';
 import type { HashOptions } from '../manifest/index.js';
+import { openComparable } from '../model/index.js';
 import { type History, historyAt, type StateFolder, verifyLayers } from '../state/index.js';
 import { type Base, openBase } from './base.js';
 import { readPast } from './past.js';
@@ -29,7 +30,7 @@ export interface OpenStateOptions extends HashOptions {
 export async function openState(text: string, options: OpenStateOptions = {}): Promise<OpenedState> {
   const reference = parseReference(text);
   const name = nameOf(reference);
-  if (reference.kind === 'path') return { checkpoint: await openCheckpoint(reference.path), name };
+  if (reference.kind === 'path') return { checkpoint: await openComparable(reference.path), name };
   const { out, point } = reference;
   const { folder, history } = await readPast({ out, ...(options.state !== undefined && { state: options.state }) });
   const past = historyAt(history, stateAt(point, history, folder).state);
@@ -37,7 +38,7 @@ export async function openState(text: string, options: OpenStateOptions = {}): P
     folder,
     past.waves.filter(({ active }) => active),
   );
-  const base = await openBase(past, options);
+  const base = await openBase(past, folder, options);
   try {
     return { checkpoint: await seenThrough(base, past, folder), name, origin: { folder, past, base } };
   } catch (error) {
