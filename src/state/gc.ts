@@ -14,23 +14,36 @@ export interface Garbage {
   readonly path: string;
   readonly bytes: number;
   readonly reason: string;
+  /** Written within the grace period: not removed this time. */
+  readonly young: boolean;
+}
+
+export interface CollectOptions {
+  /** Only say what would be removed. */
+  readonly dryRun: boolean;
+  /**
+   * What was written or renewed less than so many seconds ago stays, whether or not anything refers to it; 0 by default. The
+   * lock keeps writers out whom it can see; this is for those whom it cannot.
+   */
+  readonly graceSeconds?: number;
 }
 
 /**
- * Removes what nothing refers to: layers of waves that were rolled back or never recorded, spilled hidden states, temporary
- * files, what an interrupted publication left. Layers of waves that count are kept: a later rollback needs them.
- * With `dryRun` it only says what it would remove. Throws `usage` when files lie there that no run has made.
+ * Removes what nothing refers to: objects of waves that neither the current state nor a tag has, or that were never recorded,
+ * spilled hidden states, temporary files, what an interrupted publication left. What a rollback needs is kept. Throws `usage`
+ * when files lie there that no run has made, `mismatch` when an object is missing that something refers to: then what is there
+ * may be all that is left of it, and nothing is removed.
  */
-export async function collectGarbage(folder: StateFolder, options: { readonly dryRun: boolean }): Promise<Garbage[]> {
+export async function collectGarbage(folder: StateFolder, options: CollectOptions): Promise<Garbage[]> {
   if (!existsSync(folder.root)) return [];
   await refuseForeignFiles(folder);
   const release = options.dryRun ? undefined : await lock(folder.root);
   try {
     const journal = await Journal.open(folder.journal, { repair: !options.dryRun });
     if (!options.dryRun) await settlePublication(folder, journal);
-    const garbage = await findGarbage(folder, historyOf(journal.records));
+    const garbage = await findGarbage(folder, historyOf(journal.records), options.graceSeconds ?? 0);
     if (!options.dryRun) {
-      for (const item of garbage) await rm(item.path, { recursive: true, force: true });
+      for (const item of garbage) if (!item.young) await rm(item.path, { recursive: true, force: true });
     }
     return garbage;
   } finally {
@@ -38,17 +51,11 @@ export async function collectGarbage(folder: StateFolder, options: { readonly dr
   }
 }
 
-async function findGarbage(folder: StateFolder, history: History): Promise<Garbage[]> {
-  const store = new ObjectStore(folder.objects);
-  const referenced = await referencedObjects(store, history);
-  const garbage: Garbage[] = [];
+async function findGarbage(folder: StateFolder, history: History, graceSeconds: number): Promise<Garbage[]> {
+  const garbage = await findObjects(folder, history, graceSeconds);
   const add = async (full: string, reason: string) => {
-    if (existsSync(full)) garbage.push({ path: full, bytes: await sizeOf(full), reason });
+    if (existsSync(full)) garbage.push({ path: full, bytes: await sizeOf(full), reason, young: false });
   };
-  for await (const { kind, path: file, id } of store.entries()) {
-    if (kind === 'temporary') await add(file, 'temporary file of an interrupted write');
-    if (id !== undefined && !referenced.has(id)) await add(file, 'of no wave that the current state or a tag has');
-  }
   await add(folder.spill, 'spilled hidden states of a run that ended');
   for (const name of await namesIn(folder.root)) {
     if (/^(?:\..+\.tmp-[0-9a-f]+|lock\.[0-9a-f]+\.new)$/.test(name))
@@ -56,6 +63,32 @@ async function findGarbage(folder: StateFolder, history: History): Promise<Garba
   }
   if (!history.publishing) await add(folder.publishing, 'output that was not finished');
   return garbage;
+}
+
+async function findObjects(folder: StateFolder, history: History, graceSeconds: number): Promise<Garbage[]> {
+  const store = new ObjectStore(folder.objects);
+  const referenced = await referencedObjects(store, history);
+  const now = await timeIn(folder);
+  const garbage: Garbage[] = [];
+  for await (const { kind, path: file, id, bytes, modified } of store.entries()) {
+    if (kind === 'foreign' || (id !== undefined && referenced.has(id))) continue;
+    // A time to come is of a clock that was set back: such a file is as young as any, until that time.
+    const young = graceSeconds > 0 && now - modified < graceSeconds * 1000;
+    const reason =
+      kind === 'object' ? 'of no wave that the current state or a tag has' : 'temporary file of an interrupted write';
+    garbage.push({ path: file, bytes, reason, young });
+  }
+  return garbage;
+}
+
+/**
+ * The time in milliseconds by the clock that also sets the times of files: a server's, when the folder is on one. This
+ * process's own lock has just been written; without one, in a dry run, it is this machine's clock.
+ */
+async function timeIn(folder: StateFolder): Promise<number> {
+  const locks = (await namesIn(folder.root)).filter((name) => /^lock\.[0-9a-f]+$/.test(name));
+  const times = await Promise.all(locks.map(async (name) => (await stat(path.join(folder.root, name))).mtimeMs));
+  return times.length === 0 ? Date.now() : Math.max(...times);
 }
 
 async function namesIn(directory: string): Promise<string[]> {

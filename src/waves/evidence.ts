@@ -15,9 +15,10 @@ import {
   type StateFolder,
 } from '../state/index.js';
 import type { Base } from './base.js';
+import { checkDigests } from './expected-digests.js';
 import { figuresOfState } from './impact.js';
 import { manifestOf } from './result-manifest.js';
-import { closeLayers, openLayers, stacked } from './session.js';
+import { closeLayers, openLayers, stacked, type WaveLayer } from './session.js';
 import type { RunResult, WaveRecord } from './settings.js';
 import { sparsityOfState } from './state-sparsity.js';
 
@@ -42,7 +43,7 @@ export async function publishStack(stack: Stack): Promise<RunResult> {
   try {
     const result = stacked(stack.base.model, layers);
     // An output that somebody removed is made again: the layers are all it takes.
-    if (past.stale || !existsSync(stack.folder.out)) await publishResult(stack, past, result);
+    if (past.stale || !existsSync(stack.folder.out)) await publishResult(stack, past, { result, layers });
     if (past.evidence === undefined) await writeDiff(stack, past, result);
   } finally {
     await closeLayers(layers);
@@ -50,12 +51,17 @@ export async function publishStack(stack: Stack): Promise<RunResult> {
   return resultOf(stack);
 }
 
-async function publishResult(stack: Stack, past: History, result: Model): Promise<void> {
+async function publishResult(
+  stack: Stack,
+  past: History,
+  { result, layers }: { readonly result: Model; readonly layers: readonly WaveLayer[] },
+): Promise<void> {
   const { folder, journal, base, report, signal } = stack;
   const watch = { report, ...(signal && { signal }) };
   // A model that was named by its one file has its config and tokenizer beside it: they were used, so they go along.
   const source = { ...result.checkpoint, path: base.folder };
   const hashes = await hashCheckpoint(source, watch);
+  checkDigests(hashes, layers);
   await publish(folder, journal, {
     source,
     carryFrom: base.folder,

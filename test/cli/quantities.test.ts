@@ -6,6 +6,7 @@ import {
   formatDuration,
   formatPercent,
   parseBytes,
+  parseDuration,
   parseRatio,
 } from '../../src/cli/quantities.js';
 
@@ -38,6 +39,22 @@ describe('parseRatio', () => {
         expect(parseRatio(`${permille / 10}%`)).toBeCloseTo(parseRatio(String(permille / 1000)), 12);
       }),
     );
+  });
+});
+
+describe('parseDuration', () => {
+  it.each([
+    ['0', 0],
+    ['90s', 90],
+    ['1.5m', 90],
+    ['12h', 43_200],
+    ['1 d', 86_400],
+  ])('reads %s', (text, seconds) => {
+    expect(parseDuration(text)).toBe(seconds);
+  });
+
+  it.each(['', '5', '-1d', 'd', '1w', '1d2h', '1e3s'])('refuses "%s"', (text) => {
+    expect(() => parseDuration(text)).toThrow(/is not a duration/);
   });
 });
 

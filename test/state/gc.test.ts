@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -68,6 +68,65 @@ describe('collectGarbage', () => {
     expect(relative(await collectGarbage(folder, { dryRun: true }))).toEqual(garbage.sort());
     for (const file of garbage) expect(existsSync(path.join(folder.root, file))).toBe(true);
   });
+
+  it('keeps what was written within the grace period, and by a clock that was ahead', async () => {
+    const { garbage } = await plant();
+    const now = Date.now() / 1000;
+    const objects = garbage.filter((file) => file.startsWith('objects/'));
+    const [old, torn, ahead] = objects.map((file) => path.join(folder.root, file)) as [string, string, string];
+    for (const [file, age] of [
+      [old, 7200],
+      [torn, 3500],
+      [ahead, -1e6],
+    ] as const)
+      await utimes(file, now, now - age);
+    const found = await collectGarbage(folder, { dryRun: false, graceSeconds: 3600 });
+    const young = found.filter((item) => item.young).map((item) => item.path);
+    expect(young.sort()).toEqual([torn, ahead].sort());
+    expect([old, torn, ahead].map((file) => existsSync(file))).toEqual([false, true, true]);
+    await collectGarbage(folder, { dryRun: false, graceSeconds: 0 });
+    expect([torn, ahead].map((file) => existsSync(file))).toEqual([false, false]);
+  });
+
+  it('counts an object as young again that a later wave stored again', async () => {
+    await plant();
+    const again = await layerOf(2, 0b11101110);
+    const long = new Date('2020-01-01');
+    for (const file of again.files) await utimes(path.join(folder.root, file), long, long);
+    await layerOf(2, 0b11101110);
+    const found = await collectGarbage(folder, { dryRun: false, graceSeconds: 3600 });
+    for (const file of again.files)
+      expect(found).toContainEqual(expect.objectContaining({ path: path.join(folder.root, file), young: true }));
+  });
+
+  it('removes nothing when something is missing that a state needs', async () => {
+    const { kept, garbage } = await plant();
+    for (const file of kept.files) {
+      const full = path.join(folder.root, file);
+      const bytes = await readFile(full);
+      await rm(full);
+      const refused = { code: 'mismatch', file: full, message: expect.stringMatching(/wave 1/) };
+      await expect(collectGarbage(folder, { dryRun: false })).rejects.toMatchObject(refused);
+      await writeFile(full, bytes.subarray(1));
+      await expect(collectGarbage(folder, { dryRun: false })).rejects.toMatchObject(refused);
+      await rm(full);
+      await writeFile(full, bytes);
+    }
+    for (const file of garbage) expect(existsSync(path.join(folder.root, file))).toBe(true);
+    await collectGarbage(folder, { dryRun: false });
+  });
+
+  it.each(['objects/notes.txt', 'objects/ab/notes.txt', 'spill/notes.txt'])(
+    'leaves all as it is beside %s',
+    async (name) => {
+      const { garbage } = await plant();
+      const foreign = path.join(folder.root, name);
+      await mkdir(path.dirname(foreign), { recursive: true });
+      await writeFile(foreign, 'mine');
+      await expect(collectGarbage(folder, { dryRun: false })).rejects.toMatchObject({ code: 'usage', file: foreign });
+      for (const file of garbage) expect(existsSync(path.join(folder.root, file))).toBe(true);
+    },
+  );
 
   it('works on an output without a history', async () => {
     await plant();
