@@ -6,6 +6,7 @@ export interface ShownCheck {
   readonly matches: boolean;
   readonly files: number;
   readonly findings: readonly ShownFinding[];
+  readonly dvc: readonly { readonly status: string; readonly what: string }[];
 }
 
 interface ShownFinding {
@@ -46,12 +47,26 @@ const HEADLINES: Readonly<Record<ShownFinding['finding'], string>> = {
   refused: 'recorded, and cannot be checked',
 };
 
-/** The differing files, the tensors that changed in each and how far, and what to do. */
-export function weightCheckText({ tree, matches, files, findings }: ShownCheck): string {
+/** The differing files, the tensors that changed in each and how far, what DVC tracks, and what to do. */
+export function weightCheckText(check: ShownCheck): string {
+  const { tree, files, findings, dvc } = check;
   const where = tree === 'index' ? 'staged ' : '';
-  if (matches) return `${files} ${where}weight ${files === 1 ? 'file matches' : 'files match'} .weight_hashes.json`;
+  const tracked = dvcLines(dvc);
+  if (findings.length === 0) {
+    const agree = `${files} ${where}weight ${files === 1 ? 'file matches' : 'files match'} .weight_hashes.json`;
+    return [...(files === 0 && dvc.length > 0 ? [] : [agree]), ...tracked].join('\n');
+  }
   const total = `${findings.length} of ${files} ${where}weight files differ from .weight_hashes.json.`;
-  return [...findings.flatMap(findingLines), '', total, ...adviceFor(tree, findings)].join('\n');
+  return [...findings.flatMap(findingLines), '', total, ...adviceFor(tree, findings), ...tracked].join('\n');
+}
+
+/** One line for all that matches, and one for each that does not. */
+function dvcLines(dvc: ShownCheck['dvc']): string[] {
+  const matching = dvc.filter(({ status }) => status === 'matches').length;
+  return [
+    ...(matching === 0 ? [] : [`${matching} of ${dvc.length} that DVC tracks ${matching === 1 ? 'matches' : 'match'}`]),
+    ...dvc.filter(({ status }) => status !== 'matches').map(({ status, what }) => `${status}: ${what}`),
+  ];
 }
 
 function findingLines(finding: ShownFinding): string[] {

@@ -1,6 +1,8 @@
 import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import { compareFile, type FileFinding, identityOf } from './compare-file.js';
+import { checkDvcPointers, type DvcFinding } from './dvc.js';
+import { dvcFiles } from './dvc-files.js';
 import { hashFile } from './hash-file.js';
 import { withHowFar } from './how-far.js';
 import { isWithin, refuseEmpty, type Scope } from './scope.js';
@@ -23,6 +25,8 @@ export interface CheckReport {
   readonly matches: boolean;
   /** Differing files only, in the order of their paths. */
   readonly findings: readonly FileFinding[];
+  /** What .dvc files track, also where it matches; of the next commit, what it changes of them. */
+  readonly dvc: readonly DvcFinding[];
   /** Files in the scope, and how many of them were read; a git-lfs pointer is compared without. */
   readonly files: number;
   readonly read: number;
@@ -39,7 +43,8 @@ export async function checkWeightHashes(scope: Scope, options: CheckOptions = {}
   const tree = await openTree(scope, options.staged ?? false);
   try {
     const recorded = (await tree.hashes()) ?? new Map<string, FileHashes>();
-    refuseEmpty(scope, [...tree.files.keys(), ...tree.refused.keys(), ...recorded.keys()]);
+    const pointers = scope.isGit ? await dvcFiles(scope.root) : [];
+    refuseEmpty(scope, [...tree.files.keys(), ...tree.refused.keys(), ...recorded.keys(), ...pointers]);
     const committed = await committedOrNone(tree);
     const names = [...new Set([...recorded.keys(), ...tree.files.keys()])]
       .filter((name) => isWithin(scope, name))
@@ -48,11 +53,13 @@ export async function checkWeightHashes(scope: Scope, options: CheckOptions = {}
     comparison.progress.total = names.reduce((sum, name) => sum + (tree.files.get(name)?.size ?? 0), 0);
     const findings: FileFinding[] = [];
     for (const name of names) findings.push(...(await checkPath(name, comparison)));
+    const dvc = pointers.length === 0 ? [] : await checkDvcPointers(scope.root, { ...options, paths: scope.paths });
     const refused = [...tree.refused].filter(([name]) => isWithin(scope, name) && !recorded.has(name));
     return {
       tree: tree.name,
-      matches: findings.length === 0,
+      matches: findings.length === 0 && !dvc.some(({ status }) => status === 'differs' || status === 'unreadable'),
       findings,
+      dvc,
       files: names.length,
       read: comparison.progress.read,
       notices: refused.map(([name, why]) => `${name} is left out: ${why}.`),

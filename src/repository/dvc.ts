@@ -4,11 +4,10 @@ import { FileSource } from '../checkpoint/index.js';
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import { type DvcCache, dvcCache } from './dvc-cache.js';
+import { dvcFiles, kindOf, pointerText, stagedDvcFiles, stagedText } from './dvc-files.js';
 import { type FolderChanges, filesOf, folderChanges, folderMd5, type ListedFile, listedFiles } from './dvc-folder.js';
 import { dvcHash } from './dvc-hash.js';
 import { type DvcOutput, dvcPointer, isElsewhere } from './dvc-pointer.js';
-import { gitOutput } from './git.js';
-import { MAX_YAML_BYTES } from './yaml-file.js';
 
 /** What became of a file or folder that a .dvc file tracks. */
 export interface DvcFinding {
@@ -35,6 +34,8 @@ export interface DvcFinding {
 export interface DvcOptions {
   /** .dvc files, or folders to look for them in, from the top of the repository; all of the repository by default. */
   readonly paths?: readonly string[];
+  /** Only .dvc files that the next commit changes, as they are in git's index; what they track is looked for as ever. */
+  readonly staged?: boolean;
   readonly report?: Report;
   readonly signal?: AbortSignal;
 }
@@ -45,29 +46,27 @@ export interface DvcOptions {
  * Reads every byte of what is there; asks no remote, and needs no DVC.
  */
 export async function checkDvcPointers(root: string, options: DvcOptions = {}): Promise<DvcFinding[]> {
-  const { report = silent, signal } = options;
-  const pointers = await dvcFiles(root, options.paths);
+  const { report = silent, signal, staged = false } = options;
+  const pointers = await (staged ? stagedDvcFiles : dvcFiles)(root, options.paths);
   const findings: DvcFinding[] = [];
   for (const [index, pointer] of pointers.entries()) {
     stopIfAborted(signal);
-    findings.push(...(await checkPointer(root, pointer, signal)));
+    findings.push(...(await checkPointer({ root, pointer, staged, signal })));
     report({ type: 'progress', stage: 'dvc', done: index + 1, total: pointers.length, unit: 'pointers' });
   }
   return findings;
 }
 
-/** The .dvc files under some paths of a repository, sorted. Throws as `gitOutput` does. */
-export async function dvcFiles(root: string, paths: readonly string[] = []): Promise<string[]> {
-  const specs = paths.length > 0 ? paths.map((name) => `:(top,literal)${name}`) : [':(top,glob)**/*.dvc'];
-  const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', ...specs];
-  const names = (await gitOutput(args, { cwd: root })).toString('utf8').split('\0');
-  const isPointer = (name: string): boolean => /[^/]\.dvc$/.test(name) && !/(?:^|\/)\.dvc\//.test(name);
-  return [...new Set(names.filter(isPointer))].toSorted();
+interface PointerPlace {
+  readonly root: string;
+  readonly pointer: string;
+  readonly staged: boolean;
+  readonly signal: AbortSignal | undefined;
 }
 
-async function checkPointer(root: string, pointer: string, signal?: AbortSignal): Promise<DvcFinding[]> {
+async function checkPointer({ root, pointer, staged, signal }: PointerPlace): Promise<DvcFinding[]> {
   try {
-    const text = await pointerText(path.join(root, pointer));
+    const text = await (staged ? stagedText(root, pointer) : pointerText(path.join(root, pointer)));
     if (text === undefined) return [];
     const cache = await dvcCache(root, pointer);
     const findings: DvcFinding[] = [];
@@ -78,20 +77,6 @@ async function checkPointer(root: string, pointer: string, signal?: AbortSignal)
   } catch (error) {
     if (!(error instanceof BirdboneError) || error.code === 'interrupted') throw error;
     return [{ pointer, path: pointer, status: 'unreadable', what: error.message }];
-  }
-}
-
-/** Undefined for a file that git knows and somebody has deleted. */
-async function pointerText(file: string): Promise<string | undefined> {
-  if ((await kindOf(file)) === undefined) return undefined;
-  const source = await FileSource.open(file);
-  try {
-    if (source.size > MAX_YAML_BYTES) {
-      throw new BirdboneError('unreadable', `${file} has over ${MAX_YAML_BYTES} bytes.`, { file });
-    }
-    return Buffer.from(await source.read(0, source.size)).toString('utf8');
-  } finally {
-    await source.close();
   }
 }
 
@@ -211,13 +196,4 @@ async function md5OfFile(file: string, { hash }: DvcOutput, signal?: AbortSignal
   } finally {
     await source.close();
   }
-}
-
-async function kindOf(file: string): Promise<'file' | 'folder' | undefined> {
-  const status = await stat(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-    throw error;
-  });
-  if (status === undefined) return undefined;
-  return status.isDirectory() ? 'folder' : 'file';
 }

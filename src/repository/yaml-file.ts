@@ -16,7 +16,7 @@ const MAX_ALIASES = 100;
  */
 export async function parseYamlDocument(text: string, file: string): Promise<Document.Parsed> {
   if (text.length > MAX_YAML_BYTES) throw unreadable(file, `it has over ${MAX_YAML_BYTES} characters`);
-  refuseDepth(text, file);
+  refuseExcess(text, file);
   const { parseDocument } = await import('yaml');
   return guarded(file, () => {
     const document = parseDocument(text, { version: '1.2', schema: 'core', uniqueKeys: true, logLevel: 'error' });
@@ -32,13 +32,19 @@ export async function parseYaml(text: string, file: string): Promise<unknown> {
   return guarded(file, () => document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown);
 }
 
+/** Marks of anchors and aliases, where a value can begin; over-estimates too. */
+const ANCHOR = /(?:^|[\s[{,:?-])[&*]/g;
+
 /** Over-estimates: brackets count in quotes and comments too. */
-function refuseDepth(text: string, file: string): void {
+function refuseExcess(text: string, file: string): void {
   let depth = 0;
   for (const [bracket] of text.matchAll(/[[\]{}]/g)) {
     depth = bracket === '[' || bracket === '{' ? depth + 1 : Math.max(0, depth - 1);
     if (depth > MAX_DEPTH) throw unreadable(file, `it has over ${MAX_DEPTH} brackets within each other`);
   }
+  // One node with ten thousand anchors is ten thousand errors, which take the parser a second.
+  const anchors = [...text.matchAll(ANCHOR)].length;
+  if (anchors > 2 * MAX_ALIASES) throw unreadable(file, `it has ${anchors} anchors and aliases`);
   for (const line of text.split(/[\r\n]+/)) {
     // Blocks nest by indentation, and by several indicators on one line.
     const [indent] = /^(?:[-?:]?[ \t]+)*/.exec(line) ?? [''];

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { memorySource } from '../../src/checkpoint/index.js';
 import { folderMd5 } from '../../src/repository/dvc-folder.js';
 import { dvcHash } from '../../src/repository/dvc-hash.js';
-import { checkDvcPointers } from '../../src/repository/index.js';
+import { checkDvcPointers, checkWeightHashes } from '../../src/repository/index.js';
 import { GIT_ENVIRONMENT, type GitRepository, makeGitRepository } from '../fixtures/git-repository.js';
 
 let repository: GitRepository;
@@ -149,6 +149,41 @@ describe('checkDvcPointers', () => {
     expect(await paths('models/b.pt.dvc', 'new.pt.dvc')).toEqual(['models/b.pt.dvc', 'new.pt.dvc']);
     rmSync(path.join(repository.root, 'models/c.pt.dvc'));
     expect(await paths('models')).toEqual(['models/a.pt.dvc', 'models/b.pt.dvc']);
+  });
+
+  it('checks what the next commit changes, as it is in the index', async () => {
+    repository.write({
+      'a.pt.dvc': pointerTo('a.pt', 'one'),
+      'b.pt.dvc': pointerTo('b.pt', 'one'),
+      'a.pt': 'two',
+      'b.pt': 'x',
+    });
+    repository.write({ '.gitignore': '*.pt\n' });
+    repository.commit('pointers');
+    const staged = async () =>
+      (await checkDvcPointers(repository.root, { staged: true })).map(({ path: name, status }) => [name, status]);
+    expect(await staged()).toEqual([]);
+    repository.write({ 'a.pt.dvc': pointerTo('a.pt', 'two') });
+    repository.git('add', 'a.pt.dvc');
+    repository.write({ 'a.pt.dvc': 'not what is staged' });
+    expect(await staged()).toEqual([['a.pt', 'matches']]);
+    repository.write({ 'a.pt': 'TWO' });
+    expect(await staged()).toEqual([['a.pt', 'differs']]);
+    repository.git('rm', '--quiet', '--force', 'a.pt.dvc');
+    expect(await staged()).toEqual([]);
+  });
+
+  it('is a part of checkWeightHashes', async () => {
+    repository.write({ 'a.pt.dvc': pointerTo('a.pt', 'weights'), 'a.pt': 'weights', '.gitignore': '*.pt\n' });
+    const check = async (...paths: string[]) => checkWeightHashes({ root: repository.root, isGit: true, paths });
+    expect(await check()).toMatchObject({ matches: true, files: 0, dvc: [{ path: 'a.pt', status: 'matches' }] });
+    expect(await check('a.pt.dvc')).toMatchObject({ matches: true, dvc: [{ status: 'matches' }] });
+    repository.write({ 'a.pt': 'WEIGHTS' });
+    expect(await check()).toMatchObject({ matches: false, findings: [], dvc: [{ status: 'differs' }] });
+    rmSync(path.join(repository.root, 'a.pt'));
+    expect(await check()).toMatchObject({ matches: true, dvc: [{ status: 'absent' }] });
+    repository.write({ 'a.pt.dvc': 'outs: [' });
+    expect(await check()).toMatchObject({ matches: false, dvc: [{ status: 'unreadable' }] });
   });
 
   it('looks into the cache for what is not checked out, and finds damage there', async () => {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { dvcFiles } from '../dvc.js';
+import { dvcFiles } from '../dvc-files.js';
 import type { RepositoryFinding } from './finding.js';
 
 /** Whether the repository has files of DVC's, and DVC to fetch what they stand for. */
