@@ -42,14 +42,15 @@ export default class Inspect extends BaseCommand<typeof Inspect> {
 }
 
 function render(inspection: Inspection, withTensors: boolean): string {
-  const { path, format, architecture, refusal, parameters, bytes, dtypes, tied, tensors, notices } = inspection;
+  const { path, format, architecture, refusal, parameters, bytes, bitsPerWeight, dtypes, tied, tensors, notices } =
+    inspection;
   const types = Object.entries(dtypes).map(
     ([dtype, row]) => `${dtype} (${row.tensors} tensors, ${formatBytes(row.bytes)})`,
   );
   const lines = [
     `model         ${path}`,
     `format        ${format}, ${formatBytes(bytes)}, ${tensors.length} tensors`,
-    `parameters    ${formatCount(parameters)}`,
+    `parameters    ${formatCount(parameters)}${bitsPerWeight === undefined ? '' : `, ${bitsPerWeight.toFixed(2)} bits each`}`,
     `types         ${types.join(', ')}`,
     ...Object.entries(tied).map(([alias, stored]) => `tied          ${alias} is ${stored}`),
     ...(architecture === undefined ? [`architecture  not understood: ${refusal}`] : renderArchitecture(architecture)),

@@ -2,6 +2,7 @@ import { type Checkpoint, chunksOf, openCheckpoint, type TensorInfo } from '../c
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import type { Report } from '../events.js';
 import { countZeros, type Dtype } from '../tensor/index.js';
+import type { HuggingFaceView } from '../translation/index.js';
 import type { Decoder } from './decoder.js';
 import { openModel } from './model.js';
 
@@ -25,6 +26,8 @@ export interface Inspection {
   /** Elements of all stored tensors. A tied tensor is stored, and counted, once. */
   readonly parameters: number;
   readonly bytes: number;
+  /** Stored bits for each parameter, the scales of block types included; absent when there are none. */
+  readonly bitsPerWeight?: number;
   readonly dtypes: Readonly<Record<string, { tensors: number; parameters: number; bytes: number }>>;
   /** Alias → the stored tensor that it is. */
   readonly tied: Readonly<Record<string, string>>;
@@ -47,7 +50,7 @@ export interface InspectOptions {
 
 /** What a checkpoint is and how much of it is zero. Reads every weight once, a chunk at a time. */
 export async function inspectModel(path: string, options: InspectOptions = {}): Promise<Inspection> {
-  const { checkpoint, decoder, refusal } = await openAnything(path);
+  const { checkpoint, decoder, storedName, refusal } = await openAnything(path);
   try {
     const zeros = options.headersOnly ? undefined : await countAllZeros(checkpoint, options);
     const infos = [...checkpoint.tensors.values()];
@@ -58,10 +61,14 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
       ...(refusal !== undefined && { refusal }),
       parameters: sum(infos.map(elementsOf)),
       bytes: sum(infos.map((info) => info.byteLength)),
+      ...bitsPerWeight(infos),
       dtypes: byDtype(infos),
-      tied: tiesOf(checkpoint, decoder),
+      tied: tiesOf(checkpoint, decoder, storedName),
       ...(zeros && { sparsity: fraction(infos, zeros) }),
-      ...(zeros && decoder && { blockSparsity: blockSparsity(decoder, checkpoint, zeros) }),
+      ...(zeros &&
+        decoder && {
+          blockSparsity: blockSparsity(decoder, (name) => checkpoint.tensors.get(storedName(name))!, zeros),
+        }),
       notices: checkpoint.notices ?? [],
       tensors: infos.map((info) => ({
         name: info.name,
@@ -76,16 +83,27 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
   }
 }
 
+interface Opened {
+  /** As the file has it: its own names and types. */
+  readonly checkpoint: Checkpoint;
+  readonly decoder?: Decoder;
+  readonly refusal?: string;
+  /** Under which name the file has a tensor that the decoder names; a GGUF has names of its own. */
+  readonly storedName: (name: string) => string;
+}
+
 /** A checkpoint of an architecture that cannot be run can still be looked at. */
-async function openAnything(path: string): Promise<{ checkpoint: Checkpoint; decoder?: Decoder; refusal?: string }> {
+async function openAnything(path: string): Promise<Opened> {
   const checkpoint = await openCheckpoint(path);
+  const aliased = (name: string) => checkpoint.aliases.get(name) ?? name;
   try {
     const model = await openModel(path);
     await model.checkpoint.close();
-    return { checkpoint, decoder: model.decoder };
+    const { storedNames } = model.checkpoint as Partial<HuggingFaceView>;
+    return { checkpoint, decoder: model.decoder, storedName: (name) => storedNames?.get(name) ?? aliased(name) };
   } catch (error) {
     // The checkpoint itself opened, so what is wrong is with config.json, or with what it says of the tensors.
-    if (error instanceof BirdboneError) return { checkpoint, refusal: error.message };
+    if (error instanceof BirdboneError) return { checkpoint, refusal: error.message, storedName: aliased };
     await checkpoint.close();
     throw error;
   }
@@ -117,11 +135,22 @@ function fraction(infos: readonly TensorInfo[], zeros: ReadonlyMap<string, numbe
   return elements === 0 ? 0 : sum(counted.map((info) => zeros.get(info.name) ?? 0)) / elements;
 }
 
-function blockSparsity(decoder: Decoder, checkpoint: Checkpoint, zeros: ReadonlyMap<string, number>): number[] {
-  return decoder.blocks.map(({ linears }) => {
-    const infos = linears.map(({ weight }) => checkpoint.tensors.get(checkpoint.aliases.get(weight) ?? weight)!);
-    return fraction(infos, zeros);
-  });
+function blockSparsity(
+  decoder: Decoder,
+  stored: (name: string) => TensorInfo,
+  zeros: ReadonlyMap<string, number>,
+): number[] {
+  return decoder.blocks.map(({ linears }) =>
+    fraction(
+      linears.map(({ weight }) => stored(weight)),
+      zeros,
+    ),
+  );
+}
+
+function bitsPerWeight(infos: readonly TensorInfo[]): { bitsPerWeight?: number } {
+  const parameters = sum(infos.map(elementsOf));
+  return parameters === 0 ? {} : { bitsPerWeight: (8 * sum(infos.map((info) => info.byteLength))) / parameters };
 }
 
 function byDtype(infos: readonly TensorInfo[]): Inspection['dtypes'] {
@@ -137,9 +166,13 @@ function byDtype(infos: readonly TensorInfo[]): Inspection['dtypes'] {
   return table;
 }
 
-function tiesOf(checkpoint: Checkpoint, decoder: Decoder | undefined): Record<string, string> {
+function tiesOf(
+  checkpoint: Checkpoint,
+  decoder: Decoder | undefined,
+  storedName: (name: string) => string,
+): Record<string, string> {
   const ties = Object.fromEntries(checkpoint.aliases);
-  if (decoder?.tied && Object.keys(ties).length === 0) ties['lm_head.weight'] = decoder.embedding;
+  if (decoder?.tied && Object.keys(ties).length === 0) ties['lm_head.weight'] = storedName(decoder.embedding);
   return ties;
 }
 

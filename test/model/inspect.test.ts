@@ -4,6 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Event } from '../../src/events.js';
 import { inspectModel } from '../../src/model/index.js';
 import { TINY_LLAMA, type TinyConfig, tinyModel, writeTinyModel } from '../reference/tiny-model.js';
+import { sharedMissing, sharedModel } from '../shared.js';
 
 const folders: string[] = [];
 afterAll(() => {
@@ -33,6 +34,7 @@ describe('inspectModel', () => {
     const total = elements.reduce((sum, count) => sum + count, 0);
     expect(inspection.parameters).toBe(total);
     expect(inspection.bytes).toBe(4 * total);
+    expect(inspection.bitsPerWeight).toBe(32);
     expect(inspection.sparsity).toBeCloseTo((256 + 100 + 32) / total, 15);
     // q and o 32 × 32, k and v 16 × 32, gate, up and down 44 × 32.
     const blockElements = 2 * 32 * 32 + 2 * 16 * 32 + 3 * 44 * 32;
@@ -77,5 +79,20 @@ describe('inspectModel', () => {
     await expect(inspectModel(written(tinyModel(TINY_LLAMA)), { signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'interrupted',
     });
+  });
+});
+
+describe.skipIf(sharedMissing)(`a GGUF${sharedMissing ? ` (${sharedMissing})` : ''}`, () => {
+  it('has its own names and types, and the architecture that it says', async () => {
+    const inspection = await inspectModel(path.join(sharedModel('tinystories-656k-gguf'), 'tinystories-656k-f16.gguf'));
+    expect(inspection).toMatchObject({
+      format: 'gguf',
+      architecture: { architecture: 'llama', blocks: 2, hidden: 128 },
+      tied: { 'lm_head.weight': 'token_embd.weight' },
+      blockSparsity: [expect.any(Number), expect.any(Number)],
+    });
+    expect(inspection.bitsPerWeight).toBeCloseTo(16, 1);
+    const query = inspection.tensors.find(({ name }) => name === 'blk.0.attn_q.weight');
+    expect(query).toMatchObject({ dtype: 'F16', shape: [128, 128], bytes: 32_768 });
   });
 });
