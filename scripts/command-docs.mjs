@@ -25,11 +25,11 @@ function commandPage({ id, summary, description, args, flags, examples }) {
   const names = Object.values(args).map(({ name, multiple }) => `${name.toUpperCase()}${multiple ? '...' : ''}`);
   const own = Object.values(flags).filter((flag) => !isGlobal(flag));
   return [
-    `## ${id}`,
+    `## ${id.replaceAll(':', ' ')}`,
     `${summary[0].toUpperCase()}${summary.slice(1)}.`,
     ...(description ? [text(description)] : []),
     '```sh',
-    ['birdbone', id, ...names, ...(own.length > 0 ? ['[flags]'] : [])].join(' '),
+    ['birdbone', id.replaceAll(':', ' '), ...names, ...(own.length > 0 ? ['[flags]'] : [])].join(' '),
     '```',
     ...Object.values(args).map((arg) => `- \`${arg.name.toUpperCase()}\`: ${arg.description}`),
     ...(own.length > 0 ? ['', ...flagRows(own)] : []),

@@ -100,7 +100,12 @@ function tensorText({ name, finding, recorded, found, values }: ShownTensor): st
   const { fractionChanged, relativeError, cosine } = values;
   const error = relativeError === null ? 'from all zeros' : `relative error ${figure(relativeError)}`;
   const angle = cosine === null ? '' : `, cosine ${cosine.toFixed(6)}`;
-  return `${name}  changed  ${shown}  ${error}${angle}, ${formatPercent(fractionChanged)} of the values`;
+  return `${name}  changed  ${shown}  ${error}${angle}, ${shareText(fractionChanged)} of the values`;
+}
+
+/** One value of millions is not none. */
+function shareText(fraction: number): string {
+  return fraction > 0 && fraction < 0.001 ? 'under 0.1 %' : formatPercent(fraction);
 }
 
 function figure(value: number): string {

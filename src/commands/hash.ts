@@ -77,7 +77,7 @@ A hook checks what a commit would have: hash --check --staged (docs/weight-hash-
       trackedOnly: this.flags.tracked ?? false,
       dryRun: this.flags['dry-run'] ?? false,
     });
-    this.log(updateText(report));
+    this.log(updateText(report, this.flags['dry-run'] ?? false));
     return report;
   }
 
@@ -110,12 +110,15 @@ function listed(path: string, { weights, metadata, tensors }: WeightHashes): Has
   return { path, weights, metadata, tensors: Object.fromEntries(byName) };
 }
 
-function updateText({ file, manifest, files, added, changed, removed, notices }: UpdateReport): string {
+function updateText(report: UpdateReport, dryRun: boolean): string {
+  const { file, manifest, files, added, changed, removed, notices } = report;
+  const would = dryRun && manifest !== 'unchanged' ? 'would be ' : '';
   const counts = Object.entries({ added, changed, removed })
     .filter(([, names]) => names.length > 0)
     .map(([what, names]) => `${names.length} ${what}`);
   const total = `${files} weight ${files === 1 ? 'file' : 'files'}`;
-  return [...notices.map((notice) => `Note: ${notice}`), `${file} ${manifest}: ${[total, ...counts].join(', ')}`].join(
-    '\n',
-  );
+  return [
+    ...notices.map((notice) => `Note: ${notice}`),
+    `${file} ${would}${manifest}: ${[total, ...counts].join(', ')}`,
+  ].join('\n');
 }

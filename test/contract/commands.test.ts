@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -17,13 +18,14 @@ const SHORT: Readonly<Record<string, string>> = {
 const commands = builtCommands();
 const webgpuMissing = await missingDevice('webgpu');
 
-/** A workplace in which the first example of `prune` has been carried out, so that there is an out/half to look at. */
+/** A workplace in which the first example of `prune` has been carried out, so that there is an out/half to look at; a git repository. */
 let prepared: string;
 const copies: string[] = [];
 
 beforeAll(async () => {
   prepared = makeWorkplace();
   copies.push(prepared);
+  execFileSync('git', ['init', '--quiet', '--template=', prepared]);
   const prune = commands.find(({ id }) => id === 'prune');
   if (prune === undefined) throw new Error('there is no command prune');
   const ending = await birdbone(exampleOf(prune, prepared), { cwd: prepared });
@@ -75,13 +77,14 @@ function oneObject({ stdout, stderr }: Ending): Record<string, unknown> {
 
 describe.each(commands)('birdbone $id', (command) => {
   const { id, flags, examples = [], writes = 'nothing' } = command;
+  const words = id.split(':');
 
   it('has a summary, and two examples that use flags it has', () => {
     expect(command.summary).toMatch(/^[a-z].*[^.]$/);
     expect(examples.length).toBeGreaterThanOrEqual(2);
     for (const { description, command: text } of examples) {
       expect(description).toMatch(/^[A-Z0-9].*[^.]$/);
-      const own = text.split(/&&|\|/).filter((part) => part.includes(`<%= config.bin %> ${id}`));
+      const own = text.split(/&&|\|/).filter((part) => part.includes(`<%= config.bin %> ${words.join(' ')}`));
       expect(own.length, text).toBeGreaterThan(0);
       for (const [, flag = ''] of own.join(' ').matchAll(/ --([\w-]+)/g)) expect(Object.keys(flags)).toContain(flag);
     }
@@ -108,8 +111,8 @@ describe.each(commands)('birdbone $id', (command) => {
   });
 
   it('fails the same with and without --json', async () => {
-    const text = await birdbone([id, '--no-such-flag']);
-    const json = await birdbone([id, '--no-such-flag', '--json']);
+    const text = await birdbone([...words, '--no-such-flag']);
+    const json = await birdbone([...words, '--no-such-flag', '--json']);
     expect([text.code, json.code]).toEqual([2, 2]);
     expect(text.stdout).toBe('');
     expect(oneObject(json)).toMatchObject({ error: { code: 'usage', exitCode: 2 } });

@@ -1,0 +1,1 @@
+export { type HookOptions, type HookReport, installHook, uninstallHook } from './install.js';
