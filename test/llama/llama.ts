@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll } from 'vitest';
 
 const modules = path.join(path.dirname(fileURLToPath(import.meta.url)), 'node_modules');
 const libraries = path.join(modules, '@node-llama-cpp', 'linux-x64', 'bins', 'linux-x64');
@@ -16,16 +17,18 @@ function whatIsMissing(): string | undefined {
 
 /** The part of node-llama-cpp 3.22.1 that is used here; its own types are there only once it is installed. */
 interface Library {
-  getLlama(options: object): Promise<{
-    loadModel(options: { modelPath: string }): Promise<LibraryModel>;
-    dispose(): Promise<void>;
-  }>;
+  getLlama(options: object): Promise<Llama>;
+}
+interface Llama {
+  loadModel(options: { modelPath: string }): Promise<LibraryModel>;
+  dispose(): Promise<void>;
 }
 interface LibraryModel {
   readonly tokens: { readonly bos: number | null; readonly eos: number | null };
   tokenize(text: string, specialTokens: boolean, options?: 'trimLeadingSpace'): number[];
   detokenize(tokens: readonly number[], specialTokens?: boolean): string;
   createContext(options: object): Promise<{ getSequence(): Sequence; dispose(): Promise<void> }>;
+  dispose(): Promise<void>;
 }
 interface Sequence {
   evaluate(tokens: readonly number[], options: object): AsyncGenerator<number>;
@@ -47,23 +50,26 @@ export interface LlamaModel {
   negativeLogLikelihoods(ids: readonly number[]): Promise<number[]>;
 }
 
+/** One for all models of a test file: node-llama-cpp tries the library in a process of its own first, which takes seconds. */
+let started: Promise<Llama> | undefined;
+afterAll(async () => {
+  await (await started)?.dispose();
+});
+
+async function start(): Promise<Llama> {
+  const entry = pathToFileURL(path.join(modules, 'node-llama-cpp', 'dist', 'index.js')).href;
+  const { getLlama } = (await import(entry)) as Library;
+  return getLlama({ gpu: false, build: 'never', skipDownload: true, progressLogs: false, logLevel: 'error' });
+}
+
 /** Loads a GGUF into llama.cpp on the CPU, hands it to `use`, and frees it. Throws what llama.cpp says of a file it refuses. */
 export async function withLlama<T>(file: string, use: (model: LlamaModel) => Promise<T>): Promise<T> {
-  const { getLlama } = (await import(
-    pathToFileURL(path.join(modules, 'node-llama-cpp', 'dist', 'index.js')).href
-  )) as Library;
-  const llama = await getLlama({
-    gpu: false,
-    build: 'never',
-    skipDownload: true,
-    progressLogs: false,
-    logLevel: 'error',
-  });
+  started ??= start();
+  const model = await (await started).loadModel({ modelPath: file });
   try {
-    const model = await llama.loadModel({ modelPath: file });
     return await use(driven(model));
   } finally {
-    await llama.dispose();
+    await model.dispose();
   }
 }
 

@@ -72,6 +72,6 @@ export function scoresOfMerges(
   return Float32Array.from(tokens, (piece, id) => {
     if (!isPiece(types[id]!)) return 0;
     const rank = ranks.get(piece);
-    return rank === undefined ? UNMERGED : -rank;
+    return rank === undefined ? UNMERGED : 0 - rank;
   });
 }

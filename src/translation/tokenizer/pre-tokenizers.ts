@@ -29,7 +29,16 @@ const words = (regex: string) => ({
   pretokenizers: [{ type: 'Split', pattern: { Regex: regex }, behavior: 'Isolated', invert: false }, byteLevel(false)],
 });
 
+/** Every digit a word of its own, whatever the script. */
 const digitByDigit = {
+  type: 'Sequence',
+  pretokenizers: [
+    { type: 'Split', pattern: { Regex: '\\p{N}' }, behavior: 'Isolated', invert: false },
+    byteLevel(true),
+  ],
+};
+/** As the models have it. Not written: some libraries take "digits" for those of ASCII. */
+const digitsByName = {
   type: 'Sequence',
   pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel(true)],
 };
@@ -44,7 +53,13 @@ export const preTokenizers: readonly PreTokenizer[] = [
   { names: ['llama-bpe', 'llama3', 'llama-v3'], json: words(modernWords('{1,3}')), ignoresMerges: true, addsBos: true },
   { names: ['dbrx', 'smaug-bpe'], json: words(modernWords('{1,3}')), ignoresMerges: false, addsBos: false },
   { names: ['qwen2', 'stablelm2'], json: words(modernWords('')), ignoresMerges: false, addsBos: false },
-  { names: ['smollm', 'starcoder', 'refact', 'command-r'], json: digitByDigit, ignoresMerges: false, addsBos: false },
+  {
+    names: ['smollm', 'starcoder', 'refact', 'command-r'],
+    json: digitByDigit,
+    alsoWritten: [digitsByName],
+    ignoresMerges: false,
+    addsBos: false,
+  },
 ];
 
 /** The row of a `tokenizer.ggml.pre`. Throws `unsupported`, with the known names, for another. */
