@@ -12,9 +12,9 @@ export type { Checkpoint, TensorInfo } from './checkpoint.js';
 export { type ByteSource, FileSource, memorySource } from './files/bytes.js';
 export { canonicalJson } from './files/canonical-json.js';
 export { renameDurably, syncFolder, temporaryName, writeFileDurably, writing } from './files/durable.js';
-export { unreadable } from './files/failure.js';
+export { unreadable, unreadableBecause } from './files/failure.js';
 export { type JsonObject, readJson, readJsonFile, readJsonObject } from './files/json-file.js';
-export { quoted } from './files/quote.js';
+export { escaped, quoted } from './files/quote.js';
 export { refuseExisting, writeFolderWhole } from './files/whole-folder.js';
 export { type WriteOptions, writeCheckpoint } from './folder.js';
 export { ggufMetadata } from './gguf/gguf.js';
@@ -30,6 +30,9 @@ export { SafetensorsWriter } from './safetensors/writer.js';
 export { beginTensorDigest } from './tensor-digest.js';
 export { matchTensors, tensorGlob } from './tensor-glob.js';
 export { elementsOf } from './tensor-info.js';
+export type { Deed, NamedGlobal } from './torch/observing-runtime.js';
+export { claimOf, SIGNATURE_BYTES } from './torch/signatures.js';
+export { type FileOddity, type PlacedSurvey, surveyTorchFile, type TorchSurvey } from './torch/torch-survey.js';
 
 /** Every format that can be read, the more specific before the more general. A new one is a file and a place here. */
 export const formats: readonly CheckpointFormat[] = [safetensorsIndex, gguf, safetensors, torchIndex, torch];

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../checkpoint/index.js';
+import { escaped, type JsonObject } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import type { Architecture } from './architecture.js';
 
@@ -87,7 +87,7 @@ export function unsupportedValue(
   const values = allowed.map((candidate) => JSON.stringify(candidate)).join(', ');
   return new BirdboneError(
     'unsupported',
-    `${file} asks for ${key} = ${shorten(value)}, which birdbone does not run. ` +
+    `${file} asks for ${escaped(key.slice(0, 120))} = ${shorten(value)}, which birdbone does not run. ` +
       (values === '' ? 'It must be absent or null.' : `Allowed: ${values}.`),
     { file },
   );
@@ -105,5 +105,5 @@ function unknownKey(file: string, key: string, value: unknown): BirdboneError {
 /** A value from the file as JSON, cut to a length that an error message can carry. */
 function shorten(value: unknown): string {
   const text = JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  return escaped(text.length > 80 ? `${text.slice(0, 77)}...` : text);
 }

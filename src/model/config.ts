@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { JsonObject } from '../checkpoint/index.js';
+import { escaped, type JsonObject } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import type { Architecture } from './architecture.js';
 import { refuseUnsupportedKeys, unsupportedValue } from './config-keys.js';
@@ -120,7 +120,7 @@ function readWindow(values: Config, { options, defaults }: Architecture, file: s
 }
 
 function malformed(file: string, error: z.ZodError): BirdboneError {
-  const issues = error.issues.slice(0, 5).map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  const issues = error.issues.slice(0, 5).map((issue) => escaped(`${issue.path.join('.')}: ${issue.message}`));
   return new BirdboneError('unreadable', `${file} is not a valid config: ${issues.join('; ')}.`, {
     file,
     cause: error,

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Checkpoint, JsonObject, TensorInfo } from '../checkpoint/index.js';
+import { type Checkpoint, type JsonObject, quoted, type TensorInfo } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type Architecture, weightName } from './architecture.js';
 import { architectures } from './architectures.js';
@@ -23,7 +23,7 @@ export async function describeModel(
 ): Promise<Decoder> {
   const type = config['model_type'];
   if (typeof type !== 'string' || !architectures.names.includes(type)) {
-    const found = typeof type === 'string' ? `is a "${type.slice(0, 80)}" model` : 'names no model_type';
+    const found = typeof type === 'string' ? `is a ${quoted(type)} model` : 'names no model_type';
     const known = architectures.names.join(', ');
     throw new BirdboneError('unsupported', `${file} ${found}. Supported: ${known}.`, { file });
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { quoted } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { unsupportedValue } from './config-keys.js';
 import type { RopeScaling } from './decoder.js';
@@ -53,7 +54,7 @@ export function readRope(
 
 function readScaling(rope: RopeObject, key: string, file: string): RopeScaling {
   if (rope.type != null && rope.rope_type != null && rope.type !== rope.rope_type) {
-    throw contradiction(file, `${key} has type "${rope.type}" and rope_type "${rope.rope_type}"`);
+    throw contradiction(file, `${key} has type ${quoted(rope.type)} and rope_type ${quoted(rope.rope_type)}`);
   }
   const kind = rope.rope_type ?? rope.type ?? ('factor' in rope ? undefined : 'default');
   if (kind === undefined) throw contradiction(file, `${key} has a factor and no rope_type`);

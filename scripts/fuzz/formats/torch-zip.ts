@@ -133,6 +133,11 @@ function fieldBytes(group: Group, label: string): Uint8Array {
 const dataOf = (group: Group): Uint8Array => fieldBytes(group, 'data');
 const nameOf = (group: Group): string => Buffer.from(fieldBytes(group, 'name')).toString('latin1');
 
+/** A sound archive with these tensors. */
+export function torchArchive(tensors: readonly PickledTensor[]): Uint8Array {
+  return serialize(layOut(archive(tensors), false));
+}
+
 const LAID_OUT = ARCHIVES.flatMap((each) => [layOut(each, false), layOut(each, true)]);
 const SOUND = LAID_OUT.map(serialize);
 const PICKLES: Vocabulary = { groups: HOSTILE_OPCODES, texts: PICKLE_TEXTS };

@@ -8,7 +8,12 @@ const MAX_QUOTED = 120;
  */
 export function quoted(name: string): string {
   const shortened = name.length > MAX_QUOTED ? `${name.slice(0, MAX_QUOTED)}…` : name;
-  return JSON.stringify(shortened).replace(/[\p{C}\u2028\u2029]/gu, (character) =>
+  return escaped(JSON.stringify(shortened));
+}
+
+/** Text of a file with everything that could steer a terminal written as an escape, line breaks too. */
+export function escaped(text: string): string {
+  return text.replace(/[\p{C}\u2028\u2029]/gu, (character) =>
     [...character].map((part) => `\\u{${part.codePointAt(0)!.toString(16)}}`).join(''),
   );
 }
