@@ -56,7 +56,14 @@ export { type ScoreOptions, type ScoreResult, score } from './scoring/index.js';
 export { type Mask, type Pattern, parsePattern, patterns } from './sparsity/index.js';
 export { availableDevices, type Device, type DeviceChoice, openDevice } from './tensor/index.js';
 export {
+  type Exported,
+  type ExportOptions,
+  exportState,
   type Log,
+  type LogFilter,
+  type OpenedState,
+  type OpenStateOptions,
+  openState,
   type Plan,
   planRollback,
   planRun,
@@ -65,6 +72,10 @@ export {
   type RunOptions,
   type RunResult,
   readLog,
+  readTags,
+  removeTag,
   rollbackTo,
   run,
+  type TagOptions,
+  tagState,
 } from './waves/index.js';

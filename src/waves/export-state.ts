@@ -4,6 +4,7 @@ import { refuseExisting, writeCheckpoint, writeFolderWhole } from '../checkpoint
 import { BirdboneError } from '../errors.js';
 import { hashCheckpoint, MANIFEST_FILE, manifestText } from '../manifest/index.js';
 import { checkRoom, stateFolder, type WaveState } from '../state/index.js';
+import { checkDigests } from './expected-digests.js';
 import { parseReference } from './reference.js';
 import { manifestOf } from './result-manifest.js';
 import { type OpenStateOptions, openState } from './states.js';
@@ -38,8 +39,9 @@ export async function exportState({ reference, out, dryRun = false, ...options }
   const { checkpoint, name, origin } = await openState(stateOf(reference, options.state), options);
   try {
     if (origin === undefined) throw noState(reference);
-    const { past, base } = origin;
+    const { past, base, layers } = origin;
     const hashes = await hashCheckpoint(checkpoint, options);
+    checkDigests(hashes, layers);
     const manifest = manifestText(manifestOf(past, hashes, base));
     const weightBytes = [...checkpoint.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
     await checkRoom(path.dirname(path.resolve(out)), weightBytes);

@@ -1,11 +1,11 @@
 import { type Checkpoint, overlay } from '../checkpoint/index.js';
 import type { HashOptions } from '../manifest/index.js';
-import { openComparable } from '../model/index.js';
+import { openComparable, openComparable } from '../model/index.js';
 import { type History, historyAt, type StateFolder, verifyLayers } from '../state/index.js';
 import { type Base, openBase } from './base.js';
 import { readPast } from './past.js';
 import { nameOf, parseReference, stateAt } from './reference.js';
-import { closeLayers, openLayers } from './session.js';
+import { closeLayers, openLayers, type WaveLayer } from './session.js';
 
 /** A model that a reference names, opened. */
 export interface OpenedState {
@@ -14,7 +14,15 @@ export interface OpenedState {
   /** How reports call it. */
   readonly name: string;
   /** Where it comes from, when it is a state of a run's output. */
-  readonly origin?: { readonly folder: StateFolder; readonly past: History; readonly base: Base };
+  readonly origin?: StateOrigin;
+}
+
+/** What a state of a run is made of. */
+export interface StateOrigin {
+  readonly folder: StateFolder;
+  readonly past: History;
+  readonly base: Base;
+  readonly layers: readonly WaveLayer[];
 }
 
 export interface OpenStateOptions extends HashOptions {
@@ -40,7 +48,7 @@ export async function openState(text: string, options: OpenStateOptions = {}): P
   );
   const base = await openBase(past, folder, options);
   try {
-    return { checkpoint: await seenThrough(base, past, folder), name, origin: { folder, past, base } };
+    return { ...(await seenThrough(base, past, folder)), name };
   } catch (error) {
     await base.model.checkpoint.close();
     throw error;
@@ -48,16 +56,16 @@ export async function openState(text: string, options: OpenStateOptions = {}): P
 }
 
 /** The base through the layers of the current state; closing it closes them too. */
-async function seenThrough({ model, folder: path }: Base, past: History, folder: StateFolder): Promise<Checkpoint> {
+async function seenThrough(base: Base, past: History, folder: StateFolder): Promise<Omit<OpenedState, 'name'>> {
   const layers = await openLayers(folder, past);
   try {
-    const stack = overlay(model.checkpoint, layers);
+    const stack = overlay(base.model.checkpoint, layers);
     const close = async () => {
       await stack.close();
       await closeLayers(layers);
     };
     // Its config is the base's; a lone file has that beside it.
-    return { ...stack, path, close };
+    return { checkpoint: { ...stack, path: base.folder, close }, origin: { folder, past, base, layers } };
   } catch (error) {
     await closeLayers(layers);
     throw error;
