@@ -24,7 +24,7 @@ const prune = (...more: readonly string[]) => [
   ...['prune', 'models/fledgling', '--out', OUT, '--metric', 'magnitude', '--sparsity', '0.5', '--waves', '4'],
   ...['--max-drop', '100%', '--device', 'cpu', '--diffs', 'diffs', '--quiet', ...more],
 ];
-const rollback = (...more: readonly string[]) => ['rollback', OUT, ...more, '--diffs', 'diffs', '--quiet'];
+const rollback = (...more: readonly string[]) => ['rollback', OUT, ...more, '--yes', '--diffs', 'diffs', '--quiet'];
 
 const RUN = {
   parts: [OUT, 'diffs/half.diff.json', 'diffs/half.diff.md', 'models'],
