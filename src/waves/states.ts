@@ -1,6 +1,6 @@
 import { type Checkpoint, overlay } from '../checkpoint/index.js';
 import type { HashOptions } from '../manifest/index.js';
-import { openComparable, openComparable } from '../model/index.js';
+import { openComparable } from '../model/index.js';
 import { type History, historyAt, type StateFolder, verifyLayers } from '../state/index.js';
 import { type Base, openBase } from './base.js';
 import { readPast } from './past.js';
