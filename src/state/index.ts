@@ -1,4 +1,6 @@
-export { collectGarbage, type Garbage } from './gc.js';
+export type { WaveChange } from './affected.js';
+export { type CheckOptions, checkState, type StateCheck, type StateFinding } from './check.js';
+export { type CollectOptions, collectGarbage, type Garbage } from './gc.js';
 export {
   type BaselineRecord,
   type BeginRecord,

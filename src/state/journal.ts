@@ -27,10 +27,13 @@ export interface JournalRecord extends JournalBody {
 export class Journal {
   readonly #file: string;
   readonly #records: JournalRecord[];
+  /** What follows the last whole line. */
+  readonly #torn: string;
 
-  private constructor(file: string, records: JournalRecord[]) {
+  private constructor(file: string, records: JournalRecord[], torn = '') {
     this.#file = file;
     this.#records = records;
+    this.#torn = torn;
   }
 
   /** Opens the journal at `file`, empty if there is none. `repair` cuts off a torn last line on disk; readers leave it. */
@@ -44,12 +47,28 @@ export class Journal {
     }
     const whole = bytes.lastIndexOf(0x0a) + 1;
     if (whole < bytes.length && options.repair) await truncate(file, whole);
-    return new Journal(file, parse(bytes.subarray(0, whole).toString('utf8'), file));
+    const torn = bytes.subarray(whole).toString('utf8');
+    return new Journal(file, parse(bytes.subarray(0, whole).toString('utf8'), file), torn);
   }
 
   get records(): readonly JournalRecord[] {
     return this.#records;
   }
+
+  /**
+   * Throws `unreadable` when what looks like a line that a crash tore off is a whole record and one more character: no crash
+   * leaves that, so its line end is damaged, and opening the journal has passed over the record.
+   */
+  readonly refuseHiddenRecord = (): void => {
+    const where = { file: this.#file, lineNumber: this.#records.length + 1 };
+    try {
+      check(this.#torn.slice(0, -1), this.#records.at(-1), where);
+    } catch (error) {
+      if (error instanceof BirdboneError) return;
+      throw error;
+    }
+    throw damaged(where, 'its record is whole, and does not end with the end of a line');
+  };
 
   /** Writes one record; it is on disk when this returns. */
   async append(body: JournalBody): Promise<JournalRecord> {
