@@ -14,6 +14,19 @@ export const OPAQUE = 'opaque';
 /** A tensor takes about 130 bytes: this is room for 250 000. */
 const MAX_HASHES_BYTES = 32 * 1024 * 1024;
 
+/** In another layout a text can hold millions of empty lists, which take 30 times their bytes in memory. */
+const MAX_FOREIGN_BYTES = 2 * 1024 * 1024;
+
+/** A tensor's line with the longest name that anybody has given one, many times over. */
+const MAX_LINE_CHARACTERS = 64 * 1024;
+const STRING = String.raw`"[^"\\]*(?:\\.[^"\\]*)*"`;
+/** A line of `weightHashesText`, in which nothing is nested and nothing takes much memory. */
+const OUR_LINE = new RegExp(
+  String.raw`^(?:|\{|\}| {2}"version": 1,| {2}"files": \[\]?| {2}\]| {4}\{| {4}\},?| {6}\]` +
+    String.raw`| {6}"[a-z0-9]+": (?:${STRING}|\d+|\[\]?),?` +
+    String.raw`| {8}\{ "name": ${STRING}, "dtype": "\w+", "shape": \[[\d, ]*\], "sha256": "[0-9a-f]{64}" \},?)$`,
+);
+
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in hex');
 
 const tensor = z.strictObject({
@@ -58,18 +71,25 @@ export type WeightHashesByPath = ReadonlyMap<string, FileHashes>;
  * its tensors is named once, and a weights hash is that of the tensors beside it. Throws `unreadable`.
  */
 export async function parseWeightHashes(source: ByteSource): Promise<WeightHashesByPath> {
+  const text = source.size > MAX_HASHES_BYTES ? '' : await textOf(source);
   try {
-    const { bytes, value } = await readJson(source, { maxBytes: MAX_HASHES_BYTES });
+    const isOurs = text.split('\n').every((line) => line.length <= MAX_LINE_CHARACTERS && OUR_LINE.test(line));
+    const limits = { maxBytes: isOurs ? MAX_HASHES_BYTES : MAX_FOREIGN_BYTES };
+    const { value } = await readJson(source, { ...limits, strict: !isOurs });
     const hashes = checked(value, source.path);
-    // Our own text has no key twice and nothing else that two readers could read differently; for any other this is looked at,
-    // which takes ten times as long.
-    if (!Buffer.from(weightHashesText(hashes)).equals(bytes)) {
-      await readJson(source, { maxBytes: MAX_HASHES_BYTES, strict: true });
-    }
+    // A key twice makes another text than ours; so does another order, and only the slower reader tells the two apart.
+    if (isOurs && weightHashesText(hashes) !== text) await readJson(source, { ...limits, strict: true });
     return hashes;
   } catch (error) {
-    throw (await isConflicted(source)) ? conflicted(source.path) : error;
+    throw /^<{7} /m.test(text) && /^>{7} /m.test(text) ? conflicted(source.path) : error;
   }
+}
+
+/** As it is on every system: git may write other ends of lines. */
+async function textOf(source: ByteSource): Promise<string> {
+  return Buffer.from(await source.read(0, source.size))
+    .toString('utf8')
+    .replaceAll('\r\n', '\n');
 }
 
 function checked(value: unknown, location: string): WeightHashesByPath {
@@ -131,12 +151,6 @@ function areUnique(names: readonly string[]): boolean {
 }
 
 /** What git leaves in a file that two branches changed; no line of JSON starts so. */
-async function isConflicted(source: ByteSource): Promise<boolean> {
-  if (source.size > MAX_HASHES_BYTES) return false;
-  const text = Buffer.from(await source.read(0, source.size)).toString('latin1');
-  return /^<{7} /m.test(text) && /^>{7} /m.test(text);
-}
-
 function conflicted(file: string): BirdboneError {
   return new BirdboneError('unreadable', `${file} has the marks of a merge conflict.`, {
     file,
