@@ -64,7 +64,7 @@ export function weightCheckText(check: ShownCheck): string {
 function dvcLines(dvc: ShownCheck['dvc']): string[] {
   const matching = dvc.filter(({ status }) => status === 'matches').length;
   return [
-    ...(matching === 0 ? [] : [`${matching} of ${dvc.length} that DVC tracks ${matching === 1 ? 'matches' : 'match'}`]),
+    ...(matching === 0 ? [] : [`${matching} of ${dvc.length} files and folders that DVC tracks match`]),
     ...dvc.filter(({ status }) => status !== 'matches').map(({ status, what }) => `${status}: ${what}`),
   ];
 }

@@ -70,11 +70,24 @@ export async function initRepository(folder: string, options: InitOptions): Prom
   };
 }
 
-/** The top of the repository that a folder is in. Throws `usage` for what is no folder. */
+/**
+ * The top of the repository that a folder is in; undefined when it is in none. Throws `usage` for what is no folder, and for
+ * git's own folder or a bare repository, where there are no files to set up.
+ */
 export async function repositoryOf(folder: string): Promise<string | undefined> {
   const status = await stat(folder).catch(() => undefined);
-  if (status?.isDirectory() === true) return gitRoot(folder);
-  throw new BirdboneError('usage', `${folder} is no folder.`, { file: folder, suggestions: [`mkdir ${folder}`] });
+  if (status?.isDirectory() !== true) {
+    const suggestions = [status === undefined ? `mkdir ${folder}` : `birdbone init ${path.dirname(folder)}`];
+    throw new BirdboneError('usage', `${folder} is not a folder.`, { file: folder, suggestions });
+  }
+  const root = await gitRoot(folder);
+  if (root !== undefined) return root;
+  const inside = await git(['rev-parse', '--is-bare-repository', '--is-inside-git-dir'], { cwd: folder });
+  if (inside.code !== 0 || !inside.stdout.includes('true')) return undefined;
+  throw new BirdboneError('usage', `${folder} is a bare repository, or git's own folder: it has no files to set up.`, {
+    file: folder,
+    suggestions: ['Name the folder with the files; of a bare repository, clone it first.'],
+  });
 }
 
 export function noRepository(folder: string): BirdboneError {

@@ -120,6 +120,16 @@ describe('initRepository', () => {
     await expect(initRepository(path.join(repository.root, name), OPTIONS)).rejects.toMatchObject({ code: 'usage' });
   });
 
+  it('makes no repository within git itself', async () => {
+    const bare = path.join(emptyFolder(), 'bare.git');
+    repository.git('init', '--quiet', '--bare', bare);
+    for (const folder of [bare, path.join(repository.root, '.git'), path.join(repository.root, '.git/refs')]) {
+      const before = contentsOf(folder);
+      await expect(initRepository(folder, { ...OPTIONS, git: true }), folder).rejects.toMatchObject({ code: 'usage' });
+      expect(contentsOf(folder)).toEqual(before);
+    }
+  });
+
   it('goes round links and folders in the place of its files, and says so', async () => {
     const outside = emptyFolder();
     symlinkSync(outside, path.join(repository.root, 'models'));
