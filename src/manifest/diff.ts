@@ -12,8 +12,9 @@ import {
 } from './diff-report.js';
 import { type HashOptions, readConfig } from './hash.js';
 import { readAhead } from './read-ahead.js';
+import { sumPairs } from './sum-pairs.js';
 import { type MatchedPair, pairTensors, rangesOf, statusOf, type TensorPair } from './tensor-pairs.js';
-import { mergeSums, NO_SUMS, sumPairs, type ValueSums } from './value-sums.js';
+import { mergeSums, NO_SUMS, type ValueSums } from './value-sums.js';
 import { hasValues } from './values.js';
 
 export interface DiffOptions extends HashOptions {
@@ -162,7 +163,7 @@ function sideOf(checkpoint: Checkpoint, name = path.basename(checkpoint.path)): 
 }
 
 async function changedFields(before: Checkpoint, after: Checkpoint): Promise<FieldChange[]> {
-  const [configBefore, configAfter] = [await readConfig(before.path), await readConfig(after.path)];
+  const [configBefore, configAfter] = [await readConfig(before), await readConfig(after)];
   return [
     ...compareFields('config', fieldsOf(configBefore), fieldsOf(configAfter)),
     ...compareFields('metadata', fieldsOf(before.metadata), fieldsOf(after.metadata)),

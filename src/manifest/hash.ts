@@ -62,7 +62,7 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 export async function hashCheckpoint(checkpoint: Checkpoint, options: HashOptions = {}): Promise<WeightHashes> {
   const { report = silent, signal } = options;
   const infos = inNameOrder(checkpoint);
-  const config = await hashConfig(checkpoint.path);
+  const config = await hashConfig(checkpoint);
   const total = infos.reduce((sum, info) => sum + info.byteLength, 0);
   const tensors = new Map<string, TensorDigest>();
   let done = 0;
@@ -106,15 +106,19 @@ async function readRange(checkpoint: Checkpoint, info: TensorInfo, range: { offs
   return range.length === 0 ? new Uint8Array(0) : checkpoint.read(info.name, range);
 }
 
-async function hashConfig(checkpointPath: string): Promise<string | null> {
-  const config = await readConfig(checkpointPath);
+async function hashConfig(checkpoint: Checkpoint): Promise<string | null> {
+  const config = await readConfig(checkpoint);
   return config === undefined ? null : createHash('sha256').update(canonicalJson(config)).digest('hex');
 }
 
-/** What config.json in a checkpoint's folder says; undefined for a folder without one and for a lone file. */
-export async function readConfig(checkpointPath: string): Promise<unknown> {
-  return (await readJsonFile(path.join(checkpointPath, 'config.json'), { maxBytes: MAX_CONFIG_BYTES, strict: true }))
-    ?.value;
+/**
+ * What a checkpoint's config.json says, the one it holds inside or the one in its folder; undefined for a folder without one and
+ * for a lone file.
+ */
+export async function readConfig({ path: at, companions }: Checkpoint): Promise<unknown> {
+  const inside = companions?.get('config.json');
+  if (inside !== undefined) return JSON.parse(inside) as unknown;
+  return (await readJsonFile(path.join(at, 'config.json'), { maxBytes: MAX_CONFIG_BYTES, strict: true }))?.value;
 }
 
 /** The hash of everything but the values: what `WeightHashes.metadata` says. */

@@ -9,7 +9,7 @@ import { openFromPublished } from './published-base.js';
 /** The dense model that an output's layers lie over. */
 export interface Base {
   readonly model: Model;
-  /** Whose config, tokenizer and other files go with the weights. */
+  /** Whose config, tokenizer and other files go with the weights; the file itself for a GGUF. */
   readonly folder: string;
   /** Digest of the base's own birdbone.json, if it had one. */
   readonly manifest: string | undefined;
@@ -44,7 +44,8 @@ async function openFromPath({ base }: BeginRecord, watch: HashOptions): Promise<
 
 /** A base model that is known to be the run's own, opened from `path`. */
 export async function baseOf(model: Model, path: string): Promise<Base> {
-  const folder = await folderOf(path);
+  // A GGUF holds config and tokenizer inside; what else lies in its folder is not its own.
+  const folder = model.checkpoint.companions === undefined ? await folderOf(path) : path;
   return { model, folder, manifest: await manifestDigest(folder) };
 }
 
