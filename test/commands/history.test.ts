@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -60,6 +61,23 @@ describe('a run that is over', () => {
       expect(code).toBe(2);
       expect(stdout + stderr).toContain('--yes');
     }
+    expect(contents()).toEqual(published);
+  });
+
+  // script(1) of util-linux gives a command a terminal.
+  it.skipIf(process.platform !== 'linux')('asks on a terminal, and takes no for an answer', async () => {
+    const entry = path.resolve(import.meta.dirname, '../../bin/run.js');
+    const command = `${process.execPath} ${entry} rollback ${out} --to 1`;
+    const answered = (answer: string) =>
+      spawnSync('script', ['-qec', command, '/dev/null'], { cwd, input: `${answer}\n`, encoding: 'utf8' });
+    const no = answered('n');
+    expect(no.status, no.stdout).toBe(130);
+    expect(no.stdout).toMatch(/wave 2 → wave 1[^]*Go there\? \[y\/N\][^]*Nothing was changed/);
+    expect(contents()).toEqual(published);
+    const yes = answered('y');
+    expect(yes.status, yes.stdout).toBe(0);
+    expect(contents()).not.toEqual(published);
+    expect((await birdbone(['rollback', out, '--to', '2', '--yes'], { cwd })).code).toBe(0);
     expect(contents()).toEqual(published);
   });
 
