@@ -1,4 +1,4 @@
-;; Sums over pairs of elements, four elements a turn: what sumPairs of value-sums.ts says in TypeScript, in SIMD.
+;; Sums over pairs of elements, four elements a turn: what sumPairs of sum-pairs.ts says in TypeScript, in SIMD.
 ;;
 ;; sum(kind, before, after, count, out): `count` is a multiple of 4; the caller pads both sides with zeros, which add nothing.
 ;; kind: 0 = BF16, 1 = F16, 2 = F32. `before`, `after`: addresses of packed elements.

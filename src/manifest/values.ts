@@ -29,6 +29,11 @@ const WIDE: Partial<Record<Dtype, (bytes: Uint8Array) => Float64Array>> = {
     Float64Array.from(elementView(BigUint64Array, bytes) as Iterable<unknown> as Iterable<number>, Number),
 };
 
+/** Whether float32 holds every value of the type. */
+export function fitsF32(dtype: Dtype): boolean {
+  return WIDE[dtype] === undefined;
+}
+
 /** Values of packed little-endian elements in float64. The result may share the bytes' memory. */
 export function decodeToF64(bytes: Uint8Array, dtype: Dtype): Float64Array {
   return WIDE[dtype]?.(bytes) ?? new Float64Array(decodeToF32(bytes, dtype));
@@ -36,4 +41,15 @@ export function decodeToF64(bytes: Uint8Array, dtype: Dtype): Float64Array {
 
 export function elementBytes(dtype: Dtype): number {
   return DTYPES[dtype].bits / 8;
+}
+
+/** How many values differ. Two NaNs count as the same value, as do 0 and −0. */
+export function countDifferentValues(before: ArrayLike<number>, after: ArrayLike<number>): number {
+  let changed = 0;
+  for (let i = 0; i < before.length; i += 1) {
+    const x = before[i]!;
+    const y = after[i]!;
+    if (x !== y && !(Number.isNaN(x) && Number.isNaN(y))) changed += 1;
+  }
+  return changed;
 }
