@@ -29,6 +29,7 @@ const mayImport = {
     'state',
   ],
   scoring: ['tensor', 'checkpoint', 'manifest', 'model', 'importance', 'pruning', 'corpus'],
+  scanning: ['checkpoint'],
   conversion: ['tensor', 'checkpoint', 'translation', 'model'],
   cli: [],
 };
@@ -87,7 +88,7 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|conversion|cli)/',
+      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|scanning|conversion|cli)/',
       '^src/recipe\\.ts$',
     ]),
     only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|cli)/']),

@@ -52,9 +52,9 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
 const CALLS: ReadonlyMap<string, ReadonlyMap<string, AllowedCall>> = new Map(
   Object.entries({
     collections: { OrderedDict: dictOf, Counter: dictOf },
-    builtins: { set: setOf, frozenset: setOf, bytearray: bytesOf, complex: complexOf },
+    builtins: { set: setOf, frozenset: setOf, bytes: bytesOf, bytearray: bytesOf, complex: complexOf },
     // Python 2's name for it, which protocols up to 2 use.
-    __builtin__: { set: setOf, frozenset: setOf, bytearray: bytesOf, complex: complexOf },
+    __builtin__: { set: setOf, frozenset: setOf, bytes: bytesOf, bytearray: bytesOf, complex: complexOf },
     _codecs: { encode: bytesOf },
     torch: { Size: sizeOf, device: deviceOf },
     'torch._utils': {

@@ -5,12 +5,15 @@ import { PickleStack } from './pickle-stack.js';
 import { STEPS } from './pickle-steps.js';
 import type { PickleValue } from './pickle-values.js';
 
+/** 100 000 tensors take 4 million; a hostile file could go on for as long as it is. */
+export const MAX_OPCODES = 8_000_000;
+
 /**
  * The value of the pickle that the reader is at, which is left after its STOP.
  *
  * Opcodes move plain data between a stack, a memo and containers; whatever would reach outside is asked of `runtime`, so that
  * the file itself can do nothing. No opcode calls back into the machine, however deep the data is nested. Memory is bounded by
- * `MAX_PICKLE_MEMORY_BYTES`, time by the pickle's length.
+ * `MAX_PICKLE_MEMORY_BYTES`, time by `MAX_OPCODES`.
  *
  * Stricter than Python where leniency hides something: keys that appear twice, values left on the stack, PROTO or FRAME out
  * of place, and memo numbers beyond the pickle's length go to `fail`, which throws. Source: CPython's Lib/pickle.py.
@@ -25,7 +28,8 @@ export function runPickle(
   const stack = new PickleStack(fail);
   const charge = (bytes: number): void => stack.charge(bytes);
   let frameEnd = start;
-  while (true) {
+  for (let opcodes = 1; ; opcodes += 1) {
+    if (opcodes > MAX_OPCODES) fail(`it has more than ${MAX_OPCODES} opcodes`);
     const opcodeStart = reader.offset;
     reader.next();
     if (opcodeStart < frameEnd && reader.offset > frameEnd) fail('it reaches out of its frame');

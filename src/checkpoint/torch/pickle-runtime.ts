@@ -1,4 +1,4 @@
-import type { PickleValue } from './pickle-values.js';
+import type { Made, PickleValue } from './pickle-values.js';
 
 /** Where in a pickle something is asked for. */
 export interface PicklePlace {
@@ -19,6 +19,8 @@ export interface PickleRuntime {
   call(callee: PickleValue, args: readonly PickleValue[], at: PicklePlace, keywords?: PickleValue): PickleValue;
   /** Gives an object attributes; what it returns takes the object's place on the stack. */
   build(object: PickleValue, state: PickleValue, at: PicklePlace): PickleValue;
+  /** Items are added to an object that is no list, dict or set of the machine's own. */
+  extend(object: Made, at: PicklePlace): void;
   persistent(id: PickleValue, at: PicklePlace): PickleValue;
   /** EXT1, EXT2 and EXT4 name a global by its number in a registry, NEXT_BUFFER takes bytes that were sent apart. */
   outside(what: string, at: PicklePlace): PickleValue;

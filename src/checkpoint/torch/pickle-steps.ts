@@ -68,34 +68,34 @@ export const STEPS: Readonly<Record<Exclude<OpcodeName, 'PROTO' | 'FRAME' | 'STO
   EMPTY_LIST: (pickle) => pushNew(pickle, new PickleList()),
   EMPTY_DICT: (pickle) => pushNew(pickle, new PickleDict()),
   EMPTY_SET: (pickle) => pushNew(pickle, new PickleSet()),
-  LIST(pickle: RunningPickle) {
-    const items = pickle.stack.popToMark();
-    const list = new PickleList();
-    pushNew(pickle, list);
-    addItems(pickle, list, items);
-  },
+  LIST: (pickle) => collect(pickle, new PickleList()),
+  FROZENSET: (pickle) => collect(pickle, new PickleSet()),
   DICT(pickle: RunningPickle) {
     const items = pickle.stack.popToMark();
     const dict = new PickleDict();
     pushNew(pickle, dict);
     addEntries(pickle, dict, items);
   },
-  FROZENSET(pickle: RunningPickle) {
-    const items = pickle.stack.popToMark();
-    const set = new PickleSet();
-    pushNew(pickle, set);
-    addItems(pickle, set, items);
+  APPEND(pickle: RunningPickle) {
+    const item = pickle.stack.pop();
+    addItems(pickle, PickleList, { to: pickle.stack.top(), items: [item] });
   },
-  APPEND: (pickle) => addItems(pickle, undefined, [pickle.stack.pop()]),
-  APPENDS: (pickle) => addItems(pickle, undefined, pickle.stack.popToMark()),
+  APPENDS(pickle: RunningPickle) {
+    const items = pickle.stack.popToMark();
+    addItems(pickle, PickleList, { to: pickle.stack.top(), items });
+  },
   ADDITEMS(pickle: RunningPickle) {
     const items = pickle.stack.popToMark();
-    const set = pickle.stack.top();
-    if (!(set instanceof PickleSet)) pickle.fail(`it adds to ${describeValue(set)}, which is no set`);
-    addItems(pickle, set, items);
+    addItems(pickle, PickleSet, { to: pickle.stack.top(), items });
   },
-  SETITEM: (pickle) => addEntries(pickle, undefined, popMany(pickle, 2)),
-  SETITEMS: (pickle) => addEntries(pickle, undefined, pickle.stack.popToMark()),
+  SETITEM(pickle: RunningPickle) {
+    const items = popMany(pickle, 2);
+    addEntries(pickle, pickle.stack.top(), items);
+  },
+  SETITEMS(pickle: RunningPickle) {
+    const items = pickle.stack.popToMark();
+    addEntries(pickle, pickle.stack.top(), items);
+  },
 
   GLOBAL({ reader, runtime, stack, place }) {
     const [module, name] = reader.argument as readonly [string, string];
@@ -165,6 +165,13 @@ function recall({ reader, stack }: RunningPickle): void {
 /** The topmost `count` values, in the order in which they were pushed. */
 function popMany({ stack }: RunningPickle, count: number): PickleValue[] {
   return Array.from({ length: count }, () => stack.pop()).reverse();
+}
+
+/** Puts everything above the last mark into a new list or set. */
+function collect(pickle: RunningPickle, container: PickleList | PickleSet): void {
+  const items = pickle.stack.popToMark();
+  pushNew(pickle, container);
+  addItems(pickle, container instanceof PickleList ? PickleList : PickleSet, { to: container, items });
 }
 
 function callTop(pickle: RunningPickle): void {

@@ -36,8 +36,12 @@ const SIGNATURES: readonly Signature[] = [
 /** How many of a file's first bytes tell what it is. */
 export const SIGNATURE_BYTES = Math.max(...SIGNATURES.map(({ at, bytes }) => at + bytes.length));
 
-/** What a file's first bytes claim it to be; undefined when they could be anything, as with a pickle of protocol 0 or 1. */
+/** Protocols 0 and 1 have no mark; a pickle of theirs that does something mostly starts with a Python name in two lines. */
+const TEXT_PICKLE = /^\(?[ci][A-Za-z_][\w.]*\n[A-Za-z_]\w*\n/;
+
+/** What a file's first bytes claim it to be; undefined when they could be anything. */
 export function claimOf(head: Uint8Array): Claim | undefined {
   const text = Buffer.from(head.subarray(0, SIGNATURE_BYTES)).toString('latin1');
-  return SIGNATURES.find(({ at, bytes }) => text.startsWith(bytes, at))?.claim;
+  const signature = SIGNATURES.find(({ at, bytes }) => text.startsWith(bytes, at));
+  return signature === undefined && TEXT_PICKLE.test(text) ? 'pickle' : signature?.claim;
 }

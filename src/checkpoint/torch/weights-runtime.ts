@@ -2,7 +2,7 @@ import { DTYPES } from '../../tensor/index.js';
 import { quoted } from '../files/quote.js';
 import { allowedGlobal, reasonAgainst } from './allowed-globals.js';
 import type { PicklePlace, PickleRuntime } from './pickle-runtime.js';
-import { describeValue, PickleDict, type PickleValue } from './pickle-values.js';
+import { describeValue, type Made, PickleDict, type PickleValue } from './pickle-values.js';
 import { AllowedGlobal, type CallSite, type Complaints, Storage, StorageType } from './torch-values.js';
 
 /** Python identifiers with dots between them, as an honest name looks. */
@@ -51,6 +51,10 @@ export class WeightsRuntime implements PickleRuntime {
       return complain.refuse(`it gives a dict the attribute ${shown}; only "_metadata" is allowed`);
     }
     return object;
+  }
+
+  extend(object: Made, at: PicklePlace): void {
+    this.#at(at).fail(`it adds items to ${object.what}`);
   }
 
   persistent(id: PickleValue, at: PicklePlace): PickleValue {
