@@ -1,12 +1,13 @@
 /**
- * `npm run bench`: our CPU matrix products against OpenBLAS, hashing and diffing against `sha256sum`, start-up against
- * `node -e 0`, in one run. `npm run bench -- products start-up` runs parts by name; `--docs` puts the tables into
+ * `npm run bench`: our CPU matrix products against OpenBLAS, hashing and diffing against `sha256sum` and on 10 GB, start-up
+ * against `node -e 0`, in one run. `npm run bench -- products start-up` runs parts by name; `--docs` puts the tables into
  * docs/performance.md, `--threads N` gives both sides of the products N threads instead of all cores.
  */
 import { parseArgs } from 'node:util';
 import { commit, machine, megabytes } from './machine.js';
 import { hashing, renderHashing } from './parts/hashing.js';
 import { matrixProducts, renderMatrixProducts } from './parts/matrix-products.js';
+import { renderSparse, sparse } from './parts/sparse.js';
 import { renderStartUp, startUp } from './parts/start-up.js';
 import { keepResults, writeSection } from './record.js';
 
@@ -39,6 +40,7 @@ const PARTS: Readonly<Record<string, Part>> = {
     renderMatrixProducts,
   ),
   hashing: part('Hashing and diffing against sha256sum', hashing, renderHashing),
+  sparse: part('A sparse file of 10 GB', sparse, renderSparse),
   'start-up': part('Start-up against node -e 0', startUp, renderStartUp),
 };
 
