@@ -12,8 +12,9 @@ import {
 } from './diff-report.js';
 import { type HashOptions, readConfig } from './hash.js';
 import { readAhead } from './read-ahead.js';
+import { sumPairs } from './sum-pairs.js';
 import { type MatchedPair, pairTensors, rangesOf, statusOf, type TensorPair } from './tensor-pairs.js';
-import { mergeSums, NO_SUMS, sumPairs, type ValueSums } from './value-sums.js';
+import { mergeSums, NO_SUMS, type ValueSums } from './value-sums.js';
 import { hasValues } from './values.js';
 
 export interface DiffOptions extends HashOptions {
