@@ -7,6 +7,9 @@ export const WORKFLOW_FILE = '.github/workflows/weights.yml';
 const CHECKOUT = 'actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0';
 const SETUP_NODE = 'actions/setup-node@a0853c24544627f65ddf259abe73b1d18a591444 # v5.0.0';
 
+/** What may hold pickles, and the formats that are read as strictly as by every command. */
+const SCANNED = ['*.pt', '*.pth', '*.th', '*.ckpt', '*.bin', '*.pkl', '*.safetensors', '*.gguf'];
+
 /** What npm installs packages from, without what a shell or YAML would take for something else. */
 const PACKAGE_SPEC = /^[A-Za-z0-9@][A-Za-z0-9@/:._+#~^-]{0,199}$/;
 
@@ -48,6 +51,6 @@ jobs:
       - name: weights are what .weight_hashes.json says
         run: birdbone hash --check
       - name: no file would run code when it is loaded
-        run: git ls-files -z -- '*.pt' '*.pth' '*.th' '*.ckpt' '*.bin' '*.pkl' | xargs -0 -r birdbone scan
+        run: git ls-files -z -- ${SCANNED.map((pattern) => `'${pattern}'`).join(' ')} | xargs -0 -r birdbone scan
 `;
 }

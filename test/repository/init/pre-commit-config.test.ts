@@ -17,9 +17,9 @@ const HOOK = {
   repo: 'local',
   hooks: [
     {
-      id: 'birdbone-hash',
+      id: 'birdbone-weight-hashes',
       name: 'weights are what .weight_hashes.json says',
-      entry: 'birdbone hash --check --staged',
+      entry: 'birdbone hash --check --staged --quiet',
       language: 'system',
       always_run: true,
       pass_filenames: false,
@@ -65,7 +65,7 @@ describe('mergePreCommitConfig', () => {
   });
 
   it.each([
-    ['by its id', 'repos:\n- repo: https://example.org/birdbone\n  rev: v1\n  hooks: [{id: birdbone-hash}]\n'],
+    ['by its id', 'repos:\n- repo: https://example.org/birdbone\n  rev: v1\n  hooks: [{id: birdbone-weight-hashes}]\n'],
     [
       'by its entry',
       'repos:\n- repo: local\n  hooks:\n  - {id: w, entry: npx birdbone hash --check, language: system}\n',
