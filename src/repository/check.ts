@@ -44,7 +44,8 @@ export async function checkWeightHashes(scope: Scope, options: CheckOptions = {}
   try {
     const recorded = (await tree.hashes()) ?? new Map<string, FileHashes>();
     const pointers = scope.isGit ? await dvcFiles(scope.root) : [];
-    refuseEmpty(scope, [...tree.files.keys(), ...tree.refused.keys(), ...recorded.keys(), ...pointers]);
+    const tracked = pointers.flatMap((name) => [name, name.replace(/\.dvc$/, '')]);
+    refuseEmpty(scope, [...tree.files.keys(), ...tree.refused.keys(), ...recorded.keys(), ...tracked]);
     const committed = await committedOrNone(tree);
     const names = [...new Set([...recorded.keys(), ...tree.files.keys()])]
       .filter((name) => isWithin(scope, name))

@@ -19,7 +19,9 @@ async function listedPointers(
   command: readonly string[],
   paths: readonly string[] = [],
 ): Promise<string[]> {
-  const specs = paths.length > 0 ? paths.map((name) => `:(top,literal)${name}`) : [':(top,glob)**/*.dvc'];
+  // `dvc add` puts a.pt.dvc beside a.pt, which stands for it.
+  const named = paths.flatMap((name) => [`:(top,literal)${name}`, `:(top,literal)${name}.dvc`]);
+  const specs = named.length > 0 ? named : [':(top,glob)**/*.dvc'];
   const names = (await gitOutput([...command, '--', ...specs], { cwd: root })).toString('utf8').split('\0');
   const isPointer = (name: string): boolean => /[^/]\.dvc$/.test(name) && !/(?:^|\/)\.dvc\//.test(name);
   return [...new Set(names.filter(isPointer))].toSorted();

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { BirdboneError } from '../errors.js';
@@ -46,6 +46,8 @@ export async function filesOf(folder: string): Promise<string[]> {
     for (const entry of await readdir(path.join(folder, within), { withFileTypes: true })) {
       const relpath = path.posix.join(within, entry.name);
       if (NEVER_TRACKED.has(entry.name)) continue;
+      // DVC follows its own links to files, and none to folders.
+      if (entry.isSymbolicLink() && (await leadsToFolder(path.join(folder, relpath)))) continue;
       if (entry.isDirectory()) pending.push(relpath);
       else found.push(relpath);
       if (found.length <= MAX_LISTED_FILES) continue;
@@ -53,6 +55,11 @@ export async function filesOf(folder: string): Promise<string[]> {
     }
   }
   return found;
+}
+
+async function leadsToFolder(link: string): Promise<boolean> {
+  const status = await stat(link).catch(() => undefined);
+  return status?.isDirectory() ?? false;
 }
 
 /** The files that a listing from DVC's cache names; undefined for a text that is none. */

@@ -187,7 +187,8 @@ async function recordedFiles(cached: string | undefined, md5: string): Promise<L
   }
 }
 
-const MAX_LISTING_BYTES = 16 * 1024 * 1024;
+/** About MAX_LISTED_FILES of them. */
+const MAX_LISTING_BYTES = 8 * 1024 * 1024;
 
 async function md5OfFile(file: string, { hash }: DvcOutput, signal?: AbortSignal): Promise<string> {
   const source = await FileSource.open(file);

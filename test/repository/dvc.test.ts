@@ -177,7 +177,9 @@ describe('checkDvcPointers', () => {
     repository.write({ 'a.pt.dvc': pointerTo('a.pt', 'weights'), 'a.pt': 'weights', '.gitignore': '*.pt\n' });
     const check = async (...paths: string[]) => checkWeightHashes({ root: repository.root, isGit: true, paths });
     expect(await check()).toMatchObject({ matches: true, files: 0, dvc: [{ path: 'a.pt', status: 'matches' }] });
-    expect(await check('a.pt.dvc')).toMatchObject({ matches: true, dvc: [{ status: 'matches' }] });
+    for (const name of ['a.pt.dvc', 'a.pt']) {
+      expect(await check(name)).toMatchObject({ matches: true, dvc: [{ status: 'matches' }] });
+    }
     repository.write({ 'a.pt': 'WEIGHTS' });
     expect(await check()).toMatchObject({ matches: false, findings: [], dvc: [{ status: 'differs' }] });
     rmSync(path.join(repository.root, 'a.pt'));
@@ -234,7 +236,8 @@ describe('checkDvcPointers', () => {
     });
 
     it('matches by the listing of its files', async () => {
-      repository.write({ 'models/llama/.git/ignored': '' });
+      repository.write({ 'models/llama/.git/ignored': '', 'elsewhere/x': '' });
+      symlinkSync('../../elsewhere', path.join(repository.root, 'models/llama/link'));
       expect(await checkDvcPointers(repository.root)).toMatchObject([
         { path: 'models/llama', status: 'matches', found: digest },
       ]);
