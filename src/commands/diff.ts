@@ -28,24 +28,20 @@ export default class Diff extends BaseCommand<typeof Diff> {
 
   async run(): Promise<DiffReport> {
     const { diffCheckpoints, renderDiffMarkdown } = await import('../manifest/index.js');
-    const { openState } = await import('../waves/index.js');
+    const { openPair } = await import('../waves/index.js');
     const watch = { report: this.report, signal: this.signal };
     const { state } = this.flags;
     const options = { ...watch, ...(state !== undefined && { state }) };
-    const before = await openState(this.args.before, options);
+    const [before, after] = await openPair(this.args.before, this.args.after, options);
     try {
-      const after = await openState(this.args.after, options);
-      try {
-        const names = { before: before.name, after: after.name };
-        const diff = await diffCheckpoints(before.checkpoint, after.checkpoint, { names, ...watch });
-        this.log(renderDiffMarkdown(diff).trimEnd());
-        if (this.flags['exit-code'] && !diff.identical) process.exitCode = EXIT_CODES.mismatch;
-        return diff;
-      } finally {
-        await after.checkpoint.close();
-      }
+      const names = { before: before.name, after: after.name };
+      const diff = await diffCheckpoints(before.checkpoint, after.checkpoint, { names, ...watch });
+      this.log(renderDiffMarkdown(diff).trimEnd());
+      if (this.flags['exit-code'] && !diff.identical) process.exitCode = EXIT_CODES.mismatch;
+      return diff;
     } finally {
       await before.checkpoint.close();
+      await after.checkpoint.close();
     }
   }
 }

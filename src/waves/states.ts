@@ -1,4 +1,4 @@
-import { type Checkpoint, overlay } from '../checkpoint/index.js';
+import { type Checkpoint, ggufMetadata, openCheckpoint, overlay } from '../checkpoint/index.js';
 import type { HashOptions } from '../manifest/index.js';
 import { openComparable } from '../model/index.js';
 import { type History, historyAt, type StateFolder, verifyLayers } from '../state/index.js';
@@ -28,6 +28,35 @@ export interface StateOrigin {
 export interface OpenStateOptions extends HashOptions {
   /** Where journals lie, when not beside the outputs. */
   readonly state?: string;
+  /** A GGUF under its own names and types, not as the Hugging Face model that it can be seen as. */
+  readonly asStored?: boolean;
+}
+
+/**
+ * Opens two models to compare, as `openState` does. Two GGUF files are opened as they are, so that a type, a text or a tokenizer
+ * that differs shows; one of them is compared with anything else under Hugging Face's names.
+ */
+export async function openPair(
+  before: string,
+  after: string,
+  options: OpenStateOptions = {},
+): Promise<readonly [before: OpenedState, after: OpenedState]> {
+  const asStored = (await isGguf(before)) && (await isGguf(after));
+  const first = await openState(before, { ...options, asStored });
+  try {
+    return [first, await openState(after, { ...options, asStored })];
+  } catch (error) {
+    await first.checkpoint.close();
+    throw error;
+  }
+}
+
+async function isGguf(text: string): Promise<boolean> {
+  const reference = parseReference(text);
+  if (reference.kind === 'state') return false;
+  const checkpoint = await openCheckpoint(reference.path);
+  await checkpoint.close();
+  return ggufMetadata(checkpoint) !== undefined;
 }
 
 /**
@@ -38,7 +67,10 @@ export interface OpenStateOptions extends HashOptions {
 export async function openState(text: string, options: OpenStateOptions = {}): Promise<OpenedState> {
   const reference = parseReference(text);
   const name = nameOf(reference);
-  if (reference.kind === 'path') return { checkpoint: await openComparable(reference.path), name };
+  if (reference.kind === 'path') {
+    const open = options.asStored ? openCheckpoint : openComparable;
+    return { checkpoint: await open(reference.path), name };
+  }
   const { out, point } = reference;
   const { folder, history } = await readPast({ out, ...(options.state !== undefined && { state: options.state }) });
   const past = historyAt(history, stateAt(point, history, folder).state);
