@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gitOutput, withoutNewline } from '../git.js';
 import type { RepositoryFinding } from './finding.js';
+import { programVersion } from './program-version.js';
 
 const CONFIG = '.pre-commit-config.yaml';
 
@@ -24,8 +25,15 @@ export async function hookFinding(root: string, hasWeights: boolean): Promise<Re
       : { id, status: 'warn', what: `pre-commit runs, and ${CONFIG} has no hook of birdbone's`, fix: 'birdbone init' };
   }
   const what = hook === undefined ? 'nothing checks weights before a commit' : `${file} does not check weights`;
-  const fix = configured ? 'pre-commit install' : 'birdbone hooks install';
+  const fix = configured ? await preCommitFix(root) : 'birdbone hooks install';
   return { id, status: hasWeights ? 'warn' : 'absent', what, fix };
+}
+
+async function preCommitFix(root: string): Promise<string> {
+  const isInstalled = (await programVersion('pre-commit', root)) !== undefined;
+  return isInstalled
+    ? 'pre-commit install'
+    : 'pip install pre-commit, then pre-commit install; or birdbone hooks install';
 }
 
 async function textOf(file: string): Promise<string | undefined> {

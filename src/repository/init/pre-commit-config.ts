@@ -7,21 +7,29 @@ import { lineEndOf } from './marked-block.js';
 const FILE = '.pre-commit-config.yaml';
 
 /**
- * The hook, as an item of `repos`. It is the birdbone on the PATH, so that hook and command line are one version; always_run,
- * for a commit that only deletes weights has no file to pass.
+ * The hook. It is the birdbone on the PATH, so that hook and command line are one version; always_run, for a commit that only
+ * deletes weights has no file to pass.
  */
+const FIELDS = [
+  'id: birdbone-weight-hashes',
+  'name: weights are what .weight_hashes.json says',
+  'entry: birdbone hash --check --staged --quiet',
+  'language: system',
+  'always_run: true',
+  'pass_filenames: false',
+];
+
+/** As an item of `repos`. */
 const HOOK = [
   '# >>> birdbone: no commit changes weights unnoticed',
   '- repo: local',
   '  hooks:',
-  '    - id: birdbone-weight-hashes',
-  '      name: weights are what .weight_hashes.json says',
-  '      entry: birdbone hash --check --staged --quiet',
-  '      language: system',
-  '      always_run: true',
-  '      pass_filenames: false',
+  ...FIELDS.map((field, index) => `    ${index === 0 ? '-' : ' '} ${field}`),
   '# <<< birdbone',
 ];
+
+/** The same on one line, for a message. */
+const HOOK_LINE = `- {repo: local, hooks: [{${FIELDS.join(', ')}}]}`;
 
 const NEW_FILE = [
   '# What runs before each commit (https://pre-commit.com). Switched on, once a clone, by: pre-commit install',
@@ -87,6 +95,6 @@ function conflict(problem: string): Conflict {
   return {
     file: FILE,
     what: `${FILE} ${problem}, so the hook was not added`,
-    fix: 'Add it by hand: docs/lfs.md has it.',
+    fix: `Add it under "repos" by hand: ${HOOK_LINE}`,
   };
 }

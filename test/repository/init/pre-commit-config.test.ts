@@ -84,6 +84,7 @@ describe('mergePreCommitConfig', () => {
     expect(merged.text).toBe(text);
     expect(merged.conflicts).toHaveLength(1);
     expect(merged.conflicts[0]?.what).toContain(problem);
+    expect(parse(merged.conflicts[0]?.fix.split(/: (?=-)/)[1] ?? '')).toEqual([HOOK]);
   });
 
   const preCommitMissing = missing('pre-commit');
