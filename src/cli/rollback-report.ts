@@ -17,6 +17,7 @@ export interface ShownRollback {
   readonly sparsity: { readonly now: number; readonly then: number };
   readonly weightBytes: { readonly now: number | null; readonly then: number };
   readonly figures: { readonly now: Figures; readonly then: Figures };
+  readonly measured?: { readonly pass: boolean; readonly reason: string };
 }
 
 /** The impact of a rollback: state, waves, tensors, sparsity, size and figures, each now and after it. */
@@ -31,6 +32,9 @@ export function renderRollback(plan: ShownRollback): string {
     `sparsity    ${formatPercent(sparsity.now)} → ${formatPercent(sparsity.then)}`,
     `weights     ${weightBytes.now === null ? 'nothing readable' : formatBytes(weightBytes.now)} → ${formatBytes(weightBytes.then)}`,
     ...(['accuracy', 'perplexity'] as const).flatMap((figure) => figureText(figure, plan)),
+    ...(plan.measured
+      ? [`gate        ${plan.measured.pass ? 'passes' : 'does not pass'}: ${plan.measured.reason}`]
+      : []),
   ].join('\n');
 }
 

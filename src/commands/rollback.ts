@@ -34,6 +34,10 @@ export default class Rollback extends BaseCommand<typeof Rollback> {
       helpValue: '<glob>',
       env: envOf('tensors'),
     }),
+    measure: Flags.boolean({
+      summary: "Measure a mix of waves on the run's own text first, and record the figures.",
+      env: envOf('measure'),
+    }),
     yes: Flags.boolean({ char: 'y', summary: 'Do not ask.', env: envOf('yes') }),
     state: stateFlag,
     diffs: Flags.string({ summary: 'Folder for the diff; diffs by default.', helpValue: '<dir>', env: envOf('diffs') }),
@@ -52,7 +56,9 @@ export default class Rollback extends BaseCommand<typeof Rollback> {
     const { planRollback, rollbackTo } = await import('../waves/index.js');
     const { to, tensors, state, diffs, yes } = this.flags;
     const target = { out: this.args.out, to, ...(tensors && { tensors }), ...(state !== undefined && { state }) };
-    const impact = await planRollback(target);
+    const watch = { report: this.report, signal: this.signal };
+    const measure = { device: this.flags.device, ...this.deviceOptions, ...watch };
+    const impact = await planRollback({ ...target, ...(this.flags.measure && { measure }) });
     const shown = renderRollback(impact);
     if (this.flags['dry-run']) {
       this.log(`${shown}\n(nothing is written yet)`);
@@ -64,9 +70,9 @@ export default class Rollback extends BaseCommand<typeof Rollback> {
       const mayAsk = !this.jsonEnabled();
       await confirm({ impact: printable(shown), question: 'Go there?', mayAsk, signal: this.signal });
     }
+    const { from, measured } = impact;
     const where = diffs === undefined ? {} : { diffs };
-    const done = { ...target, ...where, from: impact.from, report: this.report, signal: this.signal };
-    const result = await rollbackTo(done);
+    const result = await rollbackTo({ ...target, ...where, from, ...(measured && { measured }), ...watch });
     this.log(renderRun(result));
     return { ...result, impact };
   }

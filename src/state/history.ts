@@ -70,6 +70,16 @@ export interface Tag {
   readonly state: WaveState;
 }
 
+/** A state that was measured after the run, as a mix of waves has to be. */
+export interface StateMeasurement {
+  readonly state: WaveState;
+  readonly figures: Readonly<Record<string, number>>;
+  /** What the run's gate says of it; it decides nothing. */
+  readonly pass: boolean;
+  readonly reason: string;
+  readonly terms: readonly GateTermRecord[];
+}
+
 /** What a journal says, folded. */
 export interface History {
   readonly begin: BeginRecord | undefined;
@@ -80,6 +90,8 @@ export interface History {
   readonly state: WaveState;
   /** In name order. */
   readonly tags: readonly Tag[];
+  /** In the order in which they were made. */
+  readonly measurements: readonly StateMeasurement[];
   readonly finished: { readonly reached: boolean; readonly reason: string } | undefined;
   /** A publication that was begun and has not been recorded as done. */
   readonly publishing: boolean;
@@ -94,8 +106,9 @@ export interface History {
 }
 
 /** History while it is being folded. */
-interface Fold extends Omit<History, 'waves' | 'tags' | 'state'> {
+interface Fold extends Omit<History, 'waves' | 'tags' | 'state' | 'measurements'> {
   readonly waves: WaveJournalRecord[];
+  readonly measurements: StateMeasurement[];
   readonly tags: Map<string, WaveState>;
   state: WaveState;
 }
@@ -130,6 +143,9 @@ const STEPS: Readonly<Record<string, (fold: Mutable<Fold>, record: JournalRecord
   untag: (fold, record) => {
     fold.tags.delete(record['name'] as string);
   },
+  measured: (fold, record) => {
+    fold.measurements.push({ ...(record as unknown as StateMeasurement), state: stateIn(record) });
+  },
   publish: (fold) => {
     fold.publishing = true;
   },
@@ -155,6 +171,7 @@ export function historyOf(records: readonly JournalRecord[]): History {
     waves: [],
     state: stateAfter(0),
     tags: new Map(),
+    measurements: [],
     finished: undefined,
     publishing: false,
     stale: true,

@@ -9,6 +9,8 @@ import { openFromPublished } from './published-base.js';
 /** The dense model that an output's layers lie over. */
 export interface Base {
   readonly model: Model;
+  /** What it was opened from, or made again from. */
+  readonly path: string;
   /** Whose config, tokenizer and other files go with the weights; the file itself for a GGUF. */
   readonly folder: string;
   /** Digest of the base's own birdbone.json, if it had one. */
@@ -46,7 +48,7 @@ async function openFromPath({ base }: BeginRecord, watch: HashOptions): Promise<
 export async function baseOf(model: Model, path: string): Promise<Base> {
   // A GGUF holds config and tokenizer inside; what else lies in its folder is not its own.
   const folder = model.checkpoint.companions === undefined ? await folderOf(path) : path;
-  return { model, folder, manifest: await manifestDigest(folder) };
+  return { model, path, folder, manifest: await manifestDigest(folder) };
 }
 
 async function refuseChanged(model: Model, base: BeginRecord['base'], watch: HashOptions): Promise<void> {

@@ -1,6 +1,15 @@
 import { type Checkpoint, matchTensors, openCheckpoint, overlay } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { type History, historyAt, moved, type StateFolder, sameState, type WaveState, waveOf } from '../state/index.js';
+import {
+  type History,
+  historyAt,
+  moved,
+  type StateFolder,
+  type StateMeasurement,
+  sameState,
+  type WaveState,
+  waveOf,
+} from '../state/index.js';
 import { type NamedState, stateAt } from './reference.js';
 import { closeLayers, openLayers } from './session.js';
 import { sparsityOfState } from './state-sparsity.js';
@@ -36,6 +45,8 @@ export interface RollbackPlan {
   /** Bytes of the tensors in the published folder; now is null when there is none that can be read. */
   readonly weightBytes: { readonly now: number | null; readonly then: number };
   readonly figures: { readonly now: StateFigures; readonly then: StateFigures };
+  /** Of the state it leads to, made for this plan. */
+  readonly measured?: StateMeasurement;
 }
 
 /** Where a rollback leads: the state, and how it came to be named. */
@@ -87,12 +98,17 @@ export async function planOf(
   };
 }
 
-/** What was measured of the current state: by its last wave, or on the dense model. A mix of waves is nobody's measurement. */
+/** What was measured of the current state: by its last wave, on the dense model, or of just this mix of waves. */
 export function figuresOfState(past: History): StateFigures {
-  if (past.state.tensors.length > 0) return null;
+  if (past.state.tensors.length > 0) return measurementOf(past)?.figures ?? null;
   const last = past.waves.findLast(({ active }) => active);
   const figures = last === undefined ? past.baseline?.figures : last.figures;
   return figures === undefined || Object.keys(figures).length === 0 ? null : figures;
+}
+
+/** The last measurement of the current mix of waves. */
+export function measurementOf({ measurements, state }: History): StateMeasurement | undefined {
+  return measurements.findLast((measured) => sameState(measured.state, state));
 }
 
 /** Throws `usage` when the state is no longer the one that was shown. */

@@ -3,7 +3,7 @@ export type { RollbackPlan, RollbackTarget, StateFigures } from './impact.js';
 export { type Log, type LogFilter, readLog } from './log.js';
 export type { LogEntry, RollbackEntry, TagEntry, WaveEntry } from './log-entries.js';
 export { type Plan, planRun } from './plan.js';
-export { planRollback, type RollbackOptions, rollbackTo } from './rollback.js';
+export { type PlanOptions, planRollback, type RollbackOptions, rollbackTo } from './rollback.js';
 export { run } from './run.js';
 export type { Schedule } from './schedule.js';
 export type { RunOptions, RunResult, WaveRecord } from './settings.js';

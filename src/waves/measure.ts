@@ -7,9 +7,11 @@ import {
   type Comparison,
   compareScores,
   type Figures,
+  judge,
   type PassageScore,
   scorePassages,
   summarize,
+  type Verdict,
 } from '../evaluation/index.js';
 import type { Model } from '../model/index.js';
 import type { FileDigest } from '../state/index.js';
@@ -26,6 +28,9 @@ export interface Baseline {
   readonly figures: Figures;
   readonly scores: readonly PassageScore[];
 }
+
+/** What measuring needs of a session: a rollback has it without the rest of a run. */
+export type MeasuringSession = Pick<Session, 'inputs' | 'folder' | 'scoring'>;
 
 const BASELINE_FILE = 'baseline.json';
 
@@ -57,7 +62,7 @@ function notANumber({ inputs }: Session, { figures }: Baseline): BirdboneError {
 }
 
 /** Reads the scores that an interrupted run measured. Throws `mismatch` when the file is not the one the journal names. */
-export async function readBaseline(session: Session, file: FileDigest): Promise<Baseline> {
+export async function readBaseline(session: MeasuringSession, file: FileDigest): Promise<Baseline> {
   const full = path.join(session.folder.root, file.name);
   const text = await readFile(full, 'utf8');
   if (createHash('sha256').update(text).digest('hex') !== file.sha256) {
@@ -69,12 +74,12 @@ export async function readBaseline(session: Session, file: FileDigest): Promise<
   return baselineOf(JSON.parse(text) as PassageScore[], session);
 }
 
-function baselineOf(scores: readonly PassageScore[], session: Session): Baseline {
+function baselineOf(scores: readonly PassageScore[], session: MeasuringSession): Baseline {
   return { scores, figures: summarize(scores, { seed: session.inputs.recipe.seed }) };
 }
 
 /** Measures a candidate on the gate's text. The base model runs again only for a gate that needs its logits (kl, agreement). */
-export async function measure(candidate: Model, baseline: Baseline, session: Session): Promise<Measurement> {
+export async function measure(candidate: Model, baseline: Baseline, session: MeasuringSession): Promise<Measurement> {
   const { inputs, scoring } = session;
   const base = inputs.gate.needsBaseLogits ? { base: inputs.model } : {};
   const { scores, comparisons } = await scorePassages(candidate, passagesOf(session), { ...scoring, ...base });
@@ -85,7 +90,17 @@ export async function measure(candidate: Model, baseline: Baseline, session: Ses
   };
 }
 
-function passagesOf(session: Session) {
+/** The gate's word on a measurement. */
+export function verdictOn(
+  { figures, comparison }: Measurement,
+  baseline: Baseline,
+  { inputs }: MeasuringSession,
+): Verdict {
+  const { gate, recipe } = inputs;
+  return judge(gate, { base: baseline.figures, now: figures, comparison, confident: recipe.gateConfident });
+}
+
+function passagesOf(session: MeasuringSession) {
   const { evaluation } = session.inputs;
   if (evaluation === undefined) throw new Error('nothing to measure on');
   return evaluation.passages;

@@ -26,7 +26,7 @@ export async function openFromPublished(past: History, folder: StateFolder, { lo
       if (found.weights !== past.begin!.base.weights)
         throw new Problem('its weights are not those it was published with');
       if (found.config !== manifest.config) throw new Problem('its config.json is not the one it was published with');
-      return { model, folder: folder.out, manifest: manifest.base?.manifest };
+      return { model, path: folder.out, folder: folder.out, manifest: manifest.base?.manifest };
     } catch (error) {
       await model.checkpoint.close();
       throw error;

@@ -1,7 +1,7 @@
 import { createManifest, type Manifest, type ManifestInput, type WeightHashes } from '../manifest/index.js';
 import type { History } from '../state/index.js';
 import type { Base } from './base.js';
-import { figuresOfState } from './impact.js';
+import { figuresOfState, measurementOf } from './impact.js';
 
 /**
  * The manifest of a state of a run: the hashes of its weights, and how they came to be. The same history and base make the same
@@ -35,7 +35,6 @@ export function manifestOf(past: History, hashes: WeightHashes, base: Base): Man
 function measuredOf(past: History): Pick<ManifestInput, 'measured'> {
   const { recipe, evaluation, calibration, gate } = past.begin!;
   const result = figuresOfState(past);
-  const last = past.waves.findLast(({ active }) => active);
   if (evaluation === undefined || past.baseline === undefined || result === null) return {};
   return {
     measured: {
@@ -45,11 +44,14 @@ function measuredOf(past: History): Pick<ManifestInput, 'measured'> {
       ...(calibration && { calibration: { ...calibration } }),
       baseline: { ...past.baseline.figures },
       result: { ...result },
-      gate: {
-        limits: gate,
-        pass: last === undefined || last.verdict === 'committed',
-        reason: last?.reason ?? 'the dense model',
-      },
+      gate: { limits: gate, ...verdictOf(past) },
     },
   };
+}
+
+function verdictOf(past: History): { readonly pass: boolean; readonly reason: string } {
+  const mixed = past.state.tensors.length > 0 ? measurementOf(past) : undefined;
+  if (mixed !== undefined) return { pass: mixed.pass, reason: mixed.reason };
+  const last = past.waves.findLast(({ active }) => active);
+  return { pass: last === undefined || last.verdict === 'committed', reason: last?.reason ?? 'the dense model' };
 }

@@ -8,6 +8,8 @@ import {
   Journal,
   lock,
   type StateFolder,
+  type StateMeasurement,
+  sameState,
   settlePublication,
   stateFolder,
   verifyLayers,
@@ -16,6 +18,7 @@ import {
 import { type Base, openBase, openLikeness } from './base.js';
 import { publishStack } from './evidence.js';
 import { destinationOf, planOf, type RollbackPlan, type RollbackTarget, refuseUnlessAt } from './impact.js';
+import { type MeasureOptions, measureState } from './measure-state.js';
 import { noHistory, type OutputName, readPast, refuseCollected } from './past.js';
 import { stateAt } from './reference.js';
 import type { RunResult } from './settings.js';
@@ -24,6 +27,8 @@ import type { RunResult } from './settings.js';
 export interface RollbackOptions extends OutputName, RollbackTarget {
   /** The state that the user was shown and agreed to leave; when it is another by now, nothing is done. */
   readonly from?: WaveState;
+  /** Figures of the state it leads to, as `planRollback` measured them; recorded with the rollback. */
+  readonly measured?: StateMeasurement;
   readonly diffs?: string;
   readonly report?: Report;
   readonly signal?: AbortSignal;
@@ -64,18 +69,43 @@ export async function rollbackTo(options: RollbackOptions): Promise<RunResult> {
   }
 }
 
-/** What `rollbackTo` would publish. Reads only, and throws as it does; neither the base model nor the layers are hashed. */
-export async function planRollback(options: OutputName & RollbackTarget): Promise<RollbackPlan> {
+export interface PlanOptions extends OutputName, RollbackTarget {
+  /** Measure the state it leads to, when nobody has: for a mix of waves. */
+  readonly measure?: MeasureOptions;
+}
+
+/**
+ * What `rollbackTo` would publish. Writes nothing, and throws as it does; neither the base model nor the layers are hashed unless
+ * they are measured.
+ */
+export async function planRollback(options: PlanOptions): Promise<RollbackPlan> {
   const { folder, history: past } = await readPast(options);
   refuseUnlessDone(past, folder);
   stateAt(options.to, past, folder);
   const checkpoint = await openLikeness(past, folder);
   try {
     const destination = destinationOf(options, past, { folder, checkpoint });
-    refuseCollected(historyAt(past, destination.target), folder);
-    return await planOf(past, destination, { folder, checkpoint });
+    const next = historyAt(past, destination.target);
+    refuseCollected(next, folder);
+    const plan = await planOf(past, destination, { folder, checkpoint });
+    if (options.measure === undefined || plan.figures.then !== null) return plan;
+    const measured = await measureNext(past, next, { folder, options: options.measure });
+    return { ...plan, figures: { ...plan.figures, then: measured.figures }, measured };
   } finally {
     await checkpoint.close();
+  }
+}
+
+async function measureNext(
+  past: History,
+  next: History,
+  { folder, options }: { readonly folder: StateFolder; readonly options: MeasureOptions },
+): Promise<StateMeasurement> {
+  const base = await openBase(past, folder, watchOf(options));
+  try {
+    return await measureState(next, { folder, base }, options);
+  } finally {
+    await base.model.checkpoint.close();
   }
 }
 
@@ -96,6 +126,10 @@ async function goThere(options: RollbackOptions, { folder, journal, past, base }
     folder,
     next.waves.filter(({ active }) => active),
   );
+  // Before the rollback, so that whoever finishes it after a crash publishes the figures too.
+  const { measured } = options;
+  if (measured !== undefined && sameState(measured.state, target))
+    await journal.append({ type: 'measured', ...measured });
   await journal.append({
     type: 'rollback',
     to: named.state.wave,

@@ -1,11 +1,11 @@
-import { judge, type Verdict } from '../evaluation/index.js';
+import type { Verdict } from '../evaluation/index.js';
 import type { Model } from '../model/index.js';
 import type { Edit } from '../pruning/index.js';
 import { discardLayer, objectFile, type WaveJournalRecord } from '../state/index.js';
 import { ObjectStore, openStoredLayer, StoredLayerWriter } from '../store/index.js';
 import { type FlatFigures, flatFigures } from './figures.js';
 import { removedBy, sparsityOf } from './layer-sparsity.js';
-import { type Baseline, type Measurement, measure } from './measure.js';
+import { type Baseline, measure, verdictOn } from './measure.js';
 import { closeLayers, history, openLayers, type Session, stacked, type WaveLayer } from './session.js';
 
 /** The gate's word on a wave that nothing was measured of. */
@@ -99,15 +99,5 @@ async function judgeStack(
 ): Promise<{ verdict: Verdict; figures: FlatFigures }> {
   if (baseline === undefined) return { verdict: UNGUARDED, figures: {} };
   const measured = await measure(candidate, baseline, session);
-  return { verdict: decide(measured, baseline, session), figures: flatFigures(measured) };
-}
-
-function decide(measured: Measurement, baseline: Baseline, session: Session): Verdict {
-  const { gate, recipe } = session.inputs;
-  return judge(gate, {
-    base: baseline.figures,
-    now: measured.figures,
-    comparison: measured.comparison,
-    confident: recipe.gateConfident,
-  });
+  return { verdict: verdictOn(measured, baseline, session), figures: flatFigures(measured) };
 }

@@ -50,6 +50,12 @@ describe('renderRollback', () => {
     `);
   });
 
+  it('says what the gate makes of a mix that was measured', () => {
+    const text = (pass: boolean) => renderRollback({ ...plan, measured: { pass, reason: 'accuracy loss 4 %' } });
+    expect(text(true)).toMatch(/\ngate {8}passes: accuracy loss 4 %$/);
+    expect(text(false)).toMatch(/\ngate {8}does not pass: accuracy loss 4 %$/);
+  });
+
   it('leaves out figures that nobody has, and a folder that cannot be read', () => {
     const text = renderRollback({ ...plan, weightBytes: { now: null, then: 5 }, figures: { now: null, then: null } });
     expect(text).not.toContain('accuracy');

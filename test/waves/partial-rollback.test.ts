@@ -1,12 +1,14 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/index.js';
+import { evaluateModel } from '../../src/evaluation/index.js';
 import { readManifest, verifyFolder } from '../../src/manifest/index.js';
 import { stateAfter } from '../../src/state/index.js';
 import { planRollback, readLog, rollbackTo } from '../../src/waves/index.js';
 import { at, go, inWorkplaces } from '../fixtures/runs.js';
+import { contentsOf } from '../fixtures/workplace.js';
 
 inWorkplaces();
 
@@ -77,7 +79,7 @@ describe('a partial rollback', () => {
           [1, 2, 3].map((wave) => pruned.some((name) => table.get(name)! >= wave)),
         );
       }),
-      { numRuns: 12, seed: 20261121, endOnFailure: true },
+      { numRuns: 8, seed: 20261121, endOnFailure: true },
     );
     expect(await verifyFolder(out)).toMatchObject({ matches: true });
   });
@@ -137,5 +139,39 @@ describe('planRollback', () => {
     expect(forward).toMatchObject({ stays: [1, 2], goes: [], returns: [2], figures: { then: null } });
     expect(forward.changes.every((name) => name.includes('layers.1.'))).toBe(true);
     expect(forward.tensors!.matched).toBeGreaterThan(forward.changes.length);
+  });
+});
+
+describe('a mix of waves that is measured', () => {
+  const MIX = { to: 1, tensors: ['*q_proj*'] };
+  const ownText = () => ({ evaluation: { file: at('models/fledgling/evaluation.txt'), limit: 4, context: 32 } });
+  const measure = { device: 'cpu' } as const;
+
+  it('has the figures that evaluating the published folder gives, in plan, journal, manifest and result', async () => {
+    const { out } = await go(ownText());
+    const before = contentsOf(at());
+    const plan = await planRollback({ out, ...MIX, measure });
+    expect(contentsOf(at())).toEqual(before);
+    const done = await rollbackTo({ out, ...MIX, from: plan.from, measured: plan.measured!, diffs: at('diffs') });
+    const { manifest } = await readManifest(out);
+    expect([done.result, manifest.measured?.result]).toEqual([plan.figures.then, plan.figures.then]);
+    expect(manifest.measured?.gate).toMatchObject({ pass: true, reason: plan.measured!.reason });
+    const { file: data, ...text } = ownText().evaluation;
+    const evaluation = await evaluateModel({ model: out, data, ...text, protocol: 'windows', seed: 0, device: 'cpu' });
+    expect([evaluation.perplexity, evaluation.accuracy]).toEqual([done.result['perplexity'], done.result['accuracy']]);
+    // Another state, and the same again later: figures stay with the state that they are of.
+    await rollbackTo({ out, to: 2, diffs: at('diffs') });
+    expect((await planRollback({ out, to: 3, tensors: ['*mlp*'] })).figures.then).toBeNull();
+    await rollbackTo({ out, to: 3, diffs: at('diffs') });
+    expect((await planRollback({ out, ...MIX })).figures.then).toEqual(done.result);
+  });
+
+  it('is not measured on another text, nor when the run measured nothing', async () => {
+    const { out } = await go(ownText());
+    await writeFile(at('models/fledgling/evaluation.txt'), 'another text. '.repeat(100));
+    await expect(planRollback({ out, ...MIX, measure })).rejects.toMatchObject({ code: 'mismatch' });
+    const steps = [{ do: 'prune', sparsity: 0.5, waves: 2, metric: 'magnitude' }];
+    const unmeasured = await go({ steps, out: at('out/other'), calibration: undefined, evaluation: {} });
+    await expect(planRollback({ out: unmeasured.out, ...MIX, measure })).rejects.toThrow(/no text to measure on/);
   });
 });
