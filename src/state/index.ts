@@ -12,6 +12,7 @@ export {
   historyOf,
   isWhole,
   referencedWaves,
+  type StateMeasurement,
   type Tag,
   type WaveJournalRecord,
 } from './history.js';
