@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { commit, type Machine, machine } from './machine.js';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const page = path.resolve(here, '../docs/performance.md');
+const PERFORMANCE = path.resolve(here, '../docs/performance.md');
 
 /** Taken before anything is measured: the working tree may move on meanwhile. */
 const measured = commit();
@@ -28,12 +28,12 @@ export function keepResults(parts: Readonly<Record<string, unknown>>): string {
   return path.relative(process.cwd(), file);
 }
 
-/** Replaces the section between `<!-- bench:name -->` and `<!-- /bench:name -->` of docs/performance.md. */
-export function writeSection(name: string, content: string): void {
+/** Replaces the section between `<!-- bench:name -->` and `<!-- /bench:name -->` of a page, docs/performance.md by default. */
+export function writeSection(name: string, content: string, page = PERFORMANCE): void {
   const [start, end] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];
   const text = readFileSync(page, 'utf8');
   const [from, to] = [text.indexOf(start), text.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`docs/performance.md has no section ${start} … ${end}.`);
+  if (from < 0 || to < from) throw new Error(`${page} has no section ${start} … ${end}.`);
   const { cpu, cores, system, node } = machine();
   const provenance = `*${new Date().toISOString().slice(0, 10)}, commit ${measured}, ${cpu}, ${cores} cores, ${system}, Node ${node}.*`;
   writeFileSync(page, `${text.slice(0, from)}${start}\n${content}\n\n${provenance}\n${text.slice(to)}`);
