@@ -8,8 +8,14 @@ export interface LfsObstacle {
   readonly fix: string;
 }
 
+/** The paths of a repository's weights: those that move to git-lfs, and those that stay. */
+export interface WeightNames {
+  readonly moving: readonly string[];
+  readonly exempt: readonly string[];
+}
+
 interface Question {
-  readonly isObstacle: (root: string, exempt: readonly string[]) => Promise<boolean>;
+  readonly isObstacle: (root: string, names: WeightNames) => Promise<boolean>;
   readonly obstacle: LfsObstacle;
 }
 
@@ -49,18 +55,25 @@ const QUESTIONS: readonly Question[] = [
     },
   },
   {
-    isObstacle: async (_root, exempt) => exempt.some((name) => /[,*?[\]\\]/.test(name)),
+    isObstacle: async (_root, { exempt }) => exempt.some((name) => /[,*?[\]\\]/.test(name)),
     obstacle: {
       what: 'a file that stays in git has a comma or a wildcard in its name, which --exclude cannot name',
+      fix: 'Rename that file first.',
+    },
+  },
+  {
+    isObstacle: async (_root, { moving }) => moving.some((name) => name.includes('\n')),
+    obstacle: {
+      what: 'a file of weights has a line break in its name, which git lfs checkout cannot take (git-lfs 3.3)',
       fix: 'Rename that file first.',
     },
   },
 ];
 
 /** What has to be settled before a repository's history can be moved into git-lfs. */
-export async function lfsObstacles(root: string, exempt: readonly string[]): Promise<LfsObstacle[]> {
+export async function lfsObstacles(root: string, names: WeightNames): Promise<LfsObstacle[]> {
   const found: LfsObstacle[] = [];
-  for (const { isObstacle, obstacle } of QUESTIONS) if (await isObstacle(root, exempt)) found.push(obstacle);
+  for (const { isObstacle, obstacle } of QUESTIONS) if (await isObstacle(root, names)) found.push(obstacle);
   return found;
 }
 

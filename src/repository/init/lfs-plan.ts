@@ -66,7 +66,10 @@ export async function planLfs(folder: string): Promise<LfsPlan> {
     exempt: [...exempt],
     refs: moving.length === 0 ? { rewritten: [], remote: [], untouched: [] } : await affectedRefs(root),
     remotes,
-    obstacles: moving.length === 0 ? [] : await lfsObstacles(root, [...exempt]),
+    obstacles:
+      moving.length === 0
+        ? []
+        : await lfsObstacles(root, { moving: moving.map((one) => one.path), exempt: [...exempt] }),
     steps: moving.length === 0 ? [] : lfsSteps(factsOf(root, patterns, [...exempt], remotes)),
   };
 }

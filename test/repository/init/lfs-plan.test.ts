@@ -139,6 +139,28 @@ describe('planLfs', () => {
     expect(await of(`${repository.root}-shallow`)).toEqual([...clean, 'this clone is shallow']);
   });
 
+  it('quotes names for the shell, and names those that git-lfs cannot take', async () => {
+    repository.write({
+      '.gitattributes': '*.zip -filter\n/root.bin -filter\ntest/* -filter\n',
+      'a.bin': 'x',
+      'root.bin': 'x',
+      'unused.zip': 'x',
+      "test/it's $HOME.bin": 'x',
+    });
+    repository.commit('names');
+    const plan = await planLfs(repository.root);
+    const [, command = ''] = plan.steps[1]?.commands ?? [];
+    const words = execFileSync('sh', ['-c', `printf '%s\\n' ${command}`], { encoding: 'utf8' })
+      .trim()
+      .split('\n');
+    expect(words.slice(5)).toEqual(['--include=*.bin', "--exclude=/root.bin,test/it's $HOME.bin"]);
+    expect(plan.exempt).toHaveLength(3);
+    repository.write({ 'line\nbreak.bin': 'y', 'test/a,b.bin': 'z' });
+    repository.commit('worse names');
+    const { obstacles } = await planLfs(repository.root);
+    expect(obstacles.map(({ fix }) => fix).slice(-2)).toEqual(['Rename that file first.', 'Rename that file first.']);
+  });
+
   const title = 'prints commands that do what it says, and that undo it';
   it.skipIf(lfsMissing !== undefined)(
     lfsMissing === undefined ? title : `${title} (skipped: ${lfsMissing})`,
