@@ -1,3 +1,4 @@
+import { quoted } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import type { GgufArchitecture } from './architecture.js';
 
@@ -39,7 +40,7 @@ export function architectureOfGguf(name: string, file: string): GgufArchitecture
   const known = ggufArchitectures.map((architecture) => architecture.name).join(', ');
   throw new BirdboneError(
     'unsupported',
-    `${file} holds a model of the architecture ${JSON.stringify(name.slice(0, 80))}, whose tensors have no known Hugging Face names. Known: ${known}.`,
+    `${file} holds a model of the architecture ${quoted(name)}, whose tensors have no known Hugging Face names. Known: ${known}.`,
     { file },
   );
 }
@@ -49,8 +50,5 @@ export function architectureOfModel(modelType: string): GgufArchitecture {
   const found = ggufArchitectures.find(({ models }) => models.some((model) => model.modelType === modelType));
   if (found !== undefined) return found;
   const known = ggufArchitectures.flatMap(({ models }) => models.map((model) => model.modelType)).join(', ');
-  throw new BirdboneError(
-    'unsupported',
-    `A ${JSON.stringify(modelType.slice(0, 80))} model cannot be written as GGUF. Known: ${known}.`,
-  );
+  throw new BirdboneError('unsupported', `A ${quoted(modelType)} model cannot be written as GGUF. Known: ${known}.`);
 }

@@ -1,3 +1,4 @@
+import { quoted } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import type { GgufArchitecture, ModelType } from './architecture.js';
 import type { Llama3Scaling } from './llama3-rope.js';
@@ -135,10 +136,7 @@ function ropeScaling(
   // llama.cpp takes a factor without a type for a linear one.
   const type = reader.text(`${name}.rope.scaling.type`) ?? 'linear';
   if (type !== 'none' && type !== 'linear') {
-    throw reader.unsupported(
-      `${name}.rope.scaling.type`,
-      `is ${JSON.stringify(type.slice(0, 80))}; none and linear are supported`,
-    );
+    throw reader.unsupported(`${name}.rope.scaling.type`, `is ${quoted(type)}; none and linear are supported`);
   }
   const linear = type === 'linear' && factor !== 1 && factor !== 0;
   if (linear && llama3 !== undefined) {

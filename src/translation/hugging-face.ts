@@ -1,4 +1,11 @@
-import { type Checkpoint, elementsOf, type GgufMetadata, ggufMetadata, readFloats } from '../checkpoint/index.js';
+import {
+  type Checkpoint,
+  elementsOf,
+  type GgufMetadata,
+  ggufMetadata,
+  quoted,
+  readFloats,
+} from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { findName, type GgufArchitecture, nameOf } from './architecture.js';
 import { architectureOfGguf } from './architectures.js';
@@ -74,7 +81,7 @@ function huggingFaceNames(gguf: Checkpoint, architecture: GgufArchitecture): Map
       names.set(nameOf(found, 'huggingFace'), stored);
       continue;
     }
-    const message = `${gguf.path} has a tensor ${JSON.stringify(stored.slice(0, 80))}, which no ${architecture.name} model of Hugging Face's has.`;
+    const message = `${gguf.path} has a tensor ${quoted(stored)}, which no ${architecture.name} model of Hugging Face's has.`;
     throw new BirdboneError('unsupported', message, { file: gguf.path, tensor: stored });
   }
   return names;

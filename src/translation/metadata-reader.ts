@@ -47,9 +47,9 @@ export class MetadataReader {
   decimal(key: string): number | undefined {
     const value = this.metadata.get(key);
     if (value === undefined) return undefined;
-    if (value.type === 'f32') return shortestDecimal(value.value);
-    if (value.type === 'f64') return value.value;
-    return this.integer(key);
+    if (value.type !== 'f32' && value.type !== 'f64') return this.integer(key);
+    if (!Number.isFinite(value.value)) throw this.wrong(key, `is ${value.value}; it must be a finite number`);
+    return value.type === 'f32' ? shortestDecimal(value.value) : value.value;
   }
 
   text(key: string): string | undefined {
@@ -111,12 +111,12 @@ function isNumeric(type: string): boolean {
   return !['string', 'bool', 'array', 'u64', 'i64'].includes(type);
 }
 
-/** The decimal with the fewest digits that rounds to a float32. */
+/** The decimal with the fewest digits that rounds to a finite float32. */
 export function shortestDecimal(float32: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const decimal = Number(float32.toPrecision(digits));
     if (Math.fround(decimal) === float32) return decimal;
   }
   // Nine digits tell all float32 values apart.
-  return Number.isFinite(float32) ? Number(float32.toPrecision(9)) : float32;
+  return Number(float32.toPrecision(9));
 }

@@ -1,3 +1,4 @@
+import { quoted } from '../../checkpoint/index.js';
 import { BirdboneError } from '../../errors.js';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -68,7 +69,7 @@ function readVocab(value: unknown, file: string): Map<string, number> {
 
 function checkId(id: unknown, token: string, file: string): number {
   if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < MAX_ID) return id;
-  return fail(file, `its token ${JSON.stringify(token.slice(0, 80))} has the id ${JSON.stringify(id)}`);
+  return fail(file, `its token ${quoted(token)} has the id ${JSON.stringify(id)}`);
 }
 
 /** Two spellings are in use: "a b", and since 2024 ["a", "b"]. */

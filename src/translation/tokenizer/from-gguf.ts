@@ -1,3 +1,4 @@
+import { quoted } from '../../checkpoint/index.js';
 import { BirdboneError } from '../../errors.js';
 import { mergesOfScores } from './merges.js';
 import { preTokenizerOf } from './pre-tokenizers.js';
@@ -58,7 +59,7 @@ function partsOf(vocabulary: GgufVocabulary, file: string): Parts {
   if (vocabulary.model === 'gpt2') return byteLevelParts(vocabulary, file);
   throw unsupported(
     file,
-    `has a tokenizer of the kind ${JSON.stringify(vocabulary.model.slice(0, 80))} (tokenizer.ggml.model). Known: llama, gpt2`,
+    `has a tokenizer of the kind ${quoted(vocabulary.model)} (tokenizer.ggml.model). Known: llama, gpt2`,
   );
 }
 
@@ -130,7 +131,7 @@ function splitPair(pair: string, file: string): readonly [string, string] {
   if (at !== -1 && at < pair.length - 1) return [pair.slice(0, at), pair.slice(at + 1)];
   throw new BirdboneError(
     'unreadable',
-    `Cannot use ${file}: its tokenizer.ggml.merges has ${JSON.stringify(pair.slice(0, 80))}, which is no pair.`,
+    `Cannot use ${file}: its tokenizer.ggml.merges has ${quoted(pair)}, which is no pair.`,
     { file },
   );
 }

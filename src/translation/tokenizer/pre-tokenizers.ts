@@ -1,3 +1,4 @@
+import { quoted } from '../../checkpoint/index.js';
 import { BirdboneError } from '../../errors.js';
 
 /**
@@ -67,7 +68,7 @@ export function preTokenizerOf(pre: string | undefined, file: string): PreTokeni
   const found = preTokenizers.find(({ names }) => pre !== undefined && names.includes(pre));
   if (found !== undefined) return found;
   const known = preTokenizers.flatMap(({ names }) => names).join(', ');
-  const says = pre === undefined ? 'does not say' : `says ${JSON.stringify(pre.slice(0, 80))}`;
+  const says = pre === undefined ? 'does not say' : `says ${quoted(pre)}`;
   throw new BirdboneError(
     'unsupported',
     `${file} ${says} how its tokenizer cuts a text into words (tokenizer.ggml.pre). Known: ${known}.`,

@@ -1,4 +1,5 @@
 import type { GgufValue } from '../../checkpoint/gguf/value.js';
+import { quoted } from '../../checkpoint/index.js';
 import {
   type AddedToken,
   contentOf,
@@ -85,11 +86,7 @@ function tokenTable(encoding: PairEncoding, hasBytePieces: boolean, rows: number
   const tokens = Array.from({ length: rows }, (_, id) => paddingToken(id));
   const types = new Int32Array(rows).fill(TOKEN_TYPES.unused);
   const place = (token: string, id: number, type: number) => {
-    if (id >= rows)
-      throw unsupported(
-        file,
-        `gives ${JSON.stringify(token.slice(0, 80))} the id ${id}, and the embedding has ${rows} rows`,
-      );
+    if (id >= rows) throw unsupported(file, `gives ${quoted(token)} the id ${id}, and the embedding has ${rows} rows`);
     tokens[id] = token;
     types[id] = type;
   };

@@ -35,6 +35,9 @@ export function readVocabulary(reader: MetadataReader): GgufVocabulary | undefin
     if (length !== tokens.length)
       throw reader.wrong(key(name), `has ${length} entries, and there are ${tokens.length} tokens`);
   }
+  if (scores !== undefined && !Array.from(scores).every(Number.isFinite)) {
+    throw reader.wrong(key('scores'), 'has values that are no finite numbers');
+  }
   return {
     model,
     pre: reader.text(key('pre')),
