@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -25,7 +25,8 @@ const { values } = parseArgs({
 
 /** Compiled to one file: tsx would wrap every function that the readers make. */
 function bundleWorker(): string {
-  const outfile = path.join(root, 'node_modules/.cache/birdbone/fuzz-worker.mjs');
+  const outfile = path.join(root, `node_modules/.cache/birdbone/fuzz-worker-${process.pid}.mjs`);
+  process.once('exit', () => rmSync(outfile, { force: true }));
   buildSync({
     entryPoints: [path.join(root, 'scripts/fuzz/worker.ts')],
     outfile,

@@ -43,7 +43,7 @@ try {
       rows.push(row);
       console.log(
         `${row.command}, ${row.situation}: ${row.calls} calls, ${row.trials} ${kind}s, ${row.fired} fired, ` +
-          `${row.before} before, ${row.after} after, ${row.mixed} some of each, ${row.absent} absent, ` +
+          `${row.before} before, ${row.after} after, ${row.mixed} some of each, ${row.absent} absent, ${row.unchanged} unchanged, ` +
           `${row.failures.length} failures, ${row.seconds.toFixed(0)} s`,
       );
     }

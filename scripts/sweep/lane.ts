@@ -1,10 +1,11 @@
-import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { makeWorkplace } from '../../test/fixtures/workplace.js';
 import { contentsOf, digestOf, resetFolder } from './folder-state.js';
 import { Recovery } from './recover.js';
 import type { ErrandEnd } from './recover-worker.js';
-import { COPIES, type Scenario, type Step } from './scenarios.js';
+import type { Scenario, Step } from './scenarios.js';
 import { type Blow, type Point, recordPaths, recordPoints, type Struck, strike, type Victim } from './strace.js';
 
 /** A command whose state before, paths and state after are known; ready to be struck at any point. */
@@ -47,7 +48,7 @@ export class Lane {
   }
 
   async prepare(scenario: Scenario): Promise<Prepared> {
-    this.#makeWorkplace(scenario);
+    this.#makeWorkplace();
     for (const step of scenario.prepare) await this.#take(step);
     resetFolder(this.#base, this.folder);
     const before = this.digests(scenario);
@@ -101,14 +102,12 @@ export class Lane {
     await this.recovery.stop();
   }
 
-  #makeWorkplace({ parts }: Scenario): void {
+  #makeWorkplace(): void {
     const made = makeWorkplace();
     resetFolder(this.folder, made);
     rmSync(made, { recursive: true });
-    for (const copy of COPIES) {
-      if (parts.includes(copy))
-        cpSync(path.join(this.folder, 'models/fledgling'), path.join(this.folder, copy), { recursive: true });
-    }
+    // Hashes are recorded at the root of a repository.
+    execFileSync('git', ['init', '-q', '--template=', this.folder]);
   }
 
   async #take(step: Step): Promise<void> {

@@ -16,6 +16,8 @@ export interface Scenario {
   readonly readers: readonly (readonly string[])[];
   /** Removes what was left behind; afterwards every file must be as if nothing had happened. */
   readonly clean?: readonly string[];
+  /** The command refuses to write over what is there, so it cannot be typed again once its output is whole. */
+  readonly replacesNothing?: boolean;
 }
 
 const OUT = 'out/half';
@@ -26,75 +28,135 @@ const prune = (...more: readonly string[]) => [
 ];
 const rollback = (...more: readonly string[]) => ['rollback', OUT, ...more, '--yes', '--diffs', 'diffs', '--quiet'];
 
+/** At once: what a killed command left is minutes old at most. */
+const GC = ['gc', OUT, '--grace', '0', '--quiet'];
+
 const RUN = {
   parts: [OUT, 'diffs/half.diff.json', 'diffs/half.diff.md', 'models'],
   readers: [
     ['log', OUT],
     ['verify', OUT],
+    ['check', OUT, '--read-data'],
   ],
-  clean: ['gc', OUT, '--quiet'],
+  clean: GC,
 } as const;
 
-/** Copies of the model, so that one `hash --update` writes many manifests. */
-export const COPIES = Array.from({ length: 24 }, (_, i) => `models/copy-${i}`);
+const REPEATED = (victim: readonly string[]) => ({ victim, retry: victim });
 
-export const SCENARIOS: readonly Scenario[] = [
+const PRUNES: readonly Scenario[] = [
   { command: 'prune', situation: 'fresh', prepare: [], victim: prune(), retry: prune('--resume'), ...RUN },
   {
     command: 'prune',
     situation: '--resume of a run that was killed in its third wave',
     prepare: [{ killed: prune(), at: /^write .*"seq\\":4,/ }],
-    victim: prune('--resume'),
-    retry: prune('--resume'),
+    ...REPEATED(prune('--resume')),
     ...RUN,
   },
   {
     command: 'prune',
     situation: '--restart over an earlier result',
     prepare: [prune()],
-    victim: prune('--pattern', '2:4', '--restart'),
-    retry: prune('--pattern', '2:4', '--restart'),
+    ...REPEATED(prune('--pattern', '2:4', '--restart')),
     ...RUN,
   },
+];
+
+const ROLLBACKS: readonly Scenario[] = [
   {
     command: 'rollback',
     situation: 'from wave 4 to wave 1',
     prepare: [prune()],
-    victim: rollback('--to', '1'),
-    retry: rollback('--to', '1'),
+    ...REPEATED(rollback('--to', '1')),
     ...RUN,
   },
   {
     command: 'rollback',
     situation: 'forward from the dense model to wave 3',
     prepare: [prune(), rollback('--to', '0')],
-    victim: rollback('--to', '3'),
-    retry: rollback('--to', '3'),
+    ...REPEATED(rollback('--to', '3')),
     ...RUN,
   },
+  {
+    command: 'rollback',
+    situation: 'of the feed-forward matrices to wave 2',
+    prepare: [prune()],
+    ...REPEATED(rollback('--to', '2', '--tensors', '*.mlp.*')),
+    ...RUN,
+  },
+];
+
+const COLLECTIONS: readonly Scenario[] = [
   {
     command: 'gc',
     situation: 'after a rollback to wave 1',
     prepare: [prune(), rollback('--to', '1')],
-    victim: ['gc', OUT, '--quiet'],
-    retry: ['gc', OUT, '--quiet'],
+    ...REPEATED(GC),
     ...RUN,
   },
   {
     command: 'gc',
     situation: 'after a run that was killed while publishing',
     prepare: [{ killed: prune(), at: /^rename .*birdbone\.json"/ }],
-    victim: ['gc', OUT, '--quiet'],
-    retry: ['gc', OUT, '--quiet'],
+    ...REPEATED(GC),
+    ...RUN,
+  },
+];
+
+const NOTES: readonly Scenario[] = [
+  {
+    command: 'tag',
+    situation: 'a state, and the name taken from another',
+    prepare: [prune(), ['tag', OUT, 'best', '--at', '1']],
+    ...REPEATED(['tag', OUT, 'best', '--at', '3', '--force']),
     ...RUN,
   },
   {
     command: 'hash',
-    situation: '--update of 24 models without a manifest',
+    situation: '--update of a repository without recorded hashes',
     prepare: [],
-    victim: ['hash', ...COPIES, '--update', '--quiet'],
-    retry: ['hash', ...COPIES, '--update', '--quiet'],
-    parts: COPIES,
-    readers: [],
+    ...REPEATED(['hash', '--update', '--quiet']),
+    parts: ['.weight_hashes.json', 'models'],
+    readers: [['hash', '--check']],
+  },
+  {
+    command: 'hash',
+    situation: '--update after a model was added',
+    prepare: [['hash', '--update', '--quiet'], prune()],
+    ...REPEATED(['hash', '--update', '--quiet']),
+    parts: ['.weight_hashes.json', 'models'],
+    readers: [['hash', '--check']],
   },
 ];
+
+/** Commands that replace nothing: once the output is there, doing it again is refused. */
+const COPIES: readonly Scenario[] = [
+  {
+    command: 'export',
+    situation: 'of wave 2',
+    prepare: [prune()],
+    ...REPEATED(['export', `${OUT}@2`, '--out', 'out/second', '--quiet']),
+    ...RUN,
+    parts: [OUT, 'out/second', 'models'],
+    replacesNothing: true,
+  },
+  {
+    command: 'convert',
+    situation: 'to a GGUF',
+    prepare: [],
+    ...REPEATED(['convert', 'models/fledgling', '--out', 'out/model.gguf', '--quiet']),
+    parts: ['out/model.gguf', 'models'],
+    readers: [],
+    replacesNothing: true,
+  },
+  {
+    command: 'convert',
+    situation: 'to a folder in half precision',
+    prepare: [],
+    ...REPEATED(['convert', 'models/fledgling', '--out', 'out/f16', '--dtype', 'f16', '--quiet']),
+    parts: ['out/f16', 'models'],
+    readers: [],
+    replacesNothing: true,
+  },
+];
+
+export const SCENARIOS: readonly Scenario[] = [...PRUNES, ...ROLLBACKS, ...COLLECTIONS, ...NOTES, ...COPIES];

@@ -25,6 +25,7 @@ export interface SweepRow {
   readonly after: number;
   readonly mixed: number;
   readonly absent: number;
+  readonly unchanged: number;
   readonly failures: readonly string[];
   readonly seconds: number;
 }
@@ -63,6 +64,7 @@ function countsOf(trials: readonly Trial[]): Omit<SweepRow, 'command' | 'situati
     after: count(({ standing }) => standing === 'after'),
     mixed: count(({ standing }) => standing === 'some of each'),
     absent: count(({ standing }) => standing === 'absent'),
+    unchanged: count(({ standing }) => standing === 'unchanged'),
     failures: trials.flatMap(({ point, blow, failure }) =>
       failure === undefined ? [] : [`${blow} at ${point.call} ${point.ordinal}: ${failure}`],
     ),
