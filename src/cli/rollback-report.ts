@@ -14,9 +14,9 @@ export interface ShownRollback {
   readonly goes: readonly number[];
   readonly returns: readonly number[];
   readonly changes: readonly string[];
-  readonly sparsity: { readonly now: number; readonly then: number };
-  readonly weightBytes: { readonly now: number | null; readonly then: number };
-  readonly figures: { readonly now: Figures; readonly then: Figures };
+  readonly sparsity: { readonly now: number; readonly after: number };
+  readonly weightBytes: { readonly now: number | null; readonly after: number };
+  readonly figures: { readonly now: Figures; readonly after: Figures };
   readonly measured?: { readonly pass: boolean; readonly reason: string };
 }
 
@@ -29,8 +29,8 @@ export function renderRollback(plan: ShownRollback): string {
     `state       ${stateText(from)} → ${stateText(target)}${name}`,
     ...wavesText(plan),
     `tensors     ${changes.length} change${matchedText(plan)}`,
-    `sparsity    ${formatPercent(sparsity.now)} → ${formatPercent(sparsity.then)}`,
-    `weights     ${weightBytes.now === null ? 'nothing readable' : formatBytes(weightBytes.now)} → ${formatBytes(weightBytes.then)}`,
+    `sparsity    ${formatPercent(sparsity.now)} → ${formatPercent(sparsity.after)}`,
+    `weights     ${weightBytes.now === null ? 'nothing readable' : formatBytes(weightBytes.now)} → ${formatBytes(weightBytes.after)}`,
     ...(['accuracy', 'perplexity'] as const).flatMap((figure) => figureText(figure, plan)),
     ...(plan.measured
       ? [`gate        ${plan.measured.pass ? 'passes' : 'does not pass'}: ${plan.measured.reason}`]
@@ -50,14 +50,14 @@ function matchedText({ tensors }: ShownRollback): string {
 }
 
 function figureText(name: 'accuracy' | 'perplexity', { figures }: ShownRollback): string[] {
-  const [now, then] = [figures.now?.[name], figures.then?.[name]];
-  if (now === undefined && then === undefined) return [];
+  const [now, after] = [figures.now?.[name], figures.after?.[name]];
+  if (now === undefined && after === undefined) return [];
   const shown = (value: number | undefined) => {
     if (value === undefined) return 'not measured';
     return name === 'accuracy' ? formatPercent(value, 2) : value.toFixed(2);
   };
-  const change = now === undefined || then === undefined ? '' : ` (${signed((then / now - 1) * 100)} %)`;
-  return [`${name.padEnd(12)}${shown(now)} → ${shown(then)}${change}`];
+  const change = now === undefined || after === undefined ? '' : ` (${signed((after / now - 1) * 100)} %)`;
+  return [`${name.padEnd(12)}${shown(now)} → ${shown(after)}${change}`];
 }
 
 function signed(value: number): string {

@@ -11,7 +11,6 @@ export {
   historyAt,
   historyOf,
   isWhole,
-  referencedWaves,
   type StateMeasurement,
   type Tag,
   type WaveJournalRecord,
@@ -23,4 +22,4 @@ export { refuseForeignFiles } from './own-files.js';
 export { manifestDigest, type Publication, publish, settlePublication } from './publish.js';
 export { checkRoom, freeBytes } from './room.js';
 export { objectFile, type StateFolder, stateFolder } from './state-folder.js';
-export { moved, sameState, stateAfter, stateOf, type TensorAtWave, type WaveState, waveOf } from './wave-state.js';
+export { moved, sameState, stateAfter, type TensorAtWave, type WaveState, waveOf } from './wave-state.js';

@@ -41,10 +41,10 @@ export interface RollbackPlan {
   readonly goes: readonly number[];
   /** Tensors that would be at another wave than now. */
   readonly changes: readonly string[];
-  readonly sparsity: { readonly now: number; readonly then: number };
+  readonly sparsity: { readonly now: number; readonly after: number };
   /** Bytes of the tensors in the published folder; now is null when there is none that can be read. */
-  readonly weightBytes: { readonly now: number | null; readonly then: number };
-  readonly figures: { readonly now: StateFigures; readonly then: StateFigures };
+  readonly weightBytes: { readonly now: number | null; readonly after: number };
+  readonly figures: { readonly now: StateFigures; readonly after: StateFigures };
   /** Of the state it leads to, made for this plan. */
   readonly measured?: StateMeasurement;
 }
@@ -77,7 +77,7 @@ export async function planOf(
   { folder, checkpoint }: { readonly folder: StateFolder; readonly checkpoint: Checkpoint },
 ): Promise<RollbackPlan> {
   const next = historyAt(past, target);
-  const [now, then] = [wavesOf(past), wavesOf(next)];
+  const [now, after] = [wavesOf(past), wavesOf(next)];
   return {
     out: folder.out,
     to: named.state.wave,
@@ -85,16 +85,16 @@ export async function planOf(
     ...(globs !== undefined && { tensors: { globs, matched: matched?.length ?? 0 } }),
     from: past.state,
     target,
-    stays: then,
-    returns: then.filter((wave) => !now.includes(wave)),
-    goes: now.filter((wave) => !then.includes(wave)),
+    stays: after,
+    returns: after.filter((wave) => !now.includes(wave)),
+    goes: now.filter((wave) => !after.includes(wave)),
     changes: changedTensors(past, target),
     sparsity: {
       now: sparsityOfState(past, checkpoint.tensors).sparsity,
-      then: sparsityOfState(next, checkpoint.tensors).sparsity,
+      after: sparsityOfState(next, checkpoint.tensors).sparsity,
     },
-    weightBytes: { now: await publishedBytes(folder), then: await bytesThrough(next, folder, checkpoint) },
-    figures: { now: figuresOfState(past), then: figuresOfState(next) },
+    weightBytes: { now: await publishedBytes(folder), after: await bytesThrough(next, folder, checkpoint) },
+    figures: { now: figuresOfState(past), after: figuresOfState(next) },
   };
 }
 
@@ -124,11 +124,11 @@ function wavesOf({ waves }: History): number[] {
 }
 
 function changedTensors(past: History, target: WaveState): string[] {
-  const [now, then] = [waveOf(past.state), waveOf(target)];
+  const [now, after] = [waveOf(past.state), waveOf(target)];
   const names = new Set(
     past.waves.flatMap(({ verdict, layers }) => (verdict === 'committed' ? layers : [])).map(({ name }) => name),
   );
-  return [...names].filter((name) => now(name) !== then(name)).sort();
+  return [...names].filter((name) => now(name) !== after(name)).sort();
 }
 
 async function publishedBytes(folder: StateFolder): Promise<number | null> {

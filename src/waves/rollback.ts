@@ -88,9 +88,9 @@ export async function planRollback(options: PlanOptions): Promise<RollbackPlan> 
     const next = historyAt(past, destination.target);
     refuseCollected(next, folder);
     const plan = await planOf(past, destination, { folder, checkpoint });
-    if (options.measure === undefined || plan.figures.then !== null) return plan;
+    if (options.measure === undefined || plan.figures.after !== null) return plan;
     const measured = await measureNext(past, next, { folder, options: options.measure });
-    return { ...plan, figures: { ...plan.figures, then: measured.figures }, measured };
+    return { ...plan, figures: { ...plan.figures, after: measured.figures }, measured };
   } finally {
     await checkpoint.close();
   }

@@ -8,9 +8,9 @@ const plan: ShownRollback = {
   goes: [2, 3],
   returns: [],
   changes: ['a', 'b', 'c'],
-  sparsity: { now: 0.5, then: 0.2 },
-  weightBytes: { now: 12_000_000, then: 12_000_000 },
-  figures: { now: { accuracy: 0.24, perplexity: 64 }, then: { accuracy: 0.25, perplexity: 60 } },
+  sparsity: { now: 0.5, after: 0.2 },
+  weightBytes: { now: 12_000_000, after: 12_000_000 },
+  figures: { now: { accuracy: 0.24, perplexity: 64 }, after: { accuracy: 0.25, perplexity: 60 } },
 };
 
 describe('renderRollback', () => {
@@ -37,7 +37,7 @@ describe('renderRollback', () => {
       ] as const,
     };
     const tensors = { globs: ['*.mlp.*', '*q_proj*'], matched: 7 };
-    const mixed = { ...plan, target, tensors, goes: [], returns: [2], figures: { ...plan.figures, then: null } };
+    const mixed = { ...plan, target, tensors, goes: [], returns: [2], figures: { ...plan.figures, after: null } };
     expect(renderRollback(mixed)).toMatchInlineSnapshot(`
       "output      /out/half
       state       wave 3 → wave 3, but 1 tensor dense and 2 tensors at wave 1
@@ -57,7 +57,7 @@ describe('renderRollback', () => {
   });
 
   it('leaves out figures that nobody has, and a folder that cannot be read', () => {
-    const text = renderRollback({ ...plan, weightBytes: { now: null, then: 5 }, figures: { now: null, then: null } });
+    const text = renderRollback({ ...plan, weightBytes: { now: null, after: 5 }, figures: { now: null, after: null } });
     expect(text).not.toContain('accuracy');
     expect(text).toContain('weights     nothing readable → 5 B');
   });

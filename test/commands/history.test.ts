@@ -72,7 +72,7 @@ describe('a run that is over', () => {
       spawnSync('script', ['-qec', command, '/dev/null'], { cwd, input: `${answer}\n`, encoding: 'utf8' });
     const no = answered('n');
     expect(no.status, no.stdout).toBe(130);
-    expect(no.stdout).toMatch(/wave 2 → wave 1[^]*Go there\? \[y\/N\][^]*Nothing was changed/);
+    expect(no.stdout).toMatch(/wave 2 → wave 1.*Go there\? \[y\/N\].*Nothing was changed/s);
     expect(contents()).toEqual(published);
     const yes = answered('y');
     expect(yes.status, yes.stdout).toBe(0);

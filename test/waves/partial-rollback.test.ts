@@ -74,7 +74,7 @@ describe('a partial rollback', () => {
         const elements = pruned.reduce((sum, name) => sum + bytes.get(name)!.length / 4, 0);
         const removed = pruned.reduce((sum, name) => sum + zerosIn(bytes.get(name)!), 0);
         const plan = await planRollback({ out, to: 'current' });
-        expect(plan.sparsity).toEqual({ now: removed / elements, then: removed / elements });
+        expect(plan.sparsity).toEqual({ now: removed / elements, after: removed / elements });
         expect(history.waves.map(({ active }) => active)).toEqual(
           [1, 2, 3].map((wave) => pruned.some((name) => table.get(name)! >= wave)),
         );
@@ -130,13 +130,13 @@ describe('planRollback', () => {
   it('says what changes before it does, and what was measured of either state', async () => {
     const { out, waves, baseline } = await go();
     const plan = await planRollback({ out, to: 0 });
-    expect(plan).toMatchObject({ to: 0, stays: [], goes: [1, 2, 3], returns: [], figures: { then: baseline } });
+    expect(plan).toMatchObject({ to: 0, stays: [], goes: [1, 2, 3], returns: [], figures: { after: baseline } });
     expect(plan.figures.now).toEqual(waves[2]!.figures);
-    expect(plan.sparsity).toEqual({ now: waves[2]!.sparsity, then: 0 });
-    expect(plan.weightBytes.now).toBe(plan.weightBytes.then);
+    expect(plan.sparsity).toEqual({ now: waves[2]!.sparsity, after: 0 });
+    expect(plan.weightBytes.now).toBe(plan.weightBytes.after);
     await rollbackTo({ out, to: 1, diffs: at('diffs') });
     const forward = await planRollback({ out, to: 2, tensors: ['*layers.1.*'] });
-    expect(forward).toMatchObject({ stays: [1, 2], goes: [], returns: [2], figures: { then: null } });
+    expect(forward).toMatchObject({ stays: [1, 2], goes: [], returns: [2], figures: { after: null } });
     expect(forward.changes.every((name) => name.includes('layers.1.'))).toBe(true);
     expect(forward.tensors!.matched).toBeGreaterThan(forward.changes.length);
   });
@@ -154,16 +154,16 @@ describe('a mix of waves that is measured', () => {
     expect(contentsOf(at())).toEqual(before);
     const done = await rollbackTo({ out, ...MIX, from: plan.from, measured: plan.measured!, diffs: at('diffs') });
     const { manifest } = await readManifest(out);
-    expect([done.result, manifest.measured?.result]).toEqual([plan.figures.then, plan.figures.then]);
+    expect([done.result, manifest.measured?.result]).toEqual([plan.figures.after, plan.figures.after]);
     expect(manifest.measured?.gate).toMatchObject({ pass: true, reason: plan.measured!.reason });
     const { file: data, ...text } = ownText().evaluation;
     const evaluation = await evaluateModel({ model: out, data, ...text, protocol: 'windows', seed: 0, device: 'cpu' });
     expect([evaluation.perplexity, evaluation.accuracy]).toEqual([done.result['perplexity'], done.result['accuracy']]);
     // Another state, and the same again later: figures stay with the state that they are of.
     await rollbackTo({ out, to: 2, diffs: at('diffs') });
-    expect((await planRollback({ out, to: 3, tensors: ['*mlp*'] })).figures.then).toBeNull();
+    expect((await planRollback({ out, to: 3, tensors: ['*mlp*'] })).figures.after).toBeNull();
     await rollbackTo({ out, to: 3, diffs: at('diffs') });
-    expect((await planRollback({ out, ...MIX })).figures.then).toEqual(done.result);
+    expect((await planRollback({ out, ...MIX })).figures.after).toEqual(done.result);
   });
 
   it('is not measured on another text, nor when the run measured nothing', async () => {
