@@ -83,7 +83,7 @@ export function readArray(cursor: GgufCursor, budget: MetadataBudget, depth = 1)
   const bytes = length * VALUE_TYPES.find(({ name }) => name === of)!.bytes!;
   refuseExcess(cursor, bytes, { length, budget });
   const encoded = cursor.bytes(bytes, 'its elements');
-  if (of === 'bool') for (const byte of encoded) refuseOddBool(cursor, byte);
+  if (of === 'bool') for (let i = 0; i < length; i += 1) refuseOddBool(cursor, encoded[i]!);
   return stored(of, length, encoded);
 }
 

@@ -6,7 +6,7 @@ import type { GgufCursor } from './cursor.js';
 import { dtypeOfGgml, GGUF_DTYPES, ggmlTypeName } from './tensor-types.js';
 
 /** What bounds the memory of a hostile header; the largest published models have some 20 000. */
-export const MAX_TENSORS = 150_000;
+export const MAX_TENSORS = 120_000;
 /** llama.cpp allows 63, stable-diffusion.cpp 127. */
 const MAX_NAME_BYTES = 127;
 /** ggml's own limit. */
