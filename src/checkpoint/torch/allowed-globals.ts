@@ -76,7 +76,7 @@ function dictOf(args: readonly PickleValue[], { fail, charge }: CallSite): Pickl
   const [source, ...more] = args;
   const dict = new PickleDict();
   if (source instanceof PickleDict && more.length === 0) {
-    charge(DICT_ENTRY_BYTES * source.entries.size);
+    charge(DICT_ENTRY_BYTES * source.size);
     for (const [key, value] of source.entries) dict.entries.set(key, value);
     return dict;
   }

@@ -12,13 +12,14 @@ import {
 
 /** Estimates of what values take in V8's memory; the bound on a pickle's memory is in these. */
 export const BOX_BYTES = 32;
-export const CONTAINER_BYTES = 80;
+const TUPLE_BYTES = 48;
+export const CONTAINER_BYTES = 120;
 export const DICT_ENTRY_BYTES = 48;
 export const SLOT_BYTES = 8;
 
 /** Pushes a tuple, which is charged for. */
 export function pushTuple({ stack }: RunningPickle, items: readonly PickleValue[]): void {
-  stack.charge(BOX_BYTES + SLOT_BYTES * items.length);
+  stack.charge(TUPLE_BYTES + SLOT_BYTES * items.length);
   stack.push(items);
 }
 

@@ -46,6 +46,8 @@ export class PickleReader {
   readonly #origin: number;
   readonly #fail: (problem: string) => never;
   name: OpcodeName = 'STOP';
+  /** Its byte. */
+  code = 0;
   argument: PickleArgument = null;
   /** Of the opcode, from the start of the pickle's file or member. */
   position = 0;
@@ -76,6 +78,7 @@ export class PickleReader {
       this.#fail(`byte ${this.position} is 0x${byte.toString(16).padStart(2, '0')}, which is no opcode`);
     }
     this.#bytes.advance();
+    this.code = byte;
     this.name = opcode.name;
     this.argument = this.#readArgument(opcode.argument);
   }
@@ -145,9 +148,10 @@ export class PickleReader {
   }
 
   #unsigned(width: number): number {
-    const bytes = this.#take(width);
+    if (width > this.bytesLeft) this.#fail(`${this.#here()} is cut off after ${this.bytesLeft} bytes`);
     let value = 0;
-    for (let i = width - 1; i >= 0; i -= 1) value = value * 256 + bytes[i]!;
+    for (let i = width - 1; i >= 0; i -= 1) value = value * 256 + this.#bytes.peek(i);
+    this.#bytes.advance(width);
     // Above 2^53 it is no longer exact, and far above all that it is compared with.
     return value;
   }

@@ -1,10 +1,11 @@
 import type { PickleValue } from './pickle-values.js';
 
 /**
- * What one pickle may hold in memory at a time, by the estimates below. 100 000 tensors with their names take 60 MB of it;
- * the rest of a checkpoint's memory is its tensors' bytes, which are not in the pickle.
+ * What one pickle may hold in memory at a time, by the estimates of what values take: this much, and so many times the bytes
+ * that were read of it. The names and shapes of 100 000 tensors take 80 MB, of a pickle of 15 MB.
  */
-export const MAX_PICKLE_MEMORY_BYTES = 64 * 1024 * 1024;
+const BASE_MEMORY_BYTES = 40 * 1024 * 1024;
+const MEMORY_PER_BYTE = 3;
 /** Values that wait at once. Pickle's own writer hands on 1000 at a time. */
 const MAX_STACK = 1_000_000;
 /** MARKs that are open at once: each is a level of nesting, and the writer stops at Python's recursion limit, 1000. */
@@ -14,11 +15,16 @@ const MAX_MARKS = 10_000;
 export class PickleStack {
   readonly #values: PickleValue[] = [];
   readonly #marks: number[] = [];
-  readonly #memo = new Map<number, PickleValue>();
+  /** By number: the writer counts up from 0, or from 1 in Python 2; what is elsewhere goes into the map. */
+  readonly #memo: (PickleValue | undefined)[] = [];
+  readonly #sparseMemo = new Map<number, PickleValue>();
   readonly #fail: (problem: string) => never;
-  #memoryLeft = MAX_PICKLE_MEMORY_BYTES;
+  readonly #bytesRead: () => number;
+  #charged = 0;
 
-  constructor(fail: (problem: string) => never) {
+  /** `bytesRead` says how much of the pickle was read so far. */
+  constructor(bytesRead: () => number, fail: (problem: string) => never) {
+    this.#bytesRead = bytesRead;
     this.#fail = fail;
   }
 
@@ -68,24 +74,35 @@ export class PickleStack {
   /** Remembers the top under a number; the writer counts from 0, so that a number above `most` is none of its own. */
   remember(key: unknown, most: number): void {
     if (typeof key !== 'number' || key < 0 || key > most) this.#fail(`its memo has the number ${String(key)}`);
-    this.#memo.set(key, this.top());
     this.charge(MEMO_ENTRY_BYTES);
+    const next = this.#memo.length;
+    if (key > next + 1) {
+      this.charge(SPARSE_ENTRY_BYTES);
+      this.#sparseMemo.set(key, this.top());
+    } else {
+      if (key > next) this.#memo.push(undefined);
+      this.#memo[key] = this.top();
+    }
   }
 
   /** Remembers the top under the next number. */
   memoize(): void {
-    this.remember(this.#memo.size, this.#memo.size);
+    const next = this.#memo.length;
+    this.remember(next, next);
   }
 
   recall(key: unknown): PickleValue {
-    const value = this.#memo.get(key as number);
+    const dense = this.#memo[key as number];
+    const value = dense === undefined ? this.#sparseMemo.get(key as number) : dense;
     return value === undefined ? this.#fail(`it asks its memo for ${String(key)}, which is not there`) : value;
   }
 
   /** Takes memory off the budget before it is used. */
   charge(bytes: number): void {
-    this.#memoryLeft -= bytes;
-    if (this.#memoryLeft < 0) this.#fail(`its values would take more than ${MAX_PICKLE_MEMORY_BYTES} bytes of memory`);
+    this.#charged += bytes;
+    if (this.#charged <= BASE_MEMORY_BYTES) return;
+    const most = BASE_MEMORY_BYTES + MEMORY_PER_BYTE * this.#bytesRead();
+    if (this.#charged > most) this.#fail(`its values would take more than ${most} bytes of memory`);
   }
 
   #refuseUnderflow(count: number): void {
@@ -94,4 +111,5 @@ export class PickleStack {
   }
 }
 
-const MEMO_ENTRY_BYTES = 40;
+const MEMO_ENTRY_BYTES = 16;
+const SPARSE_ENTRY_BYTES = 40;

@@ -12,8 +12,8 @@ export interface RunningPickle {
   readonly stack: PickleStack;
   /** Where the opcode is that is being carried out. */
   readonly place: PicklePlace;
-  /** The number of bytes of the pickle so far. */
-  readonly length: number;
+  /** Where the pickle starts in the reader's source. */
+  readonly start: number;
   /** Throws, naming the opcode and its position. */
   readonly fail: (problem: string) => never;
 }
@@ -129,7 +129,10 @@ export const STEPS: Readonly<Record<Exclude<OpcodeName, 'PROTO' | 'FRAME' | 'STO
     pickle.stack.push(pickle.runtime.build(object!, state!, pickle.place));
   },
   PERSID: ({ reader, runtime, stack, place }) => stack.push(runtime.persistent(reader.argument as string, place)),
-  BINPERSID: ({ runtime, stack, place }) => stack.push(runtime.persistent(stack.pop(), place)),
+  BINPERSID({ runtime, stack, place }) {
+    stack.charge(CALL_BYTES);
+    stack.push(runtime.persistent(stack.pop(), place));
+  },
   EXT1: extension,
   EXT2: extension,
   EXT4: extension,
@@ -143,8 +146,9 @@ function constant(value: PickleValue): Step {
 }
 
 function pushArgument({ reader: { argument }, stack }: RunningPickle): void {
-  if (typeof argument === 'string') stack.charge(BOX_BYTES + 2 * argument.length);
-  if (argument instanceof Uint8Array) stack.charge(2 * CONTAINER_BYTES + argument.length);
+  // UTF-8 takes no less than what JavaScript needs: one byte a character, or two.
+  if (typeof argument === 'string') stack.charge(BOX_BYTES + Buffer.byteLength(argument));
+  if (argument instanceof Uint8Array) stack.charge(CONTAINER_BYTES + argument.length);
   if (typeof argument === 'bigint') stack.charge(BOX_BYTES);
   stack.push(argument);
 }
@@ -154,8 +158,8 @@ function pushFloat({ reader, stack }: RunningPickle): void {
   stack.push(new PickleFloat(reader.argument as number));
 }
 
-function remember({ reader, stack, length }: RunningPickle): void {
-  stack.remember(reader.argument, length);
+function remember({ reader, stack, start }: RunningPickle): void {
+  stack.remember(reader.argument, reader.offset - start);
 }
 
 function recall({ reader, stack }: RunningPickle): void {

@@ -30,7 +30,17 @@ export class PickleList {
 }
 
 export class PickleDict {
-  readonly entries = new Map<PickleValue, PickleValue>();
+  #entries: Map<PickleValue, PickleValue> | undefined;
+
+  /** Made when it is needed: each tensor comes with an empty dict, and an empty map takes 200 bytes. */
+  get entries(): Map<PickleValue, PickleValue> {
+    this.#entries ??= new Map();
+    return this.#entries;
+  }
+
+  get size(): number {
+    return this.#entries?.size ?? 0;
+  }
 }
 
 export class PickleSet {

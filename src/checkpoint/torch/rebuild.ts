@@ -54,7 +54,7 @@ function refuseExtras(
     fail(`whether a tensor needs a gradient is ${describeValue(gradient)}, where a truth value must be`);
   }
   for (const [what, extra] of Object.entries({ hooks, metadata })) {
-    const isEmpty = extra === undefined || extra === null || (extra instanceof PickleDict && extra.entries.size === 0);
+    const isEmpty = extra === undefined || extra === null || (extra instanceof PickleDict && extra.size === 0);
     if (!isEmpty) refuse(`it makes a tensor with ${what}, which weights do not have`);
   }
 }

@@ -14,7 +14,7 @@ export interface NamedValues {
 /** Dicts within dicts. A value that contains itself goes beyond any depth. */
 const MAX_DEPTH = 64;
 /** Values that are looked at: shared ones count each time, so that few bytes cannot stand for many names. */
-const MAX_VISITS = 2_000_000;
+const MAX_VISITS = 500_000;
 /** Names and keys together, in characters. */
 const MAX_NAME_CHARACTERS = 16 * 1024 * 1024;
 const MAX_SCALARS = 256;
@@ -62,7 +62,8 @@ class Survey implements NamedValues {
       return;
     }
     const visits = this.#children({ value: root, path: '', depth: 0 });
-    const unwrapped = visits.map((visit) => (visit.path === wrapper ? { ...visit, path: '' } : visit));
+    const isWrapper = ({ path }: Visit) => path !== undefined && path === wrapper;
+    const unwrapped = visits.map((visit) => (isWrapper(visit) ? { ...visit, path: '' } : visit));
     this.#walk(unwrapped, (visit) => this.#take(visit));
   }
 
@@ -90,11 +91,16 @@ class Survey implements NamedValues {
   }
 
   #children({ value, path, depth }: Visit): Visit[] {
-    return [...entriesOf(value)].map(([key, child]) => {
-      const text = keyText(key);
-      const isNamed = path !== undefined && text !== undefined;
-      return { value: child, path: isNamed ? joined(path, text) : undefined, depth: depth + 1 };
-    });
+    const children: Visit[] = [];
+    const add = (key: PickleValue, child: PickleValue): void => {
+      const text = path === undefined ? undefined : keyText(key);
+      const name = path === undefined || text === undefined ? undefined : joined(path, text);
+      children.push({ value: child, path: name, depth: depth + 1 });
+    };
+    if (value instanceof PickleDict) for (const [key, child] of value.entries) add(key, child);
+    const items = value instanceof PickleList ? value.items : Array.isArray(value) ? value : [];
+    items.forEach((child: PickleValue, i) => add(i, child));
+    return children;
   }
 
   #take({ value, path }: Visit): boolean {
@@ -131,12 +137,6 @@ function onlyHolder(root: PickleValue, survey: Survey): string | undefined {
   if (wrappers.length !== 1 || !(value instanceof PickleDict)) return undefined;
   for (const [key, other] of root.entries) if (key !== wrapper && survey.holdsTensor(other)) return undefined;
   return wrapper as string;
-}
-
-function* entriesOf(value: PickleValue): Generator<readonly [PickleValue, PickleValue]> {
-  if (value instanceof PickleDict) yield* value.entries;
-  else if (value instanceof PickleList) yield* value.items.entries();
-  else if (Array.isArray(value)) yield* (value as readonly PickleValue[]).entries();
 }
 
 function keyText(key: PickleValue): string | undefined {

@@ -63,5 +63,5 @@ export function isContiguous({
 export function identityOf({ info: { dtype, shape }, key, byteStart, strides }: PlacedTensor): string {
   // What a stride of a single element would be is of no account.
   const steps = strides.map((stride, i) => (shape[i] === 1 ? 0 : stride));
-  return JSON.stringify([key, byteStart, dtype, shape, steps]);
+  return `${byteStart} ${dtype} ${shape} ${steps} ${key}`;
 }

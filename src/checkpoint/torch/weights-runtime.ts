@@ -35,7 +35,7 @@ export class WeightsRuntime implements PickleRuntime {
     if (!(callee instanceof AllowedGlobal)) {
       return complain.fail(`it calls ${describeValue(callee)}, which is nothing to call`);
     }
-    const hasKeywords = keywords !== undefined && !(keywords instanceof PickleDict && keywords.entries.size === 0);
+    const hasKeywords = keywords !== undefined && !(keywords instanceof PickleDict && keywords.size === 0);
     if (hasKeywords) return complain.fail(`it calls ${callee.what} with arguments by name`);
     return callee.call(args, complain);
   }
