@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/index.js';
 import { evaluateModel } from '../../src/evaluation/index.js';
-import { readManifest, verifyFolder } from '../../src/manifest/index.js';
+import { hashCheckpoint, readManifest, verifyFolder } from '../../src/manifest/index.js';
 import { stateAfter } from '../../src/state/index.js';
-import { planRollback, readLog, rollbackTo } from '../../src/waves/index.js';
+import { openState, planRollback, readLog, rollbackTo, tagState } from '../../src/waves/index.js';
 import { at, go, inWorkplaces } from '../fixtures/runs.js';
 import { contentsOf } from '../fixtures/workplace.js';
 
@@ -56,19 +56,44 @@ describe('a partial rollback', () => {
       );
       return names.filter((name) => pattern.test(name));
     };
-    const step = fc.record({ to: fc.nat(3), globs: fc.option(fc.subarray(GLOBS, { minLength: 1, maxLength: 2 })) });
-    let table = new Map(names.map((name) => [name, 3]));
+    const globs = fc.option(fc.subarray(GLOBS, { minLength: 1, maxLength: 2 }));
+    const point = fc.oneof(fc.nat(3), fc.constantFrom('x', 'y'));
+    const step = fc.oneof(
+      { weight: 3, arbitrary: fc.record({ to: point, globs }) },
+      { weight: 1, arbitrary: fc.record({ tag: fc.constantFrom('x', 'y') }) },
+    );
+    const uniform = (wave: number) => new Map(names.map((name) => [name, wave]));
+    let table = uniform(3);
+    const tags = new Map<string, Map<string, number>>();
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 3 }), async (steps) => {
-        for (const { to, globs } of steps) {
+        for (const step of steps) {
+          if ('tag' in step) {
+            tags.set(step.tag, table);
+            await tagState({ out, name: step.tag, force: true });
+            continue;
+          }
+          const { to, globs } = step;
+          const target = typeof to === 'number' ? uniform(to) : tags.get(to);
+          const going = rollbackTo({ out, to, ...(globs && { tensors: globs }), diffs: at('diffs') });
+          if (target === undefined) {
+            await expect(going).rejects.toThrow(/has no tag/);
+            continue;
+          }
+          await going;
           const moving = globs === null ? names : globs.flatMap(matching);
-          table = new Map(names.map((name) => [name, moving.includes(name) ? to : table.get(name)!]));
-          await rollbackTo({ out, to, ...(globs && { tensors: globs }), diffs: at('diffs') });
+          table = new Map(names.map((name) => [name, (moving.includes(name) ? target : table).get(name)!]));
         }
         const [bytes, digests] = [await bytesOf(out), await digestsOf(out)];
         for (const [name, wave] of table) {
           expect(digests.get(name), name).toBe(states[wave]!.digests.get(name));
           expect(bytes.get(name)!.equals(states[wave]!.bytes.get(name)!), name).toBe(true);
+        }
+        for (const [tag, places] of tags) {
+          const { checkpoint } = await openState(`${out}@${tag}`);
+          const { tensors } = await hashCheckpoint(checkpoint);
+          await checkpoint.close();
+          for (const [name, wave] of places) expect(tensors.get(name)!.sha256).toBe(states[wave]!.digests.get(name));
         }
         const { history } = await readLog({ out });
         const elements = pruned.reduce((sum, name) => sum + bytes.get(name)!.length / 4, 0);
