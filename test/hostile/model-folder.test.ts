@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../src/checkpoint/index.js';
 import { readConfig } from '../../src/manifest/hash.js';
 import { loadTokenizer, openModel } from '../../src/model/index.js';
 import { TINY_LLAMA, tinyModel, writeTinyModel } from '../reference/tiny-model.js';
@@ -50,7 +51,8 @@ describe.skipIf(process.platform === 'win32')('config.json', () => {
   it.each(twice)('with %s is refused: two readers could take it for two models', async (_, change, reason) => {
     const file = path.join(folder, 'config.json');
     writeFileSync(file, change(JSON.stringify(TINY_LLAMA)));
-    for (const read of [openModel, readConfig]) {
+    const config = async (at: string) => readConfig(await openCheckpoint(at));
+    for (const read of [openModel, config]) {
       await expect(read(folder)).rejects.toMatchObject({
         code: 'unreadable',
         file,
