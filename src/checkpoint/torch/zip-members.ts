@@ -54,7 +54,7 @@ export function readZipMembers(
 
 /** Where the member's data starts, once its local header agrees with the directory. */
 function checkHeader(file: ByteSource, entry: ZipEntry, limit: number, fail: (problem: string) => never): number {
-  if (entry.headerStart + HEADER_BYTES > limit) fail('has no room for its header');
+  if (entry.headerStart + HEADER_BYTES > limit) fail('overlaps the one after it');
   const header = bytesAt(file, entry.headerStart, HEADER_BYTES);
   if (header.readUInt32LE(0) !== HEADER_SIGNATURE) fail('does not start with a header');
   const nameBytes = header.readUInt16LE(26);
