@@ -12,6 +12,7 @@ export {
   type TensorInfo,
   writeCheckpoint,
 } from './checkpoint/index.js';
+export { type Conversion, type ConvertOptions, convert } from './conversion/index.js';
 export { BirdboneError, type ErrorCode, type ErrorDetails, EXIT_CODES } from './errors.js';
 export {
   type Comparison,
