@@ -161,11 +161,22 @@ function notStarted(cause: Error, cwd: string): BirdboneError {
   });
 }
 
+/** What was found out for a folder under one set of variables: a hook calls git a dozen times for the same. */
+const environments = new Map<string, Promise<Environment>>();
+
 /** Our own environment, with what git told a hook only where it concerns the repository of `cwd`. */
-async function environmentFor(cwd: string): Promise<Environment> {
-  const clean = withoutLocations(process.env);
-  if (!namesRepository(process.env)) return clean;
-  const [here, hook] = [process.cwd(), withLocations(process.env, process.cwd())];
+function environmentFor(cwd: string): Promise<Environment> {
+  const variables = process.env;
+  if (!namesRepository(variables)) return Promise.resolve(withoutLocations(variables));
+  const here = process.cwd();
+  const key = JSON.stringify([here, cwd, withLocations(variables, here)]);
+  const found = environments.get(key) ?? environmentInHook(cwd, here);
+  environments.set(key, found);
+  return found;
+}
+
+async function environmentInHook(cwd: string, here: string): Promise<Environment> {
+  const [clean, hook] = [withoutLocations(process.env), withLocations(process.env, here)];
   const found = await gitFolder(cwd, clean);
   if (found === undefined) return hook;
   return found === (await gitFolder(here, hook)) ? withIndex(process.env, here) : clean;

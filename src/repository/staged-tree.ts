@@ -1,4 +1,4 @@
-import { BlobReader, blobSizes } from './blob-reader.js';
+import { BlobReader, blobSizes, readBlobs } from './blob-reader.js';
 import { git, gitOutput, withoutNewline } from './git.js';
 import { type IndexEntry, indexEntries, stagedChanges } from './index-entries.js';
 import { type LfsPointer, MAX_POINTER_BYTES, parseLfsPointer } from './lfs-pointer.js';
@@ -20,7 +20,7 @@ export async function openStagedTree(root: string): Promise<Tree> {
   const refused = new Map([...entries.values()].flatMap((entry) => refusal(entry) ?? []));
   const regular = [...entries.values()].filter(({ path }) => !refused.has(path));
   const sizes = await sizesOf(root, regular);
-  const pointers = await pointersAmong(sizes, blobs);
+  const pointers = await pointersAmong(root, sizes);
   const lfs = pointers.size === 0 ? '' : await lfsFolder(root);
   const files = regular.map(({ path, oid }): [string, TreeFile] => {
     const pointer = pointers.get(oid);
@@ -76,14 +76,11 @@ async function sizesOf(root: string, entries: readonly IndexEntry[]): Promise<Ma
 }
 
 /** By blob. Whatever is small enough is read: there is no other way to tell. */
-async function pointersAmong(sizes: ReadonlyMap<string, number>, blobs: BlobReader): Promise<Map<string, LfsPointer>> {
-  const pointers = new Map<string, LfsPointer>();
-  for (const [oid, size] of sizes) {
-    const content = size <= MAX_POINTER_BYTES ? await blobs.open(oid, oid) : undefined;
-    const pointer = content && parseLfsPointer(await content.read(0, content.size));
-    if (pointer !== undefined) pointers.set(oid, pointer);
-  }
-  return pointers;
+async function pointersAmong(root: string, sizes: ReadonlyMap<string, number>): Promise<Map<string, LfsPointer>> {
+  const small = [...sizes].filter(([, size]) => size <= MAX_POINTER_BYTES).map(([oid]) => oid);
+  const blobs = small.length === 0 ? new Map<string, Buffer>() : await readBlobs(root, small);
+  const found = [...blobs].map(([oid, bytes]) => [oid, parseLfsPointer(bytes)] as const);
+  return new Map(found.filter((entry): entry is [string, LfsPointer] => entry[1] !== undefined));
 }
 
 /** Git names the blob of a file that is not there with zeros. */
