@@ -1,12 +1,32 @@
-import type { CastReport, Conversion } from '../conversion/index.js';
 import { table } from './picture.js';
 import { formatBytes } from './quantities.js';
 
 /** Tensors that a table of changed values shows; --json has them all. */
 const MAX_ROWS = 20;
 
+interface Counts {
+  readonly elements: number;
+  readonly changed: number;
+  readonly saturated: number;
+  readonly zeroed: number;
+  readonly nan: number;
+}
+
+/** What a conversion looks like to people; every field is also in its JSON. */
+export interface ShownConversion {
+  readonly out: string;
+  readonly written: boolean;
+  readonly from: string;
+  readonly to: string;
+  readonly bytes: number;
+  readonly tensors: readonly { readonly from: string; readonly to: string }[];
+  readonly cast?: { readonly total: Counts; readonly tensors: Readonly<Record<string, Counts>> };
+  readonly tokenizer?: { readonly texts: number; readonly differing: number };
+  readonly lost: readonly string[];
+}
+
 /** A conversion for people: what was written, what a cast changed, what did not go along. */
-export function renderConversion(conversion: Conversion): string {
+export function renderConversion(conversion: ShownConversion): string {
   const { out, written, from, to, bytes, tensors, cast, tokenizer, lost } = conversion;
   const lines = [
     `${written ? 'wrote' : 'would write'}  ${out}: ${to}, ${formatBytes(bytes)} in ${tensors.length} tensors`,
@@ -21,16 +41,16 @@ export function renderConversion(conversion: Conversion): string {
 }
 
 /** "38 tensors BF16 → F16, 18 tensors BF16 → F32". */
-function typesOf({ tensors }: Conversion): string {
+function typesOf({ tensors }: ShownConversion): string {
   const pairs = new Map<string, number>();
   for (const { from, to } of tensors) {
     const pair = from === to ? from : `${from} → ${to}`;
     pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
   }
-  return [...pairs].map(([pair, count]) => `${count} tensors ${pair}`).join(', ');
+  return [...pairs].map(([pair, count]) => `${count} ${count === 1 ? 'tensor' : 'tensors'} ${pair}`).join(', ');
 }
 
-function renderCast({ total, tensors }: CastReport): string[] {
+function renderCast({ total, tensors }: NonNullable<ShownConversion['cast']>): string[] {
   const { elements, changed, saturated, zeroed, nan } = total;
   const lines = [
     `cast   ${changed === 0 ? 'none' : changed} of ${elements} values changed`,

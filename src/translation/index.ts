@@ -1,6 +1,6 @@
 export { add, type CastTarget, type CastView, castView } from './cast.js';
 export { type CastCounts, noCounts } from './cast-values.js';
-export { type DecoderNumbers, metadataOfDecoder } from './config-to-gguf.js';
+export type { DecoderNumbers } from './config-to-gguf.js';
 export { dequantized } from './dequantized.js';
 export { asGguf, type GgufView } from './gguf-view.js';
 export { asHuggingFace, type HuggingFaceView, tokenizerOf, tokenizerOfMetadata } from './hugging-face.js';

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Checkpoint, openCheckpoint, readFloats } from '../../src/checkpoint/index.js';
+import { evaluateModel } from '../../src/evaluation/index.js';
 import { loadTokenizer, openModel } from '../../src/model/index.js';
 import { type Device, encodeFromF32, openDevice } from '../../src/tensor/index.js';
 import { castView } from '../../src/translation/index.js';
@@ -108,6 +109,24 @@ function texts(folder: string): string[] {
   const special = folder === 'tinystories-656k' ? [] : ['<s> <|bos|>a</s> <|eos|>'];
   return [...pieces, ...ODD_TEXTS, ...FOREIGN, ODD_TEXTS.join(' '), ...special];
 }
+
+describe.skipIf(sharedMissing !== undefined)(`the perplexity of a GGUF (${sharedMissing ?? 'on the CPU'})`, () => {
+  // The READMEs beside the files, by llama.cpp: 21.925 on the first 8 stories, 85.6420 on the first 8 windows.
+  it.each([
+    {
+      gguf: PAIRS[0]!.gguf,
+      data: 'tinystories-1000/eval.jsonl',
+      protocol: 'documents',
+      context: 512,
+      documented: 21.925,
+    },
+    { gguf: PAIRS[1]!.gguf, data: 'novels/eval.txt', protocol: 'windows', context: 256, documented: 85.642 },
+  ] as const)('$gguf: as documented', async ({ gguf, data, protocol, context, documented }) => {
+    const passages = { data: sharedData(data), protocol, context, limit: 8, seed: 0 };
+    const { perplexity } = await evaluateModel({ model: sharedModel(gguf), ...passages, device: 'cpu' });
+    expect(Math.abs(perplexity / documented - 1)).toBeLessThan(0.0005);
+  });
+});
 
 describe.skipIf(sharedMissing !== undefined)(`the logits of a GGUF (${sharedMissing ?? 'on the CPU'})`, () => {
   let device: Device;
