@@ -88,9 +88,9 @@ describe('attributeFile', () => {
 
   it('takes hostile patterns in time', () => {
     const pattern = `${'*a'.repeat(5000)}b`;
-    const began = performance.now();
+    const began = process.cpuUsage();
     expect(stateOf(attributeFile(`${pattern} -filter\n`), 'a'.repeat(40), 'filter').state).toBe('unspecified');
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(process.cpuUsage(began).user / 1e6).toBeLessThan(1);
   });
 });
 
