@@ -1,10 +1,13 @@
 import { execFileSync } from 'node:child_process';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const LIBRARY = fileURLToPath(
-  new URL('./node_modules/@node-llama-cpp/linux-x64/bins/linux-x64/libggml-base.so', import.meta.url),
+const here = path.dirname(fileURLToPath(import.meta.url));
+const LIBRARY = path.join(
+  path.join(here, 'node_modules', '@node-llama-cpp', 'linux-x64', 'bins', 'linux-x64'),
+  'libggml-base.so',
 );
-const PROGRAM = fileURLToPath(new URL('./gguf-verdicts.py', import.meta.url));
+const PROGRAM = path.join(here, 'gguf-verdicts.py');
 
 /** A tensor as llama.cpp found it. */
 export interface FoundTensor {
