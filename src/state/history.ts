@@ -1,9 +1,8 @@
-import { BirdboneError } from '../errors.js';
 import type { Recipe } from '../recipe.js';
 import type { DeviceName } from '../tensor/index.js';
-import { VERSION } from '../version.js';
 import type { JournalRecord } from './journal.js';
-import { sameState, settled, stateAfter, stateOf, type TensorAtWave, type WaveState, wavesIn } from './wave-state.js';
+import { checkRecord } from './record-forms.js';
+import { sameState, settled, stateAfter, stateOf, type WaveState, wavesIn } from './wave-state.js';
 
 export interface FileDigest {
   readonly name: string;
@@ -115,7 +114,7 @@ interface Fold extends Omit<History, 'waves' | 'tags' | 'state' | 'measurements'
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** What each type of record does to the history. A record of another type was written by a newer birdbone. */
+/** What each type of record does to the history. */
 const STEPS: Readonly<Record<string, (fold: Mutable<Fold>, record: JournalRecord) => void>> = {
   begin: (fold, record) => {
     fold.begin = record as unknown as BeginRecord;
@@ -161,8 +160,8 @@ const STEPS: Readonly<Record<string, (fold: Mutable<Fold>, record: JournalRecord
 };
 
 /**
- * Folds a journal's records into what they mean now. Pure. Throws `unsupported` for a record of a type that this version does
- * not know: what it says may decide what counts and what may be removed.
+ * Folds a journal's records into what they mean now. Pure. Throws as `checkRecord`: what a record says that this
+ * version does not know may decide what counts, and what may be removed.
  */
 export function historyOf(records: readonly JournalRecord[]): History {
   const fold: Mutable<Fold> = {
@@ -180,7 +179,7 @@ export function historyOf(records: readonly JournalRecord[]): History {
     evidence: undefined,
   };
   for (const record of records) {
-    if (!Object.hasOwn(STEPS, record.type)) throw unknownRecord(record);
+    checkRecord(record);
     STEPS[record.type]!(fold, record);
   }
   const tags = [...fold.tags].map(([name, state]) => ({ name, state: settled(state, fold.waves) }));
@@ -208,22 +207,8 @@ export function referencedWaves(past: History): ReadonlySet<number> {
   return new Set(states.flatMap((state) => [...wavesIn(state, past.waves)]));
 }
 
-/** The state that a record holds, checked: a digest says who wrote a record, not that every version agrees on its form. */
+/** The state that a checked record holds. */
 function stateIn(record: JournalRecord): WaveState {
-  const { wave, tensors } = (record['state'] ?? {}) as { wave?: unknown; tensors?: unknown };
-  const isWave = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-  const isPlace = (value: unknown): value is TensorAtWave =>
-    Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && isWave(value[1]);
-  if (isWave(wave) && Array.isArray(tensors) && tensors.every(isPlace)) return stateOf(wave, tensors);
-  throw new BirdboneError('unreadable', `Record ${record.seq} of the journal (${record.type}) has no state.`, {
-    suggestions: ['Use the version of birdbone that wrote it, or a newer one.'],
-  });
-}
-
-function unknownRecord({ seq, type }: JournalRecord): BirdboneError {
-  return new BirdboneError(
-    'unsupported',
-    `Record ${seq} of the journal is of the type ${JSON.stringify(type)}, which birdbone ${VERSION} does not know.`,
-    { suggestions: ['Use the version of birdbone that wrote it, or a newer one.'] },
-  );
+  const { wave, tensors } = record['state'] as WaveState;
+  return stateOf(wave, tensors);
 }

@@ -77,7 +77,22 @@ describe('the state that a journal tells', () => {
       { wave: 1, tensors: [['a']] },
       { wave: 1.5, tensors: [] },
     ])
-      expect(() => fold(wave(1), { type: 'tag', name: 'x', state })).toThrow(/Record 2 .* has no state/);
+      expect(() => fold(wave(1), { type: 'tag', name: 'x', state })).toThrow(/Record 2 .* has no valid field "state"/);
+    const broken = { ...wave(1), layers: [{ name: 'a' }] };
+    const malformed: JournalBody[] = [
+      broken,
+      { ...wave(1), verdict: 'maybe' },
+      { ...wave(1), wave: '1' },
+      { type: 'wave' },
+    ];
+    for (const body of [
+      ...malformed,
+      { type: 'finish' },
+      { type: 'rollback' },
+      { type: 'untag' },
+      { type: 'evidence', files: 1 },
+    ])
+      expect(() => fold(body)).toThrow(expect.objectContaining({ code: 'unreadable' }));
   });
 });
 

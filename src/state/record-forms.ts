@@ -1,0 +1,63 @@
+import { BirdboneError } from '../errors.js';
+import type { JournalRecord } from './journal.js';
+import type { TensorAtWave } from './wave-state.js';
+
+type Form = (value: unknown) => boolean;
+
+const isText: Form = (value) => typeof value === 'string';
+const isNumber: Form = (value) => typeof value === 'number';
+const isWave: Form = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const isListOf =
+  (form: Form): Form =>
+  (value) =>
+    Array.isArray(value) && value.every(form);
+const hasFields =
+  (fields: Readonly<Record<string, Form>>): Form =>
+  (value) =>
+    isObject(value) && Object.entries(fields).every(([name, form]) => form(value[name]));
+const isPlace: Form = (value): value is TensorAtWave =>
+  Array.isArray(value) && value.length === 2 && isText(value[0]) && isWave(value[1]);
+const isState = hasFields({ wave: isWave, tensors: isListOf(isPlace) });
+
+/** The fields that folding a record of each type relies on. A type that is not here is not known. */
+const FORMS: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
+  begin: {},
+  baseline: { figures: isObject },
+  wave: {
+    wave: isWave,
+    verdict: (value) => value === 'committed' || value === 'rolled-back',
+    layers: isListOf(hasFields({ name: isText, sparsity: isNumber })),
+  },
+  finish: { reached: (value) => typeof value === 'boolean', reason: isText },
+  rollback: { to: isWave, state: (value) => value === undefined || isState(value) },
+  tag: { name: isText, state: isState },
+  untag: { name: isText },
+  measured: { state: isState, figures: isObject },
+  publish: {},
+  published: { manifest: (value) => value === undefined || isText(value) },
+  evidence: { files: hasFields({ json: isText, markdown: isText }) },
+};
+
+/**
+ * Throws `unsupported` for a record of a type that this version does not know, and `unreadable` for one without a field that its
+ * type has. A record's digest says that it is as it was written, not that this version would write it so.
+ */
+export function checkRecord(record: JournalRecord): void {
+  if (!Object.hasOwn(FORMS, record.type)) {
+    throw refusal(
+      'unsupported',
+      `Record ${record.seq} of the journal is of the unknown type ${JSON.stringify(record.type)}.`,
+    );
+  }
+  for (const [field, form] of Object.entries(FORMS[record.type]!)) {
+    if (form(record[field])) continue;
+    throw refusal('unreadable', `Record ${record.seq} of the journal (${record.type}) has no valid field "${field}".`);
+  }
+}
+
+function refusal(code: 'unsupported' | 'unreadable', message: string): BirdboneError {
+  return new BirdboneError(code, message, {
+    suggestions: ['Use the version of birdbone that wrote it, or a newer one.'],
+  });
+}
