@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type ByteSource, FileSource, memorySource, unreadable, writing } from '../checkpoint/index.js';
-import { type GitProcess, gitFailed, gitOutput, startGit } from './git.js';
+import { type GitProcess, gitFailed, gitOutput, outputOf, startGit } from './git.js';
 
 /** Larger blobs go through a temporary file: a comparison holds two at a time. */
 const MAX_MEMORY_BYTES = 64 * 1024 * 1024;
@@ -64,12 +64,13 @@ export class BlobReader {
   async close(): Promise<void> {
     this.#git?.child.stdin.end();
     this.#git?.child.kill();
-    await this.#git?.ended;
+    // One that never started was told of by the read that needed it.
+    await this.#git?.ended.catch(() => undefined);
   }
 
   async #open(oid: string, label: string): Promise<ByteSource | undefined> {
     this.#git ??= await startGit(['cat-file', '--batch'], { cwd: this.#root });
-    this.#output ??= (this.#git.child.stdout as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+    this.#output ??= outputOf(this.#git);
     this.#git.child.stdin.write(`${oid}\n`);
     const [, type, size] = (await this.#line()).split(' ');
     if (type === 'missing') return undefined;

@@ -105,7 +105,8 @@ async function runGit(args: readonly string[], options: GitOptions, env: Environ
   throw new BirdboneError('unreadable', message, { file: options.cwd });
 }
 
-async function* outputOf({ child, ended }: GitProcess): AsyncGenerator<Buffer> {
+/** The pieces of what a git writes, as they come. Throws as `git` does when it could not be started. */
+export async function* outputOf({ child, ended }: GitProcess): AsyncGenerator<Buffer> {
   try {
     yield* child.stdout as AsyncIterable<Buffer>;
   } catch (error) {
