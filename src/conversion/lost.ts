@@ -39,12 +39,15 @@ function sentence(file: string, values: JsonObject, carried: ReadonlySet<string>
   return [`${file} says what GGUF has no place for: ${shown}.`];
 }
 
-/** What a GGUF's metadata say and a folder does not. */
-export function lostMetadata(metadata: GgufMetadata): string[] {
+/** What a GGUF's metadata say and a folder with these files does not. */
+export function lostMetadata(metadata: GgufMetadata, files: ReadonlyMap<string, string>): string[] {
   const architecture = metadata.get('general.architecture');
   const prefix = architecture?.type === 'string' ? `${architecture.value}.` : undefined;
   const left = [...metadata.keys()].filter(
-    (key) => !CARRIED_METADATA.has(key) && !(prefix !== undefined && key.startsWith(prefix)),
+    (key) =>
+      !CARRIED_METADATA.has(key) &&
+      !(prefix !== undefined && key.startsWith(prefix)) &&
+      !(key === 'general.license' && files.has('README.md')),
   );
   return left.length === 0 ? [] : [`Metadata that a folder has no place for: ${left.join(', ')}.`];
 }

@@ -33,11 +33,12 @@ export async function readFolderJson(folder: string, name: string): Promise<Json
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }
 
-/** A text file of a folder; undefined where there is no folder, or no such file. */
+/** A text file of a folder; undefined where there is no folder, no such file, or one too large for what it is. */
 export async function readFolderText(folder: string | undefined, name: string): Promise<string | undefined> {
   if (folder === undefined) return undefined;
-  const found = await readJsonFile(path.join(folder, name), { maxBytes: MAX_CONFIG_BYTES });
-  return found && Buffer.from(found.bytes).toString('utf8');
+  const file = path.join(folder, name);
+  const status = await stat(file).catch(() => undefined);
+  return status?.isFile() && status.size <= MAX_CONFIG_BYTES ? readFile(file, 'utf8') : undefined;
 }
 
 /** The tokenizer beside a model's weights. Throws `unreadable` when there is none: llama.cpp loads no model without. */
@@ -52,12 +53,7 @@ export async function readTokenizer(model: string): Promise<TokenizerDefinition>
     });
   }
   const config = (await readFolderJson(folder, 'tokenizer_config.json')) ?? {};
-  const chatTemplate = await readChatTemplate(path.join(folder, 'chat_template.jinja'));
+  // Since transformers 4.50 the template has a file of its own.
+  const chatTemplate = await readFolderText(folder, 'chat_template.jinja');
   return { definition, config, file, ...(chatTemplate !== undefined && { chatTemplate }) };
-}
-
-/** Since transformers 4.50 the template has a file of its own. */
-async function readChatTemplate(file: string): Promise<string | undefined> {
-  const status = await stat(file).catch(() => undefined);
-  return status?.isFile() && status.size <= MAX_CONFIG_BYTES ? readFile(file, 'utf8') : undefined;
 }

@@ -23,7 +23,11 @@ export async function prepareFolder(source: Source, options: ConvertOptions): Pr
     to: 'safetensors',
     view,
     storedDtype: (name) => checkpoint.tensors.get(huggingFace?.storedNames.get(name) ?? name)!.dtype,
-    lost: [...(view.notices ?? []), ...(isGguf ? lostMetadata(ggufMetadata(checkpoint)!) : [])],
+    lost: [
+      ...(view.notices ?? []),
+      ...(huggingFace === undefined ? [] : lostMetadata(ggufMetadata(checkpoint)!, huggingFace.companions)),
+      ...(folder === undefined && !isGguf ? [ONLY_TENSORS] : []),
+    ],
     write: ({ report, signal }) =>
       writeFolderWhole(options.out, (temporary) =>
         writeCheckpoint(view, temporary, {
@@ -36,6 +40,8 @@ export async function prepareFolder(source: Source, options: ConvertOptions): Pr
       ),
   };
 }
+
+const ONLY_TENSORS = 'Of a lone file only the tensors are written; name its folder to take config and tokenizer along.';
 
 /** Where safetensors keeps aliases; and transformers loads no file that does not name a format. */
 function withAliasesAsMetadata(checkpoint: Checkpoint): Checkpoint {

@@ -2,12 +2,12 @@ import path from 'node:path';
 import type { GgufMetadata, GgufValue } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { describeModel, folderOf } from '../model/index.js';
-import { asGguf, type CastTarget, castView, tokenizerToGguf } from '../translation/index.js';
+import { asGguf, type CastTarget, castView, licenseOfCard, tokenizerToGguf } from '../translation/index.js';
 import type { ConvertOptions } from './conversion.js';
 import { fileType } from './file-type.js';
 import { lostConfig, lostFiles, lostTokenizerConfig } from './lost.js';
 import type { Prepared } from './prepared.js';
-import { readFolderJson, readTokenizer, type Source } from './source.js';
+import { readFolderJson, readFolderText, readTokenizer, type Source } from './source.js';
 import { checkNotices, checkTokenizer } from './tokenizer-check.js';
 import { writeGguf } from './write-gguf.js';
 
@@ -31,6 +31,7 @@ export async function prepareGguf(source: Source, options: ConvertOptions): Prom
   const view = castView(gguf, ({ shape, dtype }) => (shape.length < 2 ? 'F32' : (options.dtype ?? widest(dtype))));
   const metadata: GgufMetadata = new Map<string, GgufValue>([
     ...gguf.gguf,
+    ...(await licenseEntry(source)),
     ['general.file_type', { type: 'u32', value: fileType(view.tensors.values()) }],
     ...translated.metadata,
   ]);
@@ -53,6 +54,12 @@ export async function prepareGguf(source: Source, options: ConvertOptions): Prom
     tokenizer: { texts: check.texts, differing: check.differing },
     write: (watch) => writeGguf(options.out, { view, order: gguf.order, metadata }, watch),
   };
+}
+
+async function licenseEntry({ folder }: Source): Promise<[string, GgufValue][]> {
+  const card = await readFolderText(folder, 'README.md');
+  const license = card === undefined ? undefined : licenseOfCard(card);
+  return license === undefined ? [] : [['general.license', { type: 'string', value: license }]];
 }
 
 /** llama.cpp computes with no matrix of doubles. */

@@ -13,6 +13,7 @@ import { type Config, configFromGguf, unusableTensor } from './config-from-gguf.
 import { dequantized } from './dequantized.js';
 import { type Llama3Scaling, recoverScaling } from './llama3-rope.js';
 import { MetadataReader } from './metadata-reader.js';
+import { cardOfGguf } from './model-card.js';
 import { type TokenizerFiles, tokenizerFromGguf } from './tokenizer/from-gguf.js';
 import { readVocabulary } from './tokenizer/vocabulary.js';
 import { torchDtypeOf } from './torch-dtype.js';
@@ -23,7 +24,7 @@ export const ROPE_FACTORS = 'rope_freqs.weight';
 
 /** A GGUF seen as a Hugging Face model. */
 export interface HuggingFaceView extends Checkpoint {
-  /** config.json, and tokenizer.json and tokenizer_config.json where the tokenizer could be translated. */
+  /** config.json, tokenizer.json and tokenizer_config.json where the tokenizer could be translated, a README.md with its licence. */
   readonly companions: ReadonlyMap<string, string>;
   /** Hugging Face's name → the name in the file. */
   readonly storedNames: ReadonlyMap<string, string>;
@@ -44,12 +45,17 @@ export async function asHuggingFace(gguf: Checkpoint): Promise<HuggingFaceView> 
   const storedNames = huggingFaceNames(gguf, architecture);
   const config = await readConfig(gguf, reader, architecture);
   const tokenizer = tryTokenizer(reader, config.max_position_embeddings);
+  const card = cardOfGguf(reader);
   return {
     ...renamedView(dequantized(gguf), withRowOrder(gguf, storedNames, { architecture, config })),
     // transformers loads no safetensors file that does not say so.
     metadata: { format: 'pt' },
     notices: [...(gguf.notices ?? []), ...tokenizer.notices],
-    companions: new Map([['config.json', `${JSON.stringify(config, undefined, 2)}\n`], ...tokenizer.files]),
+    companions: new Map([
+      ['config.json', `${JSON.stringify(config, undefined, 2)}\n`],
+      ...tokenizer.files,
+      ...(card === undefined ? [] : [['README.md', card] as const]),
+    ]),
     storedNames,
   };
 }
