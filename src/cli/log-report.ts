@@ -83,6 +83,6 @@ function eventText(entry: ShownEntry): string[] {
   const to = entry.tag ?? (entry.to === 0 ? 'dense' : `wave ${entry.to}`);
   const what = entry.globs === undefined ? '' : ` of ${entry.globs.join(' ')}`;
   return [
-    `${when}  rollback${what} to ${to}: ${entry.tensors.length} ${entry.tensors.length === 1 ? 'tensor' : 'tensors'} moved, then at ${stateText(entry.state)}`,
+    `${when}  rollback${what} to ${to}: ${entry.tensors.length} ${entry.tensors.length === 1 ? 'tensor' : 'tensors'} moved, now ${stateText(entry.state)}`,
   ];
 }

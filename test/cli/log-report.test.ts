@@ -64,7 +64,7 @@ describe('renderLog', () => {
 
       2026-11-21 08:05  tag gentle = wave 1
       2026-11-21 08:05  tag old removed
-      2026-11-21 08:05  rollback of *q_proj* to wave 1: 1 tensor moved, then at wave 2, but 1 tensor at wave 1"
+      2026-11-21 08:05  rollback of *q_proj* to wave 1: 1 tensor moved, now wave 2, but 1 tensor at wave 1"
     `);
   });
 
