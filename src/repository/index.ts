@@ -5,5 +5,5 @@ export { checkDvcPointers, type DvcFinding, type DvcOptions } from './dvc.js';
 export { type GitOptions, type GitResult, git, gitOutput, gitRoot, gitStream } from './git.js';
 export { type HookReport, installHook, uninstallHook } from './hooks/index.js';
 export { type InitOptions, type InitResult, initRepository, type LfsPlan, planLfs } from './init/index.js';
-export { isWithin, type Scope, scopeOf } from './scope.js';
+export { type Scope, scopeOf } from './scope.js';
 export { type UpdateOptions, type UpdateReport, updateWeightHashes } from './update.js';
