@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { writing } from '../checkpoint/index.js';
 import { ObjectStore } from '../store/index.js';
 import { type History, historyOf } from './history.js';
 import { Journal } from './journal.js';
@@ -43,7 +44,9 @@ export async function collectGarbage(folder: StateFolder, options: CollectOption
     if (!options.dryRun) await settlePublication(folder, journal);
     const garbage = await findGarbage(folder, historyOf(journal.records), options.graceSeconds ?? 0);
     if (!options.dryRun) {
-      for (const item of garbage) if (!item.young) await rm(item.path, { recursive: true, force: true });
+      for (const item of garbage) {
+        if (!item.young) await writing(item.path, () => rm(item.path, { recursive: true, force: true }));
+      }
     }
     return garbage;
   } finally {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, truncate } from 'node:fs/promises';
 import path from 'node:path';
-import { syncFolder } from '../checkpoint/index.js';
+import { syncFolder, writing } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 
 /** What a record says, without the fields that the journal adds. */
@@ -70,18 +70,20 @@ export class Journal {
     throw damaged(where, 'its record is whole, and does not end with the end of a line');
   };
 
-  /** Writes one record; it is on disk when this returns. */
+  /** Writes one record; it is on disk when this returns. Throws `unwritable`. */
   async append(body: JournalBody): Promise<JournalRecord> {
     const last = this.#records.at(-1);
     const unsigned = { seq: (last?.seq ?? 0) + 1, at: new Date().toISOString(), ...body };
     const record = { ...unsigned, digest: digestOf(last?.digest ?? '', unsigned) } as JournalRecord;
-    const handle = await open(this.#file, 'a');
-    try {
-      await handle.appendFile(`${JSON.stringify(record)}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await writing(this.#file, async () => {
+      const handle = await open(this.#file, 'a');
+      try {
+        await handle.appendFile(`${JSON.stringify(record)}\n`);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    });
     if (last === undefined) await syncFolder(path.dirname(this.#file));
     this.#records.push(record);
     return record;

@@ -1,5 +1,5 @@
-/** What a walk over an F32 model through ten layers touches at a time, whatever the model's size. */
-const MAX_CACHED_BYTES = 64 * 1024 * 1024;
+/** The bits of 256 chunks, so of ten layers over 25 million weights; or the F16 values of 16, one for each of ten layers and some. */
+const MAX_CACHED_BYTES = 32 * 1024 * 1024;
 
 /**
  * The pieces of layers that were decoded last, so that a walk in small steps decodes each once. Arrays that come from it are

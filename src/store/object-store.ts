@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
 import { lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { FileSource, syncFolder, writing } from '../checkpoint/index.js';
+import { FileSource, syncFolder, unreadableBecause, writing } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { isObjectId, type ObjectId, objectPath } from './object-id.js';
 import { ObjectWriter, type StoredObject } from './object-writer.js';
@@ -105,7 +105,7 @@ export class ObjectStore {
   /** Removes an object; nothing happens when there is none. */
   async remove(id: ObjectId): Promise<void> {
     this.#sound.delete(id);
-    await rm(this.fileOf(id), { force: true });
+    await writing(this.fileOf(id), () => rm(this.fileOf(id), { force: true }));
   }
 
   async #statOf(id: ObjectId): Promise<{ readonly size: number; readonly stamp: string } | undefined> {
@@ -113,8 +113,8 @@ export class ObjectStore {
       const { dev, ino, size, mtimeNs, ctimeNs } = await stat(this.fileOf(id), { bigint: true });
       return { size: Number(size), stamp: [dev, ino, size, mtimeNs, ctimeNs].join(':') };
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
+      if (isMissing(error)) return undefined;
+      throw unreadableBecause(this.fileOf(id), error);
     }
   }
 
@@ -162,8 +162,8 @@ async function entriesIn(folder: string): Promise<Dirent[]> {
     const entries = await readdir(folder, { withFileTypes: true });
     return entries.sort((left, right) => (left.name < right.name ? -1 : 1));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
+    if (isMissing(error)) return [];
+    throw unreadableBecause(folder, error);
   }
 }
 
@@ -174,6 +174,6 @@ async function* entryOf(file: string, kind: StoreEntry['kind']): AsyncGenerator<
     const id = kind === 'object' ? { id: path.basename(file) } : {};
     yield { kind, path: file, ...id, bytes: size, modified: mtimeMs };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!isMissing(error)) throw unreadableBecause(file, error);
   }
 }

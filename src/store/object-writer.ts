@@ -27,6 +27,7 @@ export class ObjectWriter {
   readonly #handle: FileHandle;
   readonly #headBytes: number;
   #end: number;
+  #isPlaced = false;
 
   private constructor(folder: string, opened: { temporary: string; handle: FileHandle; headBytes: number }) {
     this.#folder = folder;
@@ -63,6 +64,7 @@ export class ObjectWriter {
     const file = path.join(this.#folder, objectPath(id));
     await writing(file, () => mkdir(path.dirname(file), { recursive: true }));
     await renameDurably(this.#temporary, file);
+    this.#isPlaced = true;
     return { id, bytes: this.#end };
   }
 
@@ -70,7 +72,7 @@ export class ObjectWriter {
   async abort(): Promise<void> {
     // A closed FileHandle has the descriptor −1; closing it again would throw.
     if (this.#handle.fd !== -1) await this.#handle.close();
-    await rm(this.#temporary, { force: true });
+    if (!this.#isPlaced) await rm(this.#temporary, { force: true });
   }
 
   async #digest(): Promise<ObjectId> {

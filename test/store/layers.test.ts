@@ -278,9 +278,50 @@ describe('layers in the store', () => {
     }
   });
 
-  it('do not open what is no layer, and no delta but the one they name', async () => {
-    const { id } = await store.put(new TextEncoder().encode('{"tensors":[],"version":2,"wave":1}'));
+  const entry = (change: Record<string, unknown> = {}) => {
+    const digest = 'a'.repeat(64);
+    const fields = {
+      name: 'w',
+      object: digest,
+      bytes: 1,
+      kind: 'mask',
+      dtype: 'F16',
+      shape: [2],
+      before: digest,
+      after: digest,
+    };
+    return Object.fromEntries(Object.entries({ ...fields, ...change }).sort());
+  };
+  const layerOf = (...tensors: unknown[]) => JSON.stringify({ tensors, version: 1, wave: 1 });
+  it.each([
+    ['a newer version', '{"tensors":[],"version":2,"wave":1}', /no layer of version 1/],
+    ['no JSON', '{"tensors":[', /no layer/],
+    ['white space', '{"tensors":[], "version":1,"wave":1}', /no layer/],
+    ['a key twice', '{"tensors":[],"version":1,"version":1,"wave":1}', /no layer/],
+    ['a key too many', '{"tensors":[],"version":1,"wave":1,"x":0}', /no layer/],
+    ['wave 0', '{"tensors":[],"version":1,"wave":0}', /no layer/],
+    ['an object that is a path', layerOf(entry({ object: `../../${'a'.repeat(58)}` })), /no layer/],
+    ['an unknown type', layerOf(entry({ dtype: '__proto__' })), /no layer/],
+    ['half an element', layerOf(entry({ shape: [0.5] })), /no layer/],
+    ['a tensor twice', layerOf(entry(), entry()), /"w" is not after "w"/],
+    ['tensors out of order', layerOf(entry({ name: 'b' }), entry({ name: 'a' })), /"a" is not after "b"/],
+  ])('are not opened from %s', async (_, text, says) => {
+    const { id } = await store.put(new TextEncoder().encode(text));
     await expect(openStoredLayer(store, id)).rejects.toMatchObject({ code: 'unreadable', file: store.fileOf(id) });
+    await expect(openStoredLayer(store, id)).rejects.toThrow(says);
+  });
+
+  it('fit the base that they were made over, or are refused', async () => {
+    const { id } = await store.put(new TextEncoder().encode(layerOf(entry({ kind: 'xor' }))));
+    const layer = await openStoredLayer(store, id);
+    const other = memoryCheckpoint({ w: { dtype: 'F16', shape: [3], bytes: new Uint8Array(6) } });
+    for (const combine of [overlay, undo]) {
+      expect(() => combine(other, [layer])).toThrow(/F16 \[3\], where the layer is of F16 \[2\]/);
+      expect(() => combine(memoryCheckpoint({}), [layer])).toThrow(/does not store/);
+    }
+  });
+
+  it('read no delta but the one they name', async () => {
     const base = { w: { dtype: 'U8' as const, shape: [2], bytes: Uint8Array.of(1, 2) } };
     const layer = await addWave(base, [], { w: { do: 'mask', kept: [true, false] } });
     const other = await addWave(base, [], { w: { do: 'mask', kept: [false, true] } });
