@@ -96,6 +96,19 @@ const view = (
   offset: number | bigint = 0,
 ) => tensor(FOUR, { shape, strides, offset });
 
+/** A tensor over `FOUR` with anything for a shape. */
+const rebuilt = (shape: Uint8Array | string): Buffer =>
+  call(
+    'torch._utils',
+    '_rebuild_tensor_v2',
+    FOUR,
+    int(0),
+    shape,
+    tuple(int(1)),
+    FALSE,
+    call('collections', 'OrderedDict'),
+  );
+
 describe('a tensor', () => {
   it.each([
     ['that is longer than its storage', view([5], [1]), 'its last element is number 4 of a storage that has 4'],
@@ -128,7 +141,8 @@ describe('a tensor', () => {
       ['with a negative offset', view([2], [1], -1), "a tensor's offset has -1"],
       ['with a negative size', view([-2], [1]), "a tensor's shape has -2"],
       ['with a size of 2^63', view([2n ** 63n - 1n], [1]), "a tensor's shape has 9223372036854775807"],
-      ['with a size that is a float', tensor(FOUR, { shape: [], strides: [] }).toString('latin1'), ''],
+      ['with a size that is a float', rebuilt(tuple('G\x3f\xf0\0\0\0\0\0\0')), "a tensor's shape has a float"],
+      ['with a shape that is a list', rebuilt(']'), "a tensor's shape is a list, not a tuple"],
       ['of 65 dimensions', view(Array(65).fill(1), Array(65).fill(1)), 'has 65 dimensions'],
       ['of no storage', tensor(NONE, { shape: [1], strides: [1] }), 'a tensor of None, where a storage must be'],
       [

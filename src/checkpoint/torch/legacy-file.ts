@@ -28,7 +28,9 @@ export function readLegacyFile(file: ByteSource, complain: Complaints): LoadedFi
   }
   const protocol = next();
   if (protocol !== LEGACY_PROTOCOL) {
-    complain.refuse(`its protocol is ${typeof protocol === 'number' ? protocol : describeValue(protocol)}; the only one of torch is ${LEGACY_PROTOCOL}`);
+    complain.refuse(
+      `its protocol is ${typeof protocol === 'number' ? protocol : describeValue(protocol)}; the only one of torch is ${LEGACY_PROTOCOL}`,
+    );
   }
   checkSystem(next(), complain);
   const value = next();

@@ -93,3 +93,19 @@ export function bytesAt(file: ByteSource, offset: number, length: number): Buffe
   file.readSync(offset, bytes);
   return bytes;
 }
+
+/** Headers of small members lie close together; a page holds twenty. */
+const PAGE_BYTES = 4096;
+
+/** Reads as `bytesAt` does, from the last page read where the bytes are in it. What it gives holds until the next call. */
+export function pagedBytes(file: ByteSource): (offset: number, length: number) => Buffer {
+  let start = 0;
+  let page: Buffer = Buffer.alloc(0);
+  return (offset, length) => {
+    if (offset < start || offset + length > start + page.length) {
+      start = offset;
+      page = bytesAt(file, offset, Math.max(length, Math.min(PAGE_BYTES, file.size - offset)));
+    }
+    return page.subarray(offset - start, offset - start + length);
+  };
+}

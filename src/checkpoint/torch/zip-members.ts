@@ -2,7 +2,7 @@ import type { ByteSource } from '../files/bytes.js';
 import { quoted } from '../files/quote.js';
 import type { Complaints } from './torch-values.js';
 import { readZipDirectory, SIZES_FOLLOW, type ZipEntry } from './zip-directory.js';
-import { bytesAt } from './zip-end.js';
+import { pagedBytes } from './zip-end.js';
 import { readZipExtra } from './zip-extra.js';
 
 /** One member's bytes in the archive's file. */
@@ -34,6 +34,7 @@ export function readZipMembers(
   const { end, entries } = readZipDirectory(file, complain, vetName);
   const byPlace = entries.slice().sort((left, right) => left.headerStart - right.headerStart);
   const members = new Map<string, ZipMember>();
+  const bytesAt = pagedBytes(file);
   let at = 0;
   for (const [i, entry] of byPlace.entries()) {
     const limit = byPlace[i + 1]?.headerStart ?? end.directoryStart;
@@ -43,8 +44,8 @@ export function readZipMembers(
         entry.headerStart < at ? 'overlaps the one before it' : `comes after ${entry.headerStart - at} hidden bytes`,
       );
     }
-    const start = checkHeader(file, entry, limit, here);
-    checkDescriptor(file, entry, { start: start + entry.byteLength, limit, fail: here });
+    const start = checkHeader(bytesAt, entry, { limit, fail: here });
+    checkDescriptor(bytesAt, entry, { start: start + entry.byteLength, limit, fail: here });
     members.set(entry.name, { name: entry.name, start, byteLength: entry.byteLength, crc32: entry.crc32 });
     at = limit;
   }
@@ -52,16 +53,22 @@ export function readZipMembers(
   return members;
 }
 
+type BytesAt = ReturnType<typeof pagedBytes>;
+
 /** Where the member's data starts, once its local header agrees with the directory. */
-function checkHeader(file: ByteSource, entry: ZipEntry, limit: number, fail: (problem: string) => never): number {
+function checkHeader(
+  bytesAt: BytesAt,
+  entry: ZipEntry,
+  { limit, fail }: { readonly limit: number; readonly fail: (problem: string) => never },
+): number {
   if (entry.headerStart + HEADER_BYTES > limit) fail('overlaps the one after it');
-  const header = bytesAt(file, entry.headerStart, HEADER_BYTES);
+  const header = Buffer.from(bytesAt(entry.headerStart, HEADER_BYTES));
   if (header.readUInt32LE(0) !== HEADER_SIGNATURE) fail('does not start with a header');
   const nameBytes = header.readUInt16LE(26);
   const extraBytes = header.readUInt16LE(28);
   const start = entry.headerStart + HEADER_BYTES + nameBytes + extraBytes;
   if (start + entry.byteLength > limit) fail(`has ${entry.byteLength} bytes, and reaches into what comes next`);
-  const rest = bytesAt(file, entry.headerStart + HEADER_BYTES, nameBytes + extraBytes);
+  const rest = bytesAt(entry.headerStart + HEADER_BYTES, nameBytes + extraBytes);
   if (!rest.subarray(0, nameBytes).equals(Buffer.from(entry.name))) fail('has another name in its own header');
   if (header.readUInt16LE(6) !== entry.flags || header.readUInt16LE(8) !== 0) {
     fail('has other flags or another method in its own header');
@@ -93,7 +100,7 @@ function checkSizes(
 
 /** The copy of CRC and sizes after the data, which ends where the next member starts. */
 function checkDescriptor(
-  file: ByteSource,
+  bytesAt: BytesAt,
   { flags, crc32, byteLength }: ZipEntry,
   { start, limit, fail }: { readonly start: number; readonly limit: number; readonly fail: (problem: string) => never },
 ): void {
@@ -105,7 +112,7 @@ function checkDescriptor(
   if (length !== DESCRIPTOR_BYTES.narrow && length !== DESCRIPTOR_BYTES.wide) {
     fail(`is followed by ${length} bytes, where its sizes take 16 or 24`);
   }
-  const descriptor = bytesAt(file, start, length);
+  const descriptor = bytesAt(start, length);
   const isWide = length === DESCRIPTOR_BYTES.wide;
   const sizes = [0, 1].map((i) =>
     isWide ? descriptor.readBigUInt64LE(8 + 8 * i) : BigInt(descriptor.readUInt32LE(8 + 4 * i)),

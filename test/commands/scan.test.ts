@@ -1,0 +1,48 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import { birdbone } from '../fixtures/command-line.js';
+import { call, pickle, text } from '../fixtures/pickle-assembler.js';
+import { temporaryFolder } from '../fixtures/safetensors-file.js';
+
+function evilFile(): string {
+  const file = path.join(temporaryFolder(), 'model.bin');
+  writeFileSync(file, pickle(call('os', 'system', text('touch pwned'))));
+  return file;
+}
+
+it('ends with 3 and says why, and executes nothing', async () => {
+  const file = evilFile();
+  const cwd = path.dirname(file);
+  const { code, stdout, stderr } = await birdbone(['scan', file], { cwd });
+  expect(code, stderr).toBe(3);
+  expect(stdout).toContain('error    the pickle at byte 0 asks for "os.system", which runs programs');
+  expect(stdout).toContain('1 files, not clean: 2 errors, 0 warnings, 0 notes');
+  const names = await birdbone(['scan', file, '--names', '--quiet'], { cwd });
+  expect(names.stdout).toContain('os.system  not on the list');
+});
+
+it('gives the findings as JSON, and as SARIF to a file or to standard output', async () => {
+  const file = evilFile();
+  const sarif = path.join(path.dirname(file), 'scan.sarif');
+  const json = await birdbone(['scan', file, '--json', '--sarif', sarif]);
+  expect(json.code).toBe(3);
+  expect(JSON.parse(json.stdout)).toMatchObject({ clean: false, counts: { error: 2 } });
+  const log = JSON.parse(readFileSync(sarif, 'utf8')) as { runs: { results: unknown[] }[] };
+  expect(log.runs[0]!.results).toHaveLength(2);
+  const printed = await birdbone(['scan', file, '--sarif', '-', '--quiet']);
+  expect(JSON.parse(printed.stdout)).toEqual(log);
+  expect(printed.code).toBe(3);
+});
+
+it('refuses two things on standard output', async () => {
+  const { code, stdout } = await birdbone(['scan', evilFile(), '--json', '--sarif', '-']);
+  expect(code).toBe(2);
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'usage' } });
+});
+
+it('ends with 3 for a path that is not there', async () => {
+  const { code, stderr } = await birdbone(['scan', '/nowhere/model.pt']);
+  expect(code).toBe(3);
+  expect(stderr).toContain('there is no such file or folder');
+});
