@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Checkpoint, overlay } from '../../src/checkpoint/index.js';
+import { type Checkpoint, openCheckpoint, overlay, undo } from '../../src/checkpoint/index.js';
 import { hashCheckpoint } from '../../src/manifest/index.js';
 import { openModel } from '../../src/model/index.js';
 import { historyOf, Journal, stateFolder } from '../../src/state/index.js';
@@ -43,5 +43,20 @@ describe('the digests that waves recorded', () => {
     const hashes = await hashCheckpoint(overlay(flipped, layers));
     expect(() => checkDigests(hashes, layers)).toThrow(expect.objectContaining({ code: 'mismatch', tensor: changed }));
     await checkpoint.close();
+  });
+
+  it('lead back from what is published to every state, down to the base, without the base', async () => {
+    const { out } = await go();
+    const folder = stateFolder(out);
+    const layers = await openLayers(folder, historyOf((await Journal.open(folder.journal, { repair: false })).records));
+    const base = await openCheckpoint(at('models/fledgling'));
+    const published = await openCheckpoint(out);
+    for (const kept of layers.keys()) {
+      const back = await hashCheckpoint(undo(published, layers.slice(kept)));
+      const forward = await hashCheckpoint(overlay(base, layers.slice(0, kept)));
+      expect(back.tensors).toEqual(forward.tensors);
+    }
+    await base.close();
+    await published.close();
   });
 });
