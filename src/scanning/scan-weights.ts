@@ -44,19 +44,27 @@ export async function scanWeights(path: string): Promise<ScannedFile> {
     ...(survey?.oddities ?? []).map((oddity) => oddityFinding(path, oddity)),
     ...(survey?.pickles ?? []).flatMap((pickle) => pickleFindings(path, pickle)),
   ];
-  const opened = await openStrictly(path);
-  if ('refusal' in opened && findings.length === 0) findings.push(opened.refusal);
+  // A pickle that is not as weights need it is refused for certain, and would only be run a second time.
+  const isRefused = findings.some(({ rule }) => rule.startsWith('pickle-'));
+  const opened: Opened = isRefused ? {} : await openStrictly(path);
+  if (opened.refusal !== undefined && findings.length === 0) findings.push(opened.refusal);
   return {
     path,
-    format: 'format' in opened ? opened.format : (survey?.container ?? 'unknown'),
+    format: opened.format ?? survey?.container ?? 'unknown',
     bytes: size,
-    ...('tensors' in opened && { tensors: opened.tensors }),
+    ...(opened.tensors !== undefined && { tensors: opened.tensors }),
     pickles: (survey?.pickles ?? []).map(scannedPickle),
     findings,
   };
 }
 
-async function openStrictly(path: string): Promise<{ format: string; tensors: number } | { refusal: Finding }> {
+interface Opened {
+  readonly format?: string;
+  readonly tensors?: number;
+  readonly refusal?: Finding;
+}
+
+async function openStrictly(path: string): Promise<Opened> {
   try {
     const { format, tensors, close } = await openCheckpoint(path);
     await close();
