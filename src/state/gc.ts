@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { writing } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
 import { ObjectStore } from '../store/index.js';
 import { type History, historyOf } from './history.js';
 import { Journal } from './journal.js';
@@ -30,10 +31,10 @@ export interface CollectOptions {
 }
 
 /**
- * Removes what nothing refers to: objects of waves that neither the current state nor a tag has, or that were never recorded,
+ * Removes what nothing refers to: objects of waves that neither the current or published state nor a tag has, or that were never recorded,
  * spilled hidden states, temporary files, what an interrupted publication left. What a rollback needs is kept. Throws `usage`
- * when files lie there that no run has made, `mismatch` when an object is missing that something refers to: then what is there
- * may be all that is left of it, and nothing is removed.
+ * when files lie there that no run has made, `mismatch` when an object is missing that something refers to, or the journal is:
+ * then what is there may be all that is left of it, and nothing is removed.
  */
 export async function collectGarbage(folder: StateFolder, options: CollectOptions): Promise<Garbage[]> {
   if (!existsSync(folder.root)) return [];
@@ -71,6 +72,7 @@ async function findGarbage(folder: StateFolder, history: History, graceSeconds: 
 async function findObjects(folder: StateFolder, history: History, graceSeconds: number): Promise<Garbage[]> {
   const store = new ObjectStore(folder.objects);
   const referenced = await referencedObjects(store, history);
+  if (history.begin === undefined) await refuseUntold(store, folder);
   const now = await timeIn(folder);
   const garbage: Garbage[] = [];
   for await (const { kind, path: file, id, bytes, modified } of store.entries()) {
@@ -82,6 +84,21 @@ async function findObjects(folder: StateFolder, history: History, graceSeconds: 
     garbage.push({ path: file, bytes, reason, young });
   }
   return garbage;
+}
+
+/** Without a journal every object would look like one that nothing needs, and be lost for whoever puts the journal back. */
+async function refuseUntold(store: ObjectStore, folder: StateFolder): Promise<void> {
+  for await (const { kind } of store.entries()) {
+    if (kind !== 'object') continue;
+    throw new BirdboneError(
+      'mismatch',
+      `${folder.journal} is missing or empty, so nothing says which objects are needed.`,
+      {
+        file: folder.journal,
+        suggestions: ['Restore it from a copy.', `Begin anew: prune --restart. Or remove ${folder.root} yourself.`],
+      },
+    );
+  }
 }
 
 /**

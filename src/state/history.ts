@@ -201,9 +201,13 @@ export function isWhole({ state, waves }: Pick<History, 'state' | 'waves'>): boo
   return sameState(state, stateAfter(last));
 }
 
-/** Numbers of the waves whose layers must be kept: those of the current state and those of each tag. */
+/**
+ * Numbers of the waves whose layers must be kept: those of the current state, of each tag, and of what is published. The last is
+ * another than the first until a rollback has ended, and what gives the base model back where that is gone.
+ */
 export function referencedWaves(past: History): ReadonlySet<number> {
-  const states = [past.state, ...past.tags.map(({ state }) => state)];
+  const published = past.published === undefined ? [] : [past.published];
+  const states = [past.state, ...published, ...past.tags.map(({ state }) => state)];
   return new Set(states.flatMap((state) => [...wavesIn(state, past.waves)]));
 }
 

@@ -16,7 +16,7 @@ export {
   type WaveJournalRecord,
 } from './history.js';
 export { Journal, type JournalBody, type JournalRecord } from './journal.js';
-export { discardLayer, verifyLayers } from './layers.js';
+export { discardLayer, requireLayers, verifyLayers } from './layers.js';
 export { lock } from './lock.js';
 export { refuseForeignFiles } from './own-files.js';
 export { manifestDigest, type Publication, publish, settlePublication } from './publish.js';

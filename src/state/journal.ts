@@ -36,7 +36,10 @@ export class Journal {
     this.#torn = torn;
   }
 
-  /** Opens the journal at `file`, empty if there is none. `repair` cuts off a torn last line on disk; readers leave it. */
+  /**
+   * Opens the journal at `file`, empty if there is none. `repair` cuts off a torn last line on disk, and throws `unreadable` where
+   * it is none (`refuseHiddenRecord`); readers leave it.
+   */
   static async open(file: string, options: { readonly repair: boolean }): Promise<Journal> {
     let bytes: Buffer;
     try {
@@ -46,9 +49,14 @@ export class Journal {
       throw error;
     }
     const whole = bytes.lastIndexOf(0x0a) + 1;
-    if (whole < bytes.length && options.repair) await truncate(file, whole);
     const torn = bytes.subarray(whole).toString('utf8');
-    return new Journal(file, parse(bytes.subarray(0, whole).toString('utf8'), file), torn);
+    const journal = new Journal(file, parse(bytes.subarray(0, whole).toString('utf8'), file), torn);
+    if (whole < bytes.length && options.repair) {
+      // Cutting a record off that was kept would lose a wave or a tag, and let gc remove what it needs.
+      journal.refuseHiddenRecord();
+      await truncate(file, whole);
+    }
+    return journal;
   }
 
   get records(): readonly JournalRecord[] {

@@ -37,23 +37,34 @@ export async function verifyLayers(folder: StateFolder, waves: readonly LayerOfW
   }
 }
 
-/** The objects that the waves which count, or which a tag has, need. Throws `mismatch` when one of them is gone. */
+/** The objects that the referenced waves need (`referencedWaves`). Throws `mismatch` when one of them is gone. */
 export async function referencedObjects(store: ObjectStore, past: History): Promise<ReadonlySet<ObjectId>> {
   const waves = referencedWaves(past);
   const referenced = new Set<ObjectId>();
   for (const wave of past.waves) {
-    if (!waves.has(wave.wave)) continue;
-    try {
-      for await (const { id, bytes } of objectsOf(store, wave)) {
-        const size = await store.sizeOf(id);
-        if (size === undefined || size !== (bytes ?? size)) await store.verify(id);
-        referenced.add(id);
-      }
-    } catch (error) {
-      throw error instanceof BirdboneError && error.code === 'mismatch' ? lost(wave, error) : error;
-    }
+    if (waves.has(wave.wave)) for (const id of await presentObjects(store, wave)) referenced.add(id);
   }
   return referenced;
+}
+
+/** Throws `mismatch` when anything that one of these waves needs is gone, as after a `gc` that was killed; reads no deltas. */
+export async function requireLayers(folder: StateFolder, waves: readonly LayerOfWave[]): Promise<void> {
+  const store = new ObjectStore(folder.objects);
+  for (const wave of waves) await presentObjects(store, wave);
+}
+
+async function presentObjects(store: ObjectStore, wave: LayerOfWave): Promise<ObjectId[]> {
+  const present: ObjectId[] = [];
+  try {
+    for await (const { id, bytes } of objectsOf(store, wave)) {
+      const size = await store.sizeOf(id);
+      if (size === undefined || size !== (bytes ?? size)) await store.verify(id);
+      present.push(id);
+    }
+  } catch (error) {
+    throw error instanceof BirdboneError && error.code === 'mismatch' ? lost(wave, error) : error;
+  }
+  return present;
 }
 
 /**

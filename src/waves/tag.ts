@@ -7,6 +7,7 @@ import {
   historyOf,
   Journal,
   lock,
+  requireLayers,
   sameState,
   stateFolder,
   type Tag,
@@ -36,15 +37,21 @@ export interface TagChange {
 
 /**
  * Gives a state of an output a name, under which `rollback`, `diff` and `export` find it; `gc` keeps what it needs. Throws `usage`
- * for a name that no tag may have or another state has, and for a state that does not exist or was partly removed.
+ * for a name that no tag may have or another state has, and for a state that does not exist or was removed; `mismatch` for one of
+ * which a part is gone.
  */
 export function tagState(options: TagOptions): Promise<TagChange> {
-  return changeTags(options, (past, journal) => {
+  return changeTags(options, async (past, journal) => {
     const { name, at = 'current', force = false } = options;
     checkTagName(name);
     const folder = stateFolder(options.out, options.state);
-    const { state } = historyAt(past, stateAt(at, past, folder).state);
-    refuseCollected(historyAt(past, state), folder);
+    const named = historyAt(past, stateAt(at, past, folder).state);
+    const { state } = named;
+    refuseCollected(named, folder);
+    await requireLayers(
+      folder,
+      named.waves.filter(({ active }) => active),
+    );
     const before = past.tags.find((tag) => tag.name === name)?.state ?? null;
     const isThere = before !== null && sameState(before, state);
     if (before !== null && !isThere && !force) throw taken(name);
@@ -55,7 +62,7 @@ export function tagState(options: TagOptions): Promise<TagChange> {
 
 /** Removes a tag; the state it named stays until `gc` finds nothing else that needs it. Throws `usage` when there is none. */
 export function removeTag(options: Omit<TagOptions, 'at' | 'force'>): Promise<TagChange> {
-  return changeTags(options, (past, journal) => {
+  return changeTags(options, async (past, journal) => {
     const { name } = options;
     const { out } = stateFolder(options.out, options.state);
     const found = past.tags.find((tag) => tag.name === name);
@@ -84,7 +91,7 @@ interface Planned {
 
 async function changeTags(
   { out, state, dryRun = false }: Pick<TagOptions, 'out' | 'state' | 'dryRun'>,
-  plan: (past: History, journal: Journal) => Planned,
+  plan: (past: History, journal: Journal) => Promise<Planned>,
 ): Promise<TagChange> {
   const folder = stateFolder(out, state);
   if (!existsSync(folder.journal)) throw noHistory(folder);
@@ -93,7 +100,7 @@ async function changeTags(
     const journal = await Journal.open(folder.journal, { repair: !dryRun });
     const past = historyOf(journal.records);
     if (past.begin === undefined) throw noHistory(folder);
-    const { change, record } = plan(past, journal);
+    const { change, record } = await plan(past, journal);
     if (!dryRun) await record();
     return change;
   } finally {

@@ -128,6 +128,18 @@ describe('collectGarbage', () => {
     },
   );
 
+  it.each(['', '{"seq":1,"at"'])('removes nothing when the journal is gone, or says nothing: %j', async (text) => {
+    const { kept, garbage } = await plant();
+    await writeFile(folder.journal, text);
+    for (const remove of [false, true]) {
+      if (remove) await rm(folder.journal, { force: true });
+      const refused = { code: 'mismatch', file: folder.journal };
+      await expect(collectGarbage(folder, { dryRun: true })).rejects.toMatchObject(refused);
+      await expect(collectGarbage(folder, { dryRun: false })).rejects.toMatchObject(refused);
+    }
+    for (const file of [...kept.files, ...garbage]) expect(existsSync(path.join(folder.root, file))).toBe(true);
+  });
+
   it('works on an output without a history', async () => {
     await plant();
     await rename(folder.root, `${folder.root}-gone`);

@@ -65,6 +65,15 @@ describe('the state that a journal tells', () => {
     expect([...referencedWaves(untagged)]).toEqual([]);
   });
 
+  it('keeps what is published until a rollback has ended', () => {
+    const published = [wave(1), wave(2), { type: 'publish' }, { type: 'published', manifest: 'a' }];
+    const begun = [...published, { type: 'rollback', to: 1 }];
+    expect([...referencedWaves(fold(...begun))].sort()).toEqual([1, 2]);
+    expect([...referencedWaves(fold(...begun, { type: 'publish' }))].sort()).toEqual([1, 2]);
+    const ended = fold(...begun, { type: 'publish' }, { type: 'published', manifest: 'b' });
+    expect([...referencedWaves(ended)]).toEqual([1]);
+  });
+
   it('refuses a record of a type that it does not know, and a state of another form', () => {
     expect(() => fold(wave(1), { type: 'merge' })).toThrow(
       expect.objectContaining({ code: 'unsupported', message: expect.stringMatching(/Record 2 .*"merge"/) }),

@@ -53,6 +53,18 @@ describe('Journal', () => {
     ]);
   });
 
+  it('cuts off no record whose line end alone is damaged', async () => {
+    await threeRecords();
+    const whole = await readFile(file);
+    for (const bit of [0, 1, 5, 7]) {
+      const changed = Buffer.from(whole);
+      changed[whole.length - 1] = 0x0a ^ (1 << bit);
+      await writeFile(file, changed);
+      await expect(Journal.open(file, { repair: true })).rejects.toMatchObject({ code: 'unreadable', file });
+      expect(await readFile(file)).toEqual(changed);
+    }
+  });
+
   it('leaves a torn line on disk when only reading', async () => {
     await threeRecords();
     await appendFile(file, '{"seq":4,');

@@ -1,7 +1,7 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { Event } from '../../src/events.js';
-import { stateAfter } from '../../src/state/index.js';
+import { collectGarbage, stateAfter, stateFolder } from '../../src/state/index.js';
 import { exportState, planRollback, type RollbackTarget, readLog, rollbackTo } from '../../src/waves/index.js';
 import { at, flipLastBit, go, inWorkplaces, weightsOf } from '../fixtures/runs.js';
 import { contentsOf } from '../fixtures/workplace.js';
@@ -52,6 +52,17 @@ describe('without the base model', () => {
     expect(await planRollback({ out, to: 1, tensors: ['*q_proj*'] })).toMatchObject({ goes: [] });
     expect((await exportState({ reference: `${out}@dense`, out: at('again') })).weights).toBe(dense);
     expect(contentsOf(at('again'))).toEqual(contentsOf(at('dense')));
+  });
+
+  it('a rollback that was interrupted can still be finished, and its dense model be had, after gc', async () => {
+    const { out } = await go();
+    const dense = await weightsOf(base());
+    await expect(back({ to: 1 }, stoppedWhileWriting())).rejects.toMatchObject({ code: 'interrupted' });
+    await collectGarbage(stateFolder(out), { dryRun: false });
+    await rm(base(), { recursive: true });
+    await back({ to: 1 });
+    expect((await exportState({ reference: `${out}@dense`, out: at('dense') })).weights).toBe(dense);
+    expect((await collectGarbage(stateFolder(out), { dryRun: false })).length).toBeGreaterThan(0);
   });
 
   it('goes by what is published, not by a rollback that was interrupted before it was', async () => {

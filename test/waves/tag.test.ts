@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { collectGarbage, lock, stateAfter, stateFolder } from '../../src/state/index.js';
+import { collectGarbage, historyOf, Journal, lock, stateAfter, stateFolder } from '../../src/state/index.js';
 import { readTags, removeTag, rollbackTo, tagState } from '../../src/waves/index.js';
 import { at, go, inWorkplaces, weightsOf } from '../fixtures/runs.js';
 
@@ -54,6 +55,21 @@ describe('a tag', () => {
     expect(await removeTag({ out, name: 'two' })).toMatchObject({ state: null, before: stateAfter(2) });
     expect((await collectGarbage(folder, { dryRun: false })).length).toBeGreaterThan(0);
     await expect(rollbackTo({ out, to: 2, diffs: at('diffs') })).rejects.toThrow(/removed by gc/);
+  });
+
+  it('is refused where gc, killed under way, has removed some of what the state needs', async () => {
+    const { out } = await go();
+    const folder = stateFolder(out);
+    await rollbackTo({ out, to: 1, diffs: at('diffs') });
+    const going = await collectGarbage(folder, { dryRun: true });
+    const layers = historyOf((await Journal.open(folder.journal, { repair: false })).records).waves.map(
+      ({ layer }) => layer.sha256,
+    );
+    const delta = going.find(({ path: file }) => !layers.includes(path.basename(file)))!;
+    await rm(delta.path);
+    await expect(tagState({ out, name: 'all', at: 3 })).rejects.toMatchObject({ code: 'mismatch', file: delta.path });
+    expect(await tagsOf(out)).toEqual([]);
+    await collectGarbage(folder, { dryRun: false });
   });
 
   it('moves with --force only, and says the same again without complaint', async () => {
