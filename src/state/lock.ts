@@ -103,10 +103,17 @@ async function bootId(): Promise<string> {
   return (await readProc('/proc/sys/kernel/random/boot_id'))?.trim() ?? '';
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)); the command name before it may hold spaces and parentheses. */
+/** What stands for the start of a process that has ended and that nobody has taken off the list of processes. */
+const ENDED = 'ended';
+
+/**
+ * Field 22 of /proc/PID/stat (proc(5)); the command name before it may hold spaces and parentheses. A zombie (field 3) has
+ * ended: in a container whose first process waits for no orphans, a killed one stays listed until the container stops.
+ */
 async function startOf(pid: number): Promise<string | undefined> {
   const text = await readProc(`/proc/${pid}/stat`);
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+  const [state = '', ...fields] = text?.slice(text.lastIndexOf(')') + 2).split(' ') ?? [];
+  return /^[ZX]$/.test(state) ? ENDED : fields[18];
 }
 
 async function readProc(file: string): Promise<string | undefined> {

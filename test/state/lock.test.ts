@@ -39,6 +39,18 @@ describe.skipIf(process.platform !== 'linux')('lock (needs /proc)', () => {
     await (await lock(folder))();
   });
 
+  it('takes over from a process that has ended and that its parent does not wait for', async () => {
+    // `exec` makes a sleep the parent, which never asks what became of its child.
+    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const pid = Number(String((await once(parent.stdout, 'data'))[0]));
+    const state = async () => /^State:\s+(.)/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))![1];
+    await expect.poll(state).toBe('Z');
+    await writeFile(path.join(folder, 'lock.0a1b'), JSON.stringify(await holderFor(pid)));
+    await (await lock(folder))();
+    parent.kill();
+    await once(parent, 'exit');
+  });
+
   it('never takes over from another machine, and says how to', async () => {
     await writeFile(
       path.join(folder, 'lock.0a1b'),
