@@ -26,6 +26,7 @@ export function runPickle(
   const start = reader.offset;
   const fail = (problem: string): never => failPickle(`${reader.name} at byte ${reader.position}: ${problem}`);
   const stack = new PickleStack(() => reader.offset - start, fail);
+  const charge = (bytes: number): void => stack.charge(bytes);
   const pickle: RunningPickle = {
     reader,
     runtime,
@@ -33,7 +34,7 @@ export function runPickle(
     fail,
     start,
     get place() {
-      return { opcode: reader.name, position: reader.position, charge: (bytes: number) => stack.charge(bytes) };
+      return { opcode: reader.name, position: reader.position, charge };
     },
   };
   let frameEnd = start;

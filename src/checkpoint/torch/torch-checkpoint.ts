@@ -95,14 +95,17 @@ function refuseInflation(
   }
 }
 
-/** The scalars as texts, and the aliases as safetensors files record them. */
+/** What transformers looks for in a safetensors file before it loads it: that its tensors are torch's. */
+const FRAMEWORK = ['format', 'pt'] as const;
+
+/** The scalars as texts, and what safetensors files record: the framework and the aliases. */
 function metadataOf(
   scalars: ReadonlyMap<string, string>,
   { tensors, aliases }: { tensors: ReadonlyMap<string, TensorInfo>; aliases: ReadonlyMap<string, string> },
 ): { metadata: Readonly<Record<string, string>>; left: number } {
   // "key": "name of a tensor" would be read as an alias once it is written to a safetensors file.
   const kept = [...scalars].filter(([key, text]) => !tensors.has(text) && !tensors.has(key) && !aliases.has(key));
-  return { metadata: Object.fromEntries([...kept, ...aliases]), left: scalars.size - kept.length };
+  return { metadata: Object.fromEntries([...kept, FRAMEWORK, ...aliases]), left: scalars.size - kept.length };
 }
 
 class TensorReader {

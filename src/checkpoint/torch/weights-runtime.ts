@@ -15,10 +15,16 @@ const PLAIN_NAME = /^[\w.<>]{1,120}$/;
 export class WeightsRuntime implements PickleRuntime {
   /** Storages by the key under which the pickle mentions them. */
   readonly storages = new Map<string, Storage>();
-  readonly #complaints: Complaints;
+  /** One for all calls, about the place that was last asked from: a checkpoint has hundreds of thousands of calls. */
+  readonly #site: CallSite;
+  #place: PicklePlace | undefined;
 
-  constructor(complaints: Complaints) {
-    this.#complaints = complaints;
+  constructor({ fail, refuse }: Complaints) {
+    this.#site = {
+      fail: (problem) => fail(this.#here(problem)),
+      refuse: (problem) => refuse(this.#here(problem)),
+      charge: (bytes) => this.#place?.charge(bytes),
+    };
   }
 
   global(module: string, name: string, at: PicklePlace): PickleValue {
@@ -77,13 +83,13 @@ export class WeightsRuntime implements PickleRuntime {
     return this.#at(at).refuse(`it asks for ${what}, which is not in the file`);
   }
 
-  #at({ opcode, position, charge }: PicklePlace): CallSite {
-    const place = (problem: string) => `${opcode} at byte ${position}: ${problem}`;
-    return {
-      charge,
-      fail: (problem) => this.#complaints.fail(place(problem)),
-      refuse: (problem) => this.#complaints.refuse(place(problem)),
-    };
+  #at(place: PicklePlace): CallSite {
+    this.#place = place;
+    return this.#site;
+  }
+
+  #here(problem: string): string {
+    return `${this.#place?.opcode} at byte ${this.#place?.position}: ${problem}`;
   }
 }
 

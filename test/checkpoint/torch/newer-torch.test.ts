@@ -95,7 +95,7 @@ it('takes a parameter for its tensor, however it is written', async () => {
 it('leaves out a text that is the name of a tensor, which would become an alias when written', async () => {
   const w = tensor(storage('FloatStorage', '0', 4), { shape: [4], strides: [1] });
   const checkpoint = await opened(dict([text('w'), w], [text('best'), text('w')]), [patterned(16)]);
-  expect(checkpoint.metadata).toEqual({});
+  expect(checkpoint.metadata).toEqual({ format: 'pt' });
   expect(checkpoint.notices).toEqual(['Of the values beside its tensors, 1 are not shown.']);
   await checkpoint.close();
 });
@@ -112,6 +112,6 @@ it.each([
   const root = dict([text(key), dict([text('w'), view(0)])], ...rest, [text('epoch'), int(3)]);
   const checkpoint = await opened(root, [patterned(16)]);
   expect([...checkpoint.tensors.keys()]).toEqual(names);
-  expect(checkpoint.metadata).toEqual({ epoch: '3' });
+  expect(checkpoint.metadata).toEqual({ epoch: '3', format: 'pt' });
   await checkpoint.close();
 });

@@ -61,6 +61,7 @@ it.each(PROTOCOLS)(
       name: 'täst',
       done: 'true',
       large: String(2n ** 70n),
+      format: 'pt',
       'steps.0': '1',
       'steps.1.0': '2',
       'head.weight': 'embed.weight',
@@ -92,6 +93,7 @@ describe.skipIf(sharedMissing !== undefined)(`the shared models${sharedMissing ?
     const safetensors = await openCheckpoint(sharedModel('tinystories-656k'));
     expect(torch.tensors).toEqual(safetensors.tensors);
     expect(torch.aliases).toEqual(safetensors.aliases);
+    expect(torch.metadata).toEqual(safetensors.metadata);
     for (const name of torch.tensors.keys()) {
       expect(Buffer.from(await torch.read(name)).equals(await safetensors.read(name)), name).toBe(true);
     }
@@ -100,7 +102,7 @@ describe.skipIf(sharedMissing !== undefined)(`the shared models${sharedMissing ?
 
   it('reads a legacy file that was saved on a GPU', async () => {
     const checkpoint = await openCheckpoint(path.join(sharedModel('resnet20-cifar10'), 'resnet20-12fca82f.th'));
-    expect(checkpoint.metadata).toEqual({ best_prec1: '91.78000183105469' });
+    expect(checkpoint.metadata).toEqual({ best_prec1: '91.78000183105469', format: 'pt' });
     expect(checkpoint.tensors.size).toBe(97);
     expect(checkpoint.tensors.get('module.conv1.weight')).toMatchObject({ dtype: 'F32', shape: [16, 3, 3, 3] });
     expect(sha256(await checkpoint.read('module.conv1.weight'))).toBe(CONV1_SHA256);
