@@ -7,8 +7,8 @@ import { pipeline } from 'node:stream/promises';
 import { type ByteSource, FileSource, memorySource, unreadable, writing } from '../checkpoint/index.js';
 import { type GitProcess, gitFailed, gitOutput, outputOf, startGit } from './git.js';
 
-/** Larger blobs go through a temporary file: a comparison holds two at a time. */
-const MAX_MEMORY_BYTES = 64 * 1024 * 1024;
+/** Larger blobs go through a temporary file: a check holds up to six at a time. */
+const MAX_MEMORY_BYTES = 16 * 1024 * 1024;
 /** git itself needs minutes and as much memory for more. */
 const MAX_BLOB_BYTES = 8 * 1024 ** 3;
 /** A name, a type and a size. */
@@ -53,7 +53,7 @@ export class BlobReader {
 
   /**
    * The content of a blob, called `label` in messages; undefined when it is not in the store (a partial clone). Blobs above
-   * 64 MiB lie in a temporary file until they are closed. Throws `unreadable` above 8 GiB, and when git fails.
+   * 16 MiB lie in a temporary file until they are closed. Throws `unreadable` above 8 GiB, and when git fails.
    */
   open(oid: string, label: string): Promise<ByteSource | undefined> {
     const result = this.#last.then(() => this.#open(oid, label));

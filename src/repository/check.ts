@@ -1,5 +1,6 @@
 import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
+import { readAhead } from '../manifest/index.js';
 import { compareFile, type FileFinding, identityOf } from './compare-file.js';
 import { checkDvcPointers, type DvcFinding } from './dvc.js';
 import { dvcFiles } from './dvc-files.js';
@@ -53,7 +54,8 @@ export async function checkWeightHashes(scope: Scope, options: CheckOptions = {}
     const comparison = { tree, recorded, committed, options, progress: { read: 0, done: 0, total: 0 } };
     comparison.progress.total = names.reduce((sum, name) => sum + (tree.files.get(name)?.size ?? 0), 0);
     const findings: FileFinding[] = [];
-    for (const name of names) findings.push(...(await checkPath(name, comparison)));
+    const checks = names.map((name) => () => checkPath(name, comparison));
+    for await (const found of readAhead(checks)) findings.push(...found);
     const dvc = pointers.length === 0 ? [] : await checkDvcPointers(scope.root, { ...options, paths: scope.paths });
     const refused = [...tree.refused].filter(([name]) => isWithin(scope, name) && !recorded.has(name));
     return {

@@ -2,7 +2,8 @@ import path from 'node:path';
 import { writeFileDurably } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
-import { hashFile } from './hash-file.js';
+import { readAhead } from '../manifest/index.js';
+import { type HashFileOptions, hashFile } from './hash-file.js';
 import { isWithin, refuseEmpty, type Scope } from './scope.js';
 import type { TreeFile } from './tree.js';
 import { type FileHashes, HASHES_FILE, OPAQUE, type WeightHashesByPath, weightHashesText } from './weight-hashes.js';
@@ -90,31 +91,36 @@ async function hashAll(files: readonly TreeFile[], options: HashAllOptions): Pro
     done += bytes;
     report({ type: 'progress', stage: 'hash', done, total, unit: 'bytes' });
   };
-  for (const file of files) {
-    const source = await file.open();
-    if (source === undefined) {
-      found.push(absent(file, before.get(file.path), notices));
-      continue;
-    }
-    try {
-      const { hashes, opaqueBecause } = await hashFile(file.path, source, { signal, onBytes });
-      found.push(hashes);
-      if (opaqueBecause !== undefined) notices.push(`${file.path} has no tensor hashes: ${opaqueBecause}`);
-    } finally {
-      await source.close();
-    }
+  // While one is hashed, the next are opened and read: that is what small files take their time with.
+  const hashing = files.map((file) => () => hashOne(file, { before: before.get(file.path), signal, onBytes }));
+  for await (const { hashes, notice } of readAhead(hashing)) {
+    found.push(hashes);
+    if (notice !== undefined) notices.push(`${hashes.path} has no tensor hashes: ${notice}`);
   }
   return found;
 }
 
+interface HashOneOptions extends HashFileOptions {
+  readonly before: FileHashes | undefined;
+}
+
+async function hashOne(file: TreeFile, { before, ...options }: HashOneOptions) {
+  const source = await file.open();
+  if (source === undefined) return absent(file, before);
+  try {
+    const { hashes, opaqueBecause: notice } = await hashFile(file.path, source, options);
+    return { hashes, notice };
+  } finally {
+    await source.close();
+  }
+}
+
 /** What can be said of a git-lfs pointer whose content is not here. */
-function absent({ path, pointer }: TreeFile, before: FileHashes | undefined, notices: string[]): FileHashes {
+function absent({ path, pointer }: TreeFile, before: FileHashes | undefined) {
   const { sha256, size } = pointer!;
-  if (before?.sha256 === sha256 && before.size === size) return before;
-  notices.push(
-    `${path} has no tensor hashes: it is a git-lfs pointer, and "git lfs pull" has not fetched its content.`,
-  );
-  return { path, format: OPAQUE, size, sha256 };
+  if (before?.sha256 === sha256 && before.size === size) return { hashes: before, notice: undefined };
+  const notice = 'it is a git-lfs pointer, and "git lfs pull" has not fetched its content.';
+  return { hashes: { path, format: OPAQUE, size, sha256 }, notice };
 }
 
 interface Writing {

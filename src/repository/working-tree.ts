@@ -2,6 +2,7 @@ import { lstat, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { type ByteSource, FileSource } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
+import { readAhead } from '../manifest/index.js';
 import { BlobReader } from './blob-reader.js';
 import { indexEntries, untrackedPaths } from './index-entries.js';
 import { type LfsPointer, MAX_POINTER_BYTES, parseLfsPointer } from './lfs-pointer.js';
@@ -17,6 +18,9 @@ export interface WorkingTreeOptions {
   readonly trackedOnly?: boolean;
 }
 
+/** Looking at a file is waiting for the disk. */
+const LOOKS_AT_ONCE = 16;
+
 /**
  * The weights as they lie in a repository's folder: what git tracks, and what it neither tracks nor ignores; without git, all
  * of them but those in hidden folders and node_modules. Symbolic links are refused by name, so nothing outside is read.
@@ -28,11 +32,14 @@ export async function openWorkingTree(root: string, options: WorkingTreeOptions)
   const lfs = isGit ? await lfsFolder(root) : undefined;
   const files = new Map<string, TreeFile>();
   const refused = new Map<string, string>();
-  for (const name of [...new Set(names)].sort()) {
-    const problem = await refusal(root, name);
-    if (problem === 'missing') continue;
-    if (problem === undefined) files.set(name, await treeFile(root, name, lfs));
-    else refused.set(name, problem);
+  const inspected = [...new Set(names)].sort().map((name) => async () => {
+    const found = await inspect(root, name);
+    return { name, found: typeof found === 'number' ? await treeFile(root, name, { size: found, lfs }) : found };
+  });
+  for await (const { name, found } of readAhead(inspected, LOOKS_AT_ONCE)) {
+    if (found === 'missing') continue;
+    if (typeof found === 'string') refused.set(name, found);
+    else files.set(name, found);
   }
   return {
     root,
@@ -48,10 +55,10 @@ export async function openWorkingTree(root: string, options: WorkingTreeOptions)
 
 /** The .weight_hashes.json in a folder; undefined when there is none. Throws `unreadable` for a broken one. */
 export async function readWeightHashes(root: string): Promise<WeightHashesByPath | undefined> {
-  const problem = await refusal(root, HASHES_FILE);
-  if (problem === 'missing') return undefined;
+  const found = await inspect(root, HASHES_FILE);
+  if (found === 'missing') return undefined;
   const file = path.join(root, HASHES_FILE);
-  if (problem !== undefined) throw new BirdboneError('unreadable', `Cannot read ${file}: ${problem}.`, { file });
+  if (typeof found === 'string') throw new BirdboneError('unreadable', `Cannot read ${file}: ${found}.`, { file });
   return reading(await FileSource.open(file), parseWeightHashes);
 }
 
@@ -71,8 +78,8 @@ async function namesBelow(root: string, folder: string): Promise<string[]> {
   return names;
 }
 
-/** Why a file of the tree is not looked at. */
-async function refusal(root: string, name: string): Promise<string | undefined> {
+/** The bytes of a file of the tree, or why it is not looked at. */
+async function inspect(root: string, name: string): Promise<number | string> {
   const problem = name === HASHES_FILE ? undefined : pathProblem(name);
   if (problem !== undefined) return `its path ${problem}`;
   const file = path.join(root, name);
@@ -81,7 +88,7 @@ async function refusal(root: string, name: string): Promise<string | undefined> 
     if (status.isSymbolicLink()) return 'it is a symbolic link';
     if (!status.isFile()) return 'it is no regular file';
     const folder = path.dirname(file);
-    return (await realpath(folder)) === folder ? undefined : 'it lies behind a symbolic link';
+    return (await realpath(folder)) === folder ? status.size : 'it lies behind a symbolic link';
   } catch (error) {
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
       return 'missing';
@@ -90,19 +97,22 @@ async function refusal(root: string, name: string): Promise<string | undefined> 
   }
 }
 
-async function treeFile(root: string, name: string, lfs: string | undefined): Promise<TreeFile> {
+interface FoundFile {
+  readonly size: number;
+  readonly lfs: string | undefined;
+}
+
+async function treeFile(root: string, name: string, { size, lfs }: FoundFile): Promise<TreeFile> {
   const file = path.join(root, name);
-  const { size, pointer } = await reading(await FileSource.open(file), async (source) => {
-    const pointer = await pointerIn(source);
-    return { size: pointer?.size ?? source.size, pointer };
-  });
+  const pointer = size > MAX_POINTER_BYTES ? undefined : await reading(await FileSource.open(file), pointerIn);
   const open = (): Promise<ByteSource | undefined> => {
     if (pointer === undefined) return FileSource.open(file);
     return lfs === undefined ? Promise.resolve(undefined) : openLfsObject(lfs, pointer.sha256, file);
   };
-  return { path: name, ...(pointer && { pointer }), size, isAsCommitted: false, open };
+  return { path: name, ...(pointer && { pointer }), size: pointer?.size ?? size, isAsCommitted: false, open };
 }
 
+/** It may have grown since it was looked at. */
 async function pointerIn(source: ByteSource): Promise<LfsPointer | undefined> {
   return source.size > MAX_POINTER_BYTES ? undefined : parseLfsPointer(await source.read(0, source.size));
 }

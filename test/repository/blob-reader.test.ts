@@ -51,7 +51,7 @@ it('says that a blob is not there, and refuses what is none, and reads on', asyn
 });
 
 it('keeps a large blob in a temporary file, until it is closed', async () => {
-  const size = 64 * 1024 * 1024 + 1;
+  const size = 16 * 1024 * 1024 + 1;
   const content = Buffer.alloc(size);
   content.set(patterned(1000), size - 1000);
   const { reader, oid } = repositoryWith({ large: content });
