@@ -1,9 +1,16 @@
+import { printableJson } from './printable.js';
+
 /**
  * The JSON text of a command's result. A bigint becomes a number where that is exact and a string where it is not, for
- * JSON.stringify would throw on it after the work is done.
+ * JSON.stringify would throw on it after the work is done. What would steer a terminal is escaped.
  */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? withoutBigint(item) : item), 2);
+  const text = JSON.stringify(
+    value,
+    (_key, item: unknown) => (typeof item === 'bigint' ? withoutBigint(item) : item),
+    2,
+  );
+  return printableJson(text);
 }
 
 function withoutBigint(value: bigint): number | string {

@@ -7,3 +7,16 @@ export function printable(text: string): string {
     character === '\n' || character === '\t' ? character : `\\u{${character.codePointAt(0)!.toString(16)}}`,
   );
 }
+
+/** JSON that a terminal shows and does not obey, and that parsers read as before: the same characters, escaped as JSON has it. */
+export function printableJson(json: string): string {
+  return json.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>
+    character === '\n'
+      ? character
+      : Array.from({ length: character.length }, (_, unit) => escaped(character, unit)).join(''),
+  );
+}
+
+function escaped(character: string, unit: number): string {
+  return `\\u${character.charCodeAt(unit).toString(16).padStart(4, '0')}`;
+}

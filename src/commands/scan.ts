@@ -48,7 +48,8 @@ Exit code 3 when there is an error or a warning; notes alone end with 0.`;
   }
 
   async #writeSarif(file: string, log: object): Promise<void> {
-    const text = JSON.stringify(log, null, 2);
+    const { toJson } = await import('../cli/json.js');
+    const text = toJson(log);
     if (file === '-') {
       this.log(text);
       return;

@@ -1,11 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { printable } from '../../src/cli/printable.js';
+import { toJson } from '../../src/cli/json.js';
+import { printable, printableJson } from '../../src/cli/printable.js';
 import { progressLines } from '../../src/cli/progress.js';
 
 describe('printable', () => {
   it('spells out what steers a terminal, and leaves the rest', () => {
     expect(printable('a\u001b[31mb\rc\u009bd\u202ee')).toBe('a\\u{1b}[31mb\\u{d}c\\u{9b}d\\u{202e}e');
     expect(printable('Wörter × 3 → █\n\t漢字 😀')).toBe('Wörter × 3 → █\n\t漢字 😀');
+  });
+});
+
+describe('printableJson', () => {
+  it('escapes what steers a terminal, for parsers to read as it was', () => {
+    const value = { 'a\u001b[31m\u009b2J': ['\u202eb\r\n\t\u{e0041}', 'Wörter 漢字 😀 \u2028'] };
+    const text = toJson(value);
+    expect(JSON.parse(text)).toEqual(value);
+    expect(text).toContain('"a\\u001b[31m\\u009b2J"');
+    expect(text).toContain('"\\u202eb\\r\\n\\t\\udb40\\udc41"');
+    expect(printable(text)).toBe(text);
+    expect(printableJson(text)).toBe(text);
   });
 });
 

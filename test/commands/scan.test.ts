@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { birdbone } from '../fixtures/command-line.js';
 import { call, pickle, text } from '../fixtures/pickle-assembler.js';
 import { temporaryFolder } from '../fixtures/safetensors-file.js';
+import { layOutZip, zipBytes } from '../fixtures/zip-file.js';
 
 function evilFile(): string {
   const file = path.join(temporaryFolder(), 'model.bin');
@@ -33,6 +34,18 @@ it('gives the findings as JSON, and as SARIF to a file or to standard output', a
   const printed = await birdbone(['scan', file, '--sarif', '-', '--quiet']);
   expect(JSON.parse(printed.stdout)).toEqual(log);
   expect(printed.code).toBe(3);
+});
+
+it("gives SARIF that parsers read, whatever an archive's members are called", async () => {
+  const file = path.join(temporaryFolder(), 'model.pt');
+  const name = 'a\u202e\u001b[2J/data.pkl';
+  writeFileSync(file, zipBytes(layOutZip([{ name, data: pickle(call('os', 'system', text('touch pwned'))) }])));
+  const { stdout } = await birdbone(['scan', file, '--sarif', '-', '--quiet']);
+  for (const character of ['\u001b', '\u202e']) expect(stdout).not.toContain(character);
+  const log = JSON.parse(stdout) as { runs: { results: { locations: object[] }[] }[] };
+  expect(log.runs[0]!.results.flatMap(({ locations }) => locations)).toContainEqual(
+    expect.objectContaining({ logicalLocations: [{ fullyQualifiedName: name, kind: 'member' }] }),
+  );
 });
 
 it('refuses two things on standard output', async () => {
