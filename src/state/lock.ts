@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { makeFolder } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 
 interface Holder {
@@ -30,7 +31,7 @@ const PAUSE_MILLISECONDS = 50;
  * @returns a function that gives the folder back.
  */
 export async function lock(stateFolder: string): Promise<() => Promise<void>> {
-  await mkdir(stateFolder, { recursive: true });
+  await makeFolder(stateFolder);
   const mine = path.join(stateFolder, `lock.${randomBytes(8).toString('hex')}`);
   const holder: Holder = {
     host: hostname(),

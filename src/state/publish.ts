@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type Checkpoint, renameDurably, writeCheckpoint } from '../checkpoint/index.js';
+import { type Checkpoint, makeFolder, renameDurably, writeCheckpoint } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import type { Report } from '../events.js';
 import { MANIFEST_FILE } from '../manifest/index.js';
@@ -26,7 +26,7 @@ export interface Publication {
  */
 export async function publish(folder: StateFolder, journal: Journal, publication: Publication): Promise<void> {
   await rm(folder.publishing, { recursive: true, force: true });
-  await mkdir(folder.publishing, { recursive: true });
+  await makeFolder(folder.publishing);
   await writeCheckpoint(publication.source, folder.publishing, {
     carryFrom: publication.carryFrom,
     maxShardBytes: publication.maxShardBytes,

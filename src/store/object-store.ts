@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { lstat, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { FileSource, syncFolder, unreadableBecause, writing } from '../checkpoint/index.js';
+import { FileSource, makeFolder, unreadableBecause, writing } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { isObjectId, type ObjectId, objectPath } from './object-id.js';
 import { ObjectWriter, type StoredObject } from './object-writer.js';
@@ -41,11 +41,7 @@ export class ObjectStore {
 
   /** Begins an object whose first `headBytes` bytes are written last. The caller commits or aborts it. Throws `unwritable`. */
   async begin(headBytes = 0): Promise<ObjectWriter> {
-    const highest = await writing(this.folder, () => mkdir(this.folder, { recursive: true }));
-    // Each new folder is a name in the one above it, which a power cut may take back.
-    for (let at = this.folder; highest !== undefined && at.length >= highest.length; at = path.dirname(at)) {
-      await syncFolder(path.dirname(at));
-    }
+    await makeFolder(this.folder);
     return ObjectWriter.create(this.folder, headBytes);
   }
 

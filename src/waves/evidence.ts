@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { writeFileDurably } from '../checkpoint/index.js';
+import { makeFolder, writeFileDurably } from '../checkpoint/index.js';
 import type { Report } from '../events.js';
 import { diffCheckpoints, hashCheckpoint, MANIFEST_FILE, manifestText, renderDiffMarkdown } from '../manifest/index.js';
 import type { Model } from '../model/index.js';
@@ -92,7 +91,7 @@ async function writeDiff(stack: Stack, past: History, result: Model): Promise<vo
   }));
   const mixed = past.state.tensors.length > 0 ? { state: past.state } : {};
   const files = diffFiles(stack);
-  await mkdir(path.dirname(files.json), { recursive: true });
+  await makeFolder(path.dirname(files.json));
   await writeFileDurably(files.json, `${JSON.stringify({ ...diff, waves, ...mixed }, null, 2)}\n`);
   await writeFileDurably(files.markdown, renderDiffMarkdown(diff));
   await journal.append({ type: 'evidence', files });

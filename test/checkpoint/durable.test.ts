@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, realpathSync, utimesSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { temporaryName, writing } from '../../src/checkpoint/files/durable.js';
-import { renameDurably, syncFolder, writeFileDurably } from '../../src/checkpoint/index.js';
+import { makeFolder, renameDurably, syncFolder, writeFileDurably } from '../../src/checkpoint/index.js';
 import { temporaryFolder } from '../fixtures/safetensors-file.js';
 
 describe('writeFileDurably', () => {
@@ -97,6 +97,23 @@ it('temporary names are new each time, beside the file, hidden, and such as gc k
   for (const name of names) expect(name).toMatch(/^\/models\/out\/\.model\.safetensors\.tmp-[0-9a-f]{12}$/);
 });
 
+describe('makeFolder', () => {
+  it('makes the folders above, and nothing of those that are there', async () => {
+    const folder = path.join(temporaryFolder(), 'a', 'b');
+    await makeFolder(folder);
+    writeFileSync(path.join(folder, 'file'), 'kept');
+    await makeFolder(folder);
+    expect(readdirSync(folder)).toEqual(['file']);
+  });
+
+  it('says what is in the way', async () => {
+    const file = path.join(temporaryFolder(), 'file');
+    writeFileSync(file, '');
+    await expect(makeFolder(path.join(file, 'a'))).rejects.toMatchObject({ code: 'unwritable' });
+    await expect(makeFolder(file)).rejects.toMatchObject({ code: 'unwritable', file });
+  });
+});
+
 describe('writing', () => {
   it.skipIf(process.platform !== 'linux')('turns a full disk into an error that the user can act on', async () => {
     const fill = async () => {
@@ -143,5 +160,20 @@ describe.skipIf(!canTrace)(`failing system calls${canTrace ? '' : ' (strace is m
     expect(run.stdout).toBe(`unwritable: Cannot write ${file}: ${says}.`);
     expect(readFileSync(file, 'utf8')).toBe('before');
     expect(readdirSync(folder)).toEqual(['model.safetensors']);
+  });
+
+  it('are none where folders are made, whose names are synced in those above them', () => {
+    const top = realpathSync(temporaryFolder());
+    const source = new URL('../../src/checkpoint/files/durable.ts', import.meta.url).href;
+    const script = `import { makeFolder } from ${JSON.stringify(source)}; await makeFolder(process.argv[1]);`;
+    const node = [process.execPath, '--import', 'tsx', '--input-type=module', '-e', script, path.join(top, 'a', 'b')];
+    const log = path.join(temporaryFolder(), 'calls');
+    const run = spawnSync('strace', ['-f', '-y', '-o', log, '-e', 'trace=fsync', ...node], {
+      encoding: 'utf8',
+      env: { ...process.env, UV_USE_IO_URING: '0', TSX_DISABLE_CACHE: '1' },
+    });
+    expect(run.stderr).toBe('');
+    const synced = [...readFileSync(log, 'utf8').matchAll(/fsync\(\d+<([^>]*)>\)\s+= 0/g)].map(([, name]) => name);
+    expect(synced).toEqual([path.join(top, 'a'), top]);
   });
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { systemCode, unwritableBecause } from './failure.js';
 
@@ -87,6 +87,18 @@ export async function syncFolder(folder: string): Promise<void> {
       await handle.close();
     }
   });
+}
+
+/**
+ * Makes a folder and those above it; their names are on disk when this returns, for each new one is a name in the one above it,
+ * which a power cut may take back with all that is in it. Throws `unwritable`.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  const full = path.resolve(folder);
+  const highest = await writing(full, () => mkdir(full, { recursive: true }));
+  for (let at = full; highest !== undefined && at.length >= highest.length; at = path.dirname(at)) {
+    await syncFolder(path.dirname(at));
+  }
 }
 
 /** The result of `work`, whose failures of the operating system become `unwritable` errors about `file`. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, stat } from 'node:fs/promises';
+import { chmod, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { writeFileDurably, writing } from '../../checkpoint/index.js';
+import { makeFolder, writeFileDurably, writing } from '../../checkpoint/index.js';
 import { BirdboneError, stopIfAborted } from '../../errors.js';
 import { git, gitOutput, gitRoot, withoutNewline } from '../git.js';
 import type { Conflict } from './change.js';
@@ -99,7 +99,7 @@ export function noRepository(folder: string): BirdboneError {
 
 async function apply(root: string, { path: name, text }: PlannedChange): Promise<void> {
   const file = path.join(root, name);
-  await writing(file, () => mkdir(path.dirname(file), { recursive: true }));
+  await makeFolder(path.dirname(file));
   const before = await stat(file).catch(() => undefined);
   await writeFileDurably(file, Buffer.from(text, 'latin1'));
   if (before !== undefined) await writing(file, () => chmod(file, before.mode));
