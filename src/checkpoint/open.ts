@@ -22,7 +22,8 @@ const READABLE = /\.(?:gguf|bin|pt|pth|th|ckpt|safetensors)$/;
 const HEAD_BYTES = 16;
 
 /**
- * Opens a Hugging Face folder or one file with the first of `formats` that recognises it. Its `path` is the path given.
+ * Opens a Hugging Face folder, a folder with one file of weights by any name, or one file, with the first of `formats` that
+ * recognises it. Its `path` is the path given.
  * Throws `unreadable` for what is not there or breaks its format's rules, `unsupported` for what no format recognises.
  */
 export async function openWith(formats: readonly CheckpointFormat[], at: string): Promise<Checkpoint> {
@@ -54,6 +55,8 @@ async function findWeights(folder: string): Promise<string> {
   const chosen = WEIGHT_FILES.find((name) => names.includes(name));
   if (chosen !== undefined) return path.join(folder, chosen);
   const weights = names.filter((name) => OTHER_WEIGHTS.test(name)).sort();
+  const [lone] = weights;
+  if (weights.length === 1 && READABLE.test(lone!)) return path.join(folder, lone!);
   const has = weights.length === 0 ? 'no weights' : `only ${weights.slice(0, 4).map(quoted).join(', ')}`;
   const message = `Cannot read ${folder}: it has ${has}. A model's folder needs one of ${WEIGHT_FILES.join(', ')}.`;
   throw new BirdboneError(weights.length === 0 ? 'unreadable' : 'unsupported', message, {
@@ -62,7 +65,7 @@ async function findWeights(folder: string): Promise<string> {
   });
 }
 
-const NAME_THE_FILE = 'Name the file itself.';
+const NAME_THE_FILE = 'Name the file that is meant.';
 const CONVERT = 'Convert it to safetensors with the tool that wrote it, or download the model as that.';
 
 function unknownFormat(formats: readonly CheckpointFormat[], file: string): BirdboneError {

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { ggufMetadata, type JsonObject, openCheckpoint, readJsonObject } from '../checkpoint/index.js';
@@ -44,15 +46,19 @@ interface LibraryBpe {
  */
 export async function loadTokenizer(modelPath: string): Promise<Tokenizer> {
   const folder = await folderOf(modelPath);
-  if (folder !== modelPath) {
-    const inside = await readInside(modelPath);
-    if (inside !== undefined) return makeTokenizer(inside.definition, inside.config, modelPath);
-  }
   const file = path.join(folder, 'tokenizer.json');
+  // A folder may hold a GGUF alone; otherwise the missing tokenizer.json is what to tell.
+  const mayHoldOne = folder !== modelPath || (!existsSync(file) && (await hasGguf(folder)));
+  const inside = mayHoldOne ? await readInside(modelPath) : undefined;
+  if (inside !== undefined) return makeTokenizer(inside.definition, inside.config, modelPath);
   const definition = await readJsonObject(file, { maxBytes: MAX_TOKENIZER_BYTES });
   const configFile = path.join(folder, 'tokenizer_config.json');
   const config = await readJsonObject(configFile, { maxBytes: MAX_TOKENIZER_CONFIG_BYTES });
   return makeTokenizer(definition, config, file);
+}
+
+async function hasGguf(folder: string): Promise<boolean> {
+  return (await readdir(folder)).some((name) => name.endsWith('.gguf'));
 }
 
 /** The tokenizer that a GGUF holds; undefined for a file that is none. */
