@@ -1,11 +1,11 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Checkpoint, openCheckpoint } from '../src/checkpoint/index.js';
 import { sharedMissing, sharedModel } from '../test/shared.js';
 import { describeCommit } from './pruning-table.js';
-import { gitLfs, type RivalCost, restic, versionOf } from './rival-stores.js';
+import { gitLfs, restic, versionOf } from './rival-stores.js';
 import { asF16, makeSeries, type Series, synthetic } from './store-series.js';
 
 /**
@@ -29,8 +29,8 @@ const MODELS: readonly { readonly name: string; readonly open: (work: string) =>
 interface Row {
   readonly name: string;
   readonly series: Series;
-  readonly lfs: RivalCost;
-  readonly restic: RivalCost;
+  readonly lfs: number;
+  readonly restic: number;
 }
 
 async function compare({ name, open }: (typeof MODELS)[number]): Promise<Row> {
@@ -48,19 +48,17 @@ async function compare({ name, open }: (typeof MODELS)[number]): Promise<Row> {
 
 function render(rows: readonly Row[], run: { readonly commit: string; readonly tools: string }): string {
   const size = (bytes: number) => (bytes / 1e6).toFixed(1);
-  const cost = ({ bytes, seconds }: RivalCost, model: number) =>
-    `${size(bytes)} (${(bytes / model).toFixed(2)} ×) | ${seconds.toFixed(1)}`;
-  const lines = rows.map(({ name, series, ...rivals }) => {
-    const { modelBytes, storeBytes, storeSeconds } = series;
-    const ours = { bytes: modelBytes + storeBytes, seconds: storeSeconds };
-    const costs = [ours, rivals.lfs, rivals.restic].map((each) => cost(each, modelBytes));
+  const cost = (bytes: number, model: number) => `${size(bytes)} (${(bytes / model).toFixed(2)} ×)`;
+  const lines = rows.map(({ name, series, lfs, restic }) => {
+    const { modelBytes, storeBytes } = series;
+    const costs = [modelBytes + storeBytes, lfs, restic].map((bytes) => cost(bytes, modelBytes));
     return `| ${name} | ${size(modelBytes)} | ${costs.join(' | ')} |`;
   });
-  return `Made by \`npm run compare:store\` on ${new Date().toISOString().slice(0, 10)} at commit ${run.commit}; ${run.tools}; Node ${process.versions.node};
-${availableParallelism()} cores. Multiples are of the model.
+  return `Made by \`npm run compare:store\` on ${new Date().toISOString().slice(0, 10)} at commit ${run.commit}; ${run.tools}; Node ${process.versions.node}.
+Multiples are of the model.
 
-| model | MB | birdbone: MB | s | git-lfs: MB | s | restic: MB | s |
-|---|---|---|---|---|---|---|---|
+| model | MB | birdbone, MB | git-lfs, MB | restic, MB |
+|---|---|---|---|---|
 ${lines.join('\n')}`;
 }
 

@@ -5,14 +5,8 @@ import { promisify } from 'node:util';
 
 const FILE = 'model.safetensors';
 
-/** Bytes that another way to keep versions takes for the models in these folders, and the seconds it took to put them in. */
-export interface RivalCost {
-  readonly bytes: number;
-  readonly seconds: number;
-}
-
-/** git-lfs's own object store after each model was committed over the one before. */
-export async function gitLfs(folders: readonly string[], work: string): Promise<RivalCost> {
+/** Bytes in git-lfs's own object store after each model was committed over the one before. */
+export async function gitLfs(folders: readonly string[], work: string): Promise<number> {
   await mkdir(work, { recursive: true });
   const git = (...words: string[]) =>
     promisify(execFile)('git', ['-c', 'user.name=series', '-c', 'user.email=series@localhost', ...words], {
@@ -21,19 +15,16 @@ export async function gitLfs(folders: readonly string[], work: string): Promise<
   await git('init', '--quiet');
   await git('lfs', 'install', '--local');
   await git('lfs', 'track', '*.safetensors');
-  let seconds = 0;
   for (const [index, folder] of folders.entries()) {
     await copyFile(path.join(folder, FILE), path.join(work, FILE));
-    seconds += await timed(async () => {
-      await git('add', '--all');
-      await git('commit', '--quiet', '--message', `State ${index}`);
-    });
+    await git('add', '--all');
+    await git('commit', '--quiet', '--message', `State ${index}`);
   }
-  return { bytes: await bytesIn(path.join(work, '.git', 'lfs', 'objects')), seconds };
+  return bytesIn(path.join(work, '.git', 'lfs', 'objects'));
 }
 
-/** A restic repository with one backup of each model, compressed as it does by default. */
-export async function restic(folders: readonly string[], work: string): Promise<RivalCost> {
+/** Bytes of a restic repository with one backup of each model, compressed as it does by default. */
+export async function restic(folders: readonly string[], work: string): Promise<number> {
   const repository = path.join(work, 'repository');
   const source = path.join(work, 'source');
   await mkdir(source, { recursive: true });
@@ -47,24 +38,17 @@ export async function restic(folders: readonly string[], work: string): Promise<
   };
   const run = (...words: string[]) => promisify(execFile)('restic', ['--quiet', ...words], options);
   await run('init');
-  let seconds = 0;
   for (const folder of folders) {
     await copyFile(path.join(folder, FILE), path.join(source, FILE));
-    seconds += await timed(() => run('backup', source));
+    await run('backup', source);
   }
-  return { bytes: await bytesIn(repository), seconds };
+  return bytesIn(repository);
 }
 
 /** A program's name and version, from the first number with a point that it prints. */
 export async function versionOf(program: string): Promise<string> {
   const { stdout } = await promisify(execFile)(program, ['version']);
   return `${program} ${/\d+\.[\d.]+\d/.exec(stdout)?.[0] ?? stdout.trim()}`;
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now();
-  await work();
-  return (performance.now() - started) / 1000;
 }
 
 async function bytesIn(folder: string): Promise<number> {

@@ -14,7 +14,6 @@ export interface Series {
   readonly modelBytes: number;
   /** What birdbone keeps beside the base. */
   readonly storeBytes: number;
-  readonly storeSeconds: number;
 }
 
 /**
@@ -26,16 +25,13 @@ export async function makeSeries(base: Checkpoint, work: string): Promise<Series
   const layers: StoredLayer[] = [];
   const folders = [await written(base, path.join(work, 'state-0'))];
   const names = [...base.tensors.values()].filter(isPruned).map(({ name }) => name);
-  let seconds = 0;
   for (const [index, target] of TARGETS.entries()) {
     const checkpoint = overlay(base, layers);
     const plan = { masks: names.map((name) => ({ name, elements: elementsIn(base, name) })), values: [] };
     const writer = new StoredLayerWriter(store, { wave: index + 1, plan, before: { checkpoint, layers } });
     for (const name of names) {
       const bits = smallestRemoved(await readFloats(checkpoint, name), target);
-      const started = performance.now();
       await writer.writeMask(name, bits);
-      seconds += (performance.now() - started) / 1000;
     }
     const { id } = await writer.commit();
     layers.push(await openStoredLayer(store, id, new ChunkCache()));
@@ -44,7 +40,7 @@ export async function makeSeries(base: Checkpoint, work: string): Promise<Series
   let storeBytes = 0;
   for await (const { bytes } of store.entries()) storeBytes += bytes;
   const modelBytes = [...base.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-  return { folders, modelBytes, storeBytes, storeSeconds: seconds };
+  return { folders, modelBytes, storeBytes };
 }
 
 /** The same model with all of its values as F16; closes the one it is made from. */
