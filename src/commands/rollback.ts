@@ -70,9 +70,16 @@ export default class Rollback extends BaseCommand<typeof Rollback> {
       const mayAsk = !this.jsonEnabled();
       await confirm({ impact: printable(shown), question: 'Go there?', mayAsk, signal: this.signal });
     }
-    const { from, measured } = impact;
+    const { from, target: agreed, measured } = impact;
     const where = diffs === undefined ? {} : { diffs };
-    const result = await rollbackTo({ ...target, ...where, from, ...(measured && { measured }), ...watch });
+    const result = await rollbackTo({
+      ...target,
+      ...where,
+      from,
+      target: agreed,
+      ...(measured && { measured }),
+      ...watch,
+    });
     this.log(renderRun(result));
     return { ...result, impact };
   }

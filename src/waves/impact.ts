@@ -111,10 +111,10 @@ export function measurementOf({ measurements, state }: History): StateMeasuremen
   return measurements.findLast((measured) => sameState(measured.state, state));
 }
 
-/** Throws `usage` when the state is no longer the one that was shown. */
-export function refuseUnlessAt(past: History, shown: WaveState | undefined): void {
-  if (shown === undefined || sameState(past.state, shown)) return;
-  throw new BirdboneError('usage', 'The output has been rolled back elsewhere in the meantime.', {
+/** Throws `usage` when a state is no longer the one that was shown. */
+export function refuseUnlessShown(state: WaveState, shown: WaveState | undefined): void {
+  if (shown === undefined || sameState(state, shown)) return;
+  throw new BirdboneError('usage', 'The output has been rolled back, or the tag moved, elsewhere in the meantime.', {
     suggestions: ['Look again at what would change: --dry-run'],
   });
 }

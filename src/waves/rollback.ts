@@ -17,7 +17,7 @@ import {
 } from '../state/index.js';
 import { type Base, openBase, openLikeness } from './base.js';
 import { publishStack } from './evidence.js';
-import { destinationOf, planOf, type RollbackPlan, type RollbackTarget, refuseUnlessAt } from './impact.js';
+import { destinationOf, planOf, type RollbackPlan, type RollbackTarget, refuseUnlessShown } from './impact.js';
 import { type MeasureOptions, measureState } from './measure-state.js';
 import { noHistory, type OutputName, readPast, refuseCollected } from './past.js';
 import { stateAt } from './reference.js';
@@ -27,6 +27,8 @@ import type { RunResult } from './settings.js';
 export interface RollbackOptions extends OutputName, RollbackTarget {
   /** The state that the user was shown and agreed to leave; when it is another by now, nothing is done. */
   readonly from?: WaveState;
+  /** The state that the user agreed to go to, likewise: a tag may have been moved. */
+  readonly target?: WaveState;
   /** Figures of the state it leads to, as `planRollback` measured them; recorded with the rollback. */
   readonly measured?: StateMeasurement;
   readonly diffs?: string;
@@ -48,7 +50,7 @@ export async function rollbackTo(options: RollbackOptions): Promise<RunResult> {
     await settlePublication(folder, journal);
     const past = historyOf(journal.records);
     refuseUnlessDone(past, folder);
-    refuseUnlessAt(past, options.from);
+    refuseUnlessShown(past.state, options.from);
     stateAt(options.to, past, folder);
     const base = await openBase(past, folder, watchOf(options));
     try {
@@ -120,6 +122,7 @@ interface Rollback {
 async function goThere(options: RollbackOptions, { folder, journal, past, base }: Rollback): Promise<void> {
   const { checkpoint } = base.model;
   const { named, globs, target } = destinationOf(options, past, { folder, checkpoint });
+  refuseUnlessShown(target, options.target);
   const next = historyAt(past, target);
   refuseCollected(next, folder);
   await verifyLayers(

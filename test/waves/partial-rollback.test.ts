@@ -149,6 +149,16 @@ describe('a partial rollback', () => {
     await rollbackTo({ out, to: 2, diffs: at('diffs') });
     await expect(rollbackTo({ out, to: 1, from, diffs: at('diffs') })).rejects.toThrow(/elsewhere in the meantime/);
   });
+
+  it('and when the tag has been moved since', async () => {
+    const { out } = await go();
+    await tagState({ out, name: 'best', at: 1 });
+    const { from, target } = await planRollback({ out, to: 'best' });
+    await tagState({ out, name: 'best', at: 2, force: true });
+    const options = { out, to: 'best', from, target, diffs: at('diffs') };
+    await expect(rollbackTo(options)).rejects.toThrow(/elsewhere in the meantime/);
+    expect((await readLog({ out })).history.state).toEqual(stateAfter(3));
+  });
 });
 
 describe('planRollback', () => {
