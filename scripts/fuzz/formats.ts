@@ -1,5 +1,6 @@
 import { config } from './formats/config.js';
 import { gguf } from './formats/gguf.js';
+import { pickle } from './formats/pickle.js';
 import { safetensors } from './formats/safetensors.js';
 import { safetensorsShards, torchShards } from './formats/shard-index.js';
 import { torchLegacy } from './formats/torch-legacy.js';
@@ -12,6 +13,7 @@ export const FORMATS: readonly FuzzFormat[] = [
   gguf,
   torchZip,
   torchLegacy,
+  pickle,
   safetensorsShards,
   torchShards,
   config,

@@ -29,6 +29,7 @@ export async function watch(watched: Watched): Promise<void> {
     if (stopped === undefined) return;
     const { rest, culprit, why } = stopped;
     if (culprit === undefined) {
+      if (batch.careful) throw new Error(`A worker of ${watched.format} ${why} before its first mutation.`);
       batch = { ...rest, careful: true };
       continue;
     }

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { Lane } from './lane.js';
 import { recordSweep } from './record.js';
 import { SCENARIOS } from './scenarios.js';
-import { type SweepRow, sweepScenario } from './sweep.js';
+import { nameOf, type SweepRow, sweepScenario } from './sweep.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const { values } = parseArgs({
@@ -33,11 +33,12 @@ const rows: SweepRow[] = [];
 try {
   for (const scenario of chosen) {
     for (const kind of values.kinds.split(',') as ('kill' | 'error')[]) {
+      if (!(scenario.kinds?.includes(kind) ?? true)) continue;
       const row = await sweepScenario(scenario, lanes, {
         kind,
         ...(values.sample !== undefined && { sample: Number(values.sample) }),
         onTrial: ({ point, blow, failure }) => {
-          if (failure !== undefined) console.error(`  ${blow} at ${point.call} ${point.ordinal}: ${failure}`);
+          if (failure !== undefined) console.error(`  ${nameOf(point, blow)}: ${failure}`);
         },
       });
       rows.push(row);

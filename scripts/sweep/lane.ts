@@ -6,12 +6,11 @@ import { contentsOf, digestOf, resetFolder } from './folder-state.js';
 import { Recovery } from './recover.js';
 import type { ErrandEnd } from './recover-worker.js';
 import type { Scenario, Step } from './scenarios.js';
-import { type Blow, type Point, recordPaths, recordPoints, type Struck, strike, type Victim } from './strace.js';
+import { type Blow, type Point, recordPoints, type Struck, strike, type Victim } from './strace.js';
 
-/** A command whose state before, paths and state after are known; ready to be struck at any point. */
+/** A command whose state before, points and state after are known; ready to be struck at any point. */
 export interface Prepared {
   readonly scenario: Scenario;
-  readonly paths: readonly string[];
   readonly points: readonly Point[];
   /** Digests of the parts. */
   readonly before: Readonly<Record<string, string>>;
@@ -54,21 +53,18 @@ export class Lane {
     const before = this.digests(scenario);
     const heardBefore = await this.listen(scenario);
     const victim = this.#victim(scenario.victim);
-    const { paths, run } = await recordPaths(victim);
+    const { points, run } = await recordPoints(victim);
     refuseFailure(scenario, run);
-    resetFolder(this.folder, this.#base);
-    const { points, run: again } = await recordPoints(victim, paths);
-    refuseFailure(scenario, again);
     const after = this.digests(scenario);
     const heardAfter = await this.listen(scenario);
     await this.clean(scenario);
-    return { scenario, paths, points, before, heardBefore, after, heardAfter, contents: contentsOf(this.folder) };
+    return { scenario, points, before, heardBefore, after, heardAfter, contents: contentsOf(this.folder) };
   }
 
   /** Puts the state before the command back, runs it, and strikes. */
-  async strike({ scenario, paths }: Prepared, point: Point, blow: Blow): Promise<Struck> {
+  async strike({ scenario }: Prepared, point: Point, blow: Blow): Promise<Struck> {
     resetFolder(this.folder, this.#base);
-    return strike(this.#victim(scenario.victim), paths, point, blow);
+    return strike(this.#victim(scenario.victim), point, blow);
   }
 
   digests({ parts }: Scenario): Record<string, string> {
@@ -117,13 +113,11 @@ export class Lane {
     }
     resetFolder(this.#base, this.folder);
     const victim = this.#victim(step.killed);
-    const { paths } = await recordPaths(victim);
-    resetFolder(this.folder, this.#base);
-    const { points } = await recordPoints(victim, paths);
+    const { points } = await recordPoints(victim);
     const point = points.find(({ call, text }) => step.at.test(`${call} ${text}`));
     if (point === undefined) throw new Error(`${step.killed.join(' ')} makes no call like ${step.at}`);
     resetFolder(this.folder, this.#base);
-    const { fired } = await strike(victim, paths, point, 'SIGKILL');
+    const { fired } = await strike(victim, point, 'SIGKILL');
     if (!fired) throw new Error(`the kill at ${step.at} of ${step.killed.join(' ')} did not happen`);
   }
 

@@ -6,6 +6,8 @@ export interface Scenario {
   /** Of birdbone: what `--commands` chooses by. */
   readonly command: string;
   readonly situation: string;
+  /** Of blows; both when absent. What a long run does again and again is killed throughout, and failed once. */
+  readonly kinds?: readonly ('kill' | 'error')[];
   readonly prepare: readonly Step[];
   readonly victim: readonly string[];
   /** What a user would type after it was cut short. */
@@ -44,17 +46,44 @@ const RUN = {
 const REPEATED = (victim: readonly string[]) => ({ victim, retry: victim });
 
 const PRUNES: readonly Scenario[] = [
-  { command: 'prune', situation: 'fresh', prepare: [], victim: prune(), retry: prune('--resume'), ...RUN },
+  {
+    command: 'prune',
+    situation: 'fresh, in four waves',
+    kinds: ['kill'],
+    prepare: [],
+    victim: prune(),
+    retry: prune('--resume'),
+    ...RUN,
+  },
+  {
+    command: 'prune',
+    situation: 'fresh, in one wave',
+    kinds: ['error'],
+    prepare: [],
+    victim: prune('--waves', '1'),
+    retry: prune('--waves', '1', '--resume'),
+    ...RUN,
+  },
   {
     command: 'prune',
     situation: '--resume of a run that was killed in its third wave',
+    kinds: ['kill'],
     prepare: [{ killed: prune(), at: /^write .*"seq\\":4,/ }],
     ...REPEATED(prune('--resume')),
     ...RUN,
   },
   {
     command: 'prune',
+    situation: '--restart over an earlier result, in one wave',
+    kinds: ['error'],
+    prepare: [prune()],
+    ...REPEATED(prune('--waves', '1', '--pattern', '2:4', '--restart')),
+    ...RUN,
+  },
+  {
+    command: 'prune',
     situation: '--restart over an earlier result',
+    kinds: ['kill'],
     prepare: [prune()],
     ...REPEATED(prune('--pattern', '2:4', '--restart')),
     ...RUN,

@@ -1,5 +1,5 @@
 import { blowsAt } from './blows.js';
-import type { Lane } from './lane.js';
+import type { Lane, Prepared } from './lane.js';
 import type { Scenario } from './scenarios.js';
 import type { Blow, Point } from './strace.js';
 import { type Trial, tryOnce } from './trial.js';
@@ -39,12 +39,14 @@ export async function sweepScenario(
   const start = performance.now();
   const prepared = await Promise.all(lanes.map((lane) => lane.prepare(scenario)));
   const { points } = prepared[0]!;
-  const all = points.flatMap((point) => blowsAt(point, options.kind).map((blow) => ({ point, blow })));
+  refuseDifference(prepared);
+  const all = points.flatMap((point, at) => blowsAt(point, options.kind).map((blow) => ({ at, blow })));
   const queue = sampleOf(all, options.sample ?? all.length);
   const trials: Trial[] = [];
   const work = async (lane: Lane, i: number): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const trial = await tryOnce(lane, prepared[i]!, next.point, next.blow);
+      const point = prepared[i]!.points[next.at]!;
+      const trial = await tryOnce(lane, prepared[i]!, point, next.blow);
       trials.push(trial);
       options.onTrial?.(trial);
     }
@@ -53,6 +55,11 @@ export async function sweepScenario(
   const { command, situation } = scenario;
   const seconds = (performance.now() - start) / 1000;
   return { command, situation, kind: options.kind, calls: points.length, ...countsOf(trials), seconds };
+}
+
+/** A blow in words that are the same in every lane. */
+export function nameOf({ call, path: place, ordinal }: Point, blow: Blow): string {
+  return `${blow} at ${call} ${ordinal} of ${place.replace(/^.*\/place\//, '')}`;
 }
 
 function countsOf(trials: readonly Trial[]): Omit<SweepRow, 'command' | 'situation' | 'kind' | 'calls' | 'seconds'> {
@@ -66,13 +73,27 @@ function countsOf(trials: readonly Trial[]): Omit<SweepRow, 'command' | 'situati
     absent: count(({ standing }) => standing === 'absent'),
     unchanged: count(({ standing }) => standing === 'unchanged'),
     failures: trials.flatMap(({ point, blow, failure }) =>
-      failure === undefined ? [] : [`${blow} at ${point.call} ${point.ordinal}: ${failure}`],
+      failure === undefined ? [] : [`${nameOf(point, blow)}: ${failure}`],
     ),
   };
 }
 
+/** The lanes differ in their paths alone; another order of calls would make "the same point" mean two things. */
+function refuseDifference(prepared: readonly Prepared[]): void {
+  const [first, ...others] = prepared.map(({ points }) =>
+    points.map(({ call, ordinal }) => `${call} ${ordinal}`).join(),
+  );
+  if (others.some((calls) => calls !== first)) throw new Error('two undisturbed runs made different calls');
+}
+
+interface PlannedBlow {
+  /** Position of the point. */
+  readonly at: number;
+  readonly blow: Blow;
+}
+
 /** Evenly spaced, first and last included. */
-function sampleOf(all: readonly { point: Point; blow: Blow }[], size: number): { point: Point; blow: Blow }[] {
+function sampleOf(all: readonly PlannedBlow[], size: number): PlannedBlow[] {
   if (size >= all.length) return [...all];
   return Array.from({ length: size }, (_, i) => all[Math.round((i * (all.length - 1)) / Math.max(1, size - 1))]!);
 }

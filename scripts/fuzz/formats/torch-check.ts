@@ -1,6 +1,8 @@
 import type { Checkpoint } from '../../../src/checkpoint/checkpoint.js';
+import { memorySource } from '../../../src/checkpoint/files/bytes.js';
 import { torch } from '../../../src/checkpoint/torch/torch.js';
-import type { Verdict } from '../fuzz-format.js';
+import { surveyTorchFile } from '../../../src/checkpoint/torch/torch-survey.js';
+import { BrokenInvariant, type Verdict } from '../fuzz-format.js';
 import { checkTensors, refusedWhileReading, watchedBytes } from '../opened.js';
 import { checkRefusal } from '../refusal.js';
 
@@ -27,7 +29,7 @@ const BITS: Readonly<Record<string, number>> = {
 
 /**
  * What must hold of any bytes that are opened as a torch file. Storages are checked when they are read, so a refusal may come
- * then too. Tensors may overlap here: views of one storage do.
+ * then too. Tensors may overlap here: views of one storage do. The survey of `scan` never throws.
  */
 export async function checkTorch(bytes: Uint8Array): Promise<Verdict> {
   const source = watchedBytes(PATH, bytes);
@@ -36,11 +38,22 @@ export async function checkTorch(bytes: Uint8Array): Promise<Verdict> {
     checkpoint = await torch.open(source);
   } catch (error) {
     checkRefusal(error, PATH);
+    surveyTorchFile(memorySource(PATH, bytes));
     return 'refused';
   }
   const refusal = await refusedWhileReading(() => checkTensors(checkpoint, (dtype) => ({ bits: BITS[dtype]! })));
   await checkpoint.close();
+  checkSurvey(bytes);
   if (refusal === undefined) return 'opened';
   checkRefusal(refusal, PATH);
   return 'refused';
+}
+
+/** `scan` must see in an opened file what opening saw: pickles that end well, and no name that is not allowed. */
+function checkSurvey(bytes: Uint8Array): void {
+  for (const { problem, globals } of surveyTorchFile(memorySource(PATH, bytes))?.pickles ?? []) {
+    if (problem !== undefined) throw new BrokenInvariant('scan finds a broken pickle in a file that opens');
+    const named = globals.find(({ allowed }) => !allowed);
+    if (named !== undefined) throw new BrokenInvariant(`scan finds ${named.module}.${named.name} in a file that opens`);
+  }
 }
