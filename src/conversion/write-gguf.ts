@@ -6,6 +6,7 @@ import {
   type GgufMetadata,
   GgufWriter,
   refuseExisting,
+  syncFolder,
   writing,
 } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
@@ -53,6 +54,10 @@ async function withFoldersAbove(file: string, work: () => Promise<void>): Promis
   const parent = path.dirname(path.resolve(file));
   const firstMade = await writing(file, () => mkdir(parent, { recursive: true }));
   try {
+    // A new folder is a name in the one above it, which a power cut may take back.
+    for (let at = parent; firstMade !== undefined && at.length >= firstMade.length; at = path.dirname(at)) {
+      await syncFolder(path.dirname(at));
+    }
     await work();
   } catch (error) {
     for (let at = parent; firstMade !== undefined && at.length >= firstMade.length; at = path.dirname(at)) {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { syncFolder } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { findManifest, hashCheckpoint, type WeightHashes } from '../manifest/index.js';
 import {
@@ -116,8 +117,9 @@ async function openJournal(folder: StateFolder, options: RunOptions): Promise<Jo
 
 /** Empties the state folder but for the lock that this process holds. */
 async function forget(folder: StateFolder): Promise<void> {
-  // The journal goes first: objects without a journal are nothing, a journal without its objects would be a lie.
+  // The journal goes first, also on disk: objects without a journal are nothing, a journal without its objects would be a lie.
   await rm(folder.journal, { force: true });
+  await syncFolder(folder.root);
   await rm(folder.objects, { recursive: true, force: true });
   await rm(folder.spill, { recursive: true, force: true });
 }
