@@ -49,7 +49,7 @@ export async function checkWeightHashes(scope: Scope, options: CheckOptions = {}
     refuseEmpty(scope, [...tree.files.keys(), ...tree.refused.keys(), ...recorded.keys(), ...tracked]);
     const committed = await committedOrNone(tree);
     const names = [...new Set([...recorded.keys(), ...tree.files.keys()])]
-      .filter((name) => isWithin(scope, name))
+      .filter((name) => isWithin(scope, name) && (tree.files.has(name) || !tree.skipped.has(name)))
       .sort();
     const comparison = { tree, recorded, committed, options, progress: { read: 0, done: 0, total: 0 } };
     comparison.progress.total = names.reduce((sum, name) => sum + (tree.files.get(name)?.size ?? 0), 0);
@@ -65,11 +65,18 @@ export async function checkWeightHashes(scope: Scope, options: CheckOptions = {}
       dvc,
       files: names.length,
       read: comparison.progress.read,
-      notices: refused.map(([name, why]) => `${name} is left out: ${why}.`),
+      notices: [...refused.map(([name, why]) => `${name} is left out: ${why}.`), ...skippedNotices(tree, scope)],
     };
   } finally {
     await tree.close();
   }
+}
+
+/** What a sparse checkout leaves out, in one sentence. */
+export function skippedNotices({ skipped, files }: Tree, scope: Scope): string[] {
+  const left = [...skipped].filter((name) => isWithin(scope, name) && !files.has(name));
+  if (left.length === 0) return [];
+  return [`${left.length} tracked files (${left[0]} …) are not in this sparse checkout, and not looked at.`];
 }
 
 async function openTree(scope: Scope, staged: boolean): Promise<Tree> {

@@ -25,6 +25,14 @@ export async function indexEntries(root: string): Promise<Map<string, IndexEntry
   return entries;
 }
 
+/** Weights that git tracks and leaves out of the folder (git-sparse-checkout(1)). */
+export async function skippedPaths(root: string): Promise<string[]> {
+  const listed = await gitOutput(['ls-files', '-t', '-z', '--', ...WEIGHT_PATHSPECS], { cwd: root });
+  // A tag and a space before each path: "S" for skip-worktree.
+  const skipped = fieldsOf(listed).filter((field) => field.toString('latin1', 0, 2) === 'S ');
+  return skipped.map((field) => pathOf(field.subarray(2))).filter(isWeightPath);
+}
+
 /** Untracked weights that git does not ignore. */
 export async function untrackedPaths(root: string): Promise<string[]> {
   const args = ['ls-files', '--others', '--exclude-standard', '-z', '--', ...WEIGHT_PATHSPECS];

@@ -44,6 +44,7 @@ export async function openStagedTree(root: string): Promise<Tree> {
     name: 'index',
     files: new Map(files),
     refused,
+    skipped: new Set(),
     hashes,
     committedHashes: () =>
       change === undefined ? hashes() : hashesInBlob(blobs, change.committed, `HEAD:${HASHES_FILE}`),

@@ -25,6 +25,8 @@ export interface Tree {
   readonly files: ReadonlyMap<string, TreeFile>;
   /** Files with an ending of weights that are not looked at, and why: by path. */
   readonly refused: ReadonlyMap<string, string>;
+  /** Files that git tracks and a sparse checkout leaves out of the folder: nothing can be said of them there. */
+  readonly skipped: ReadonlySet<string>;
   /** .weight_hashes.json as it is there; undefined when there is none. Throws `unreadable` for a broken one. */
   hashes(): Promise<WeightHashesByPath | undefined>;
   /** .weight_hashes.json of the last commit, where `isAsCommitted` can be true; undefined otherwise. */

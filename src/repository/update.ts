@@ -3,6 +3,7 @@ import { writeFileDurably } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import { readAhead } from '../manifest/index.js';
+import { skippedNotices } from './check.js';
 import { type HashFileOptions, hashFile } from './hash-file.js';
 import { isWithin, refuseEmpty, type Scope } from './scope.js';
 import type { TreeFile } from './tree.js';
@@ -34,7 +35,7 @@ export interface UpdateReport {
 
 /**
  * Makes .weight_hashes.json say what the weights of a scope are now: each is read whole, whatever its time and size say. What
- * lies outside of the scope stays as it was. Written whole or not at all; of several at once the last one's holds.
+ * lies outside of the scope, or of a sparse checkout, stays as it was. Written whole or not at all; of several at once the last one's holds.
  * Throws `usage` for a path in which there are no weights, `unreadable` for a .weight_hashes.json that a part cannot go into.
  */
 export async function updateWeightHashes(scope: Scope, options: UpdateOptions = {}): Promise<UpdateReport> {
@@ -50,7 +51,9 @@ export async function updateWeightHashes(scope: Scope, options: UpdateOptions = 
     for (const [name, why] of tree.refused) if (isWithin(scope, name)) notices.push(`${name} is left out: ${why}.`);
     // Read again: another update, of other files, may have ended meanwhile.
     const latest = await hashesBefore(scope, []);
-    const kept = [...(latest?.values() ?? [])].filter((entry) => !isWithin(scope, entry.path));
+    notices.push(...skippedNotices(tree, scope));
+    const isLeft = (name: string) => !isWithin(scope, name) || (tree.skipped.has(name) && !tree.files.has(name));
+    const kept = [...(latest?.values() ?? [])].filter((entry) => isLeft(entry.path));
     const after = new Map([...kept, ...found].map((entry) => [entry.path, entry]));
     const manifest = await write(path.join(root, HASHES_FILE), { before: latest, after, dryRun });
     return {

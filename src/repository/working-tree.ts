@@ -4,7 +4,7 @@ import { type ByteSource, FileSource } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { readAhead } from '../manifest/index.js';
 import { BlobReader } from './blob-reader.js';
-import { indexEntries, untrackedPaths } from './index-entries.js';
+import { indexEntries, skippedPaths, untrackedPaths } from './index-entries.js';
 import { type LfsPointer, MAX_POINTER_BYTES, parseLfsPointer } from './lfs-pointer.js';
 import { lfsFolder, openLfsObject } from './recorded-content.js';
 import type { Tree, TreeFile } from './tree.js';
@@ -32,13 +32,14 @@ export async function openWorkingTree(root: string, options: WorkingTreeOptions)
   const lfs = isGit ? await lfsFolder(root) : undefined;
   const files = new Map<string, TreeFile>();
   const refused = new Map<string, string>();
+  let isWhole = true;
   const inspected = [...new Set(names)].sort().map((name) => async () => {
     const found = await inspect(root, name);
     return { name, found: typeof found === 'number' ? await treeFile(root, name, { size: found, lfs }) : found };
   });
   for await (const { name, found } of readAhead(inspected, LOOKS_AT_ONCE)) {
-    if (found === 'missing') continue;
-    if (typeof found === 'string') refused.set(name, found);
+    if (found === 'missing') isWhole = false;
+    else if (typeof found === 'string') refused.set(name, found);
     else files.set(name, found);
   }
   return {
@@ -46,6 +47,7 @@ export async function openWorkingTree(root: string, options: WorkingTreeOptions)
     name: 'working tree',
     files,
     refused,
+    skipped: new Set(isGit && !isWhole ? await skippedPaths(root) : []),
     hashes: () => readWeightHashes(root),
     committedHashes: async () => undefined,
     blobs,

@@ -36,6 +36,25 @@ describe('updateWeightHashes', () => {
     expect(repository.read(FILE)).toBe(text);
   });
 
+  it('keeps what is recorded of files that a sparse checkout leaves out, and checks the others', async () => {
+    const repository = weightsRepository();
+    repository.write({ 'here/a.safetensors': A, 'there/b.bin': 'x', 'gone.bin': 'y' });
+    await repository.update();
+    repository.git('add', '.');
+    repository.git('commit', '-q', '-m', 'weights');
+    const text = repository.read(FILE);
+    repository.git('sparse-checkout', 'set', '--no-cone', '/here/', '/gone.bin', `/${FILE}`);
+    expect(readdirSync(repository.root)).not.toContain('there');
+    const says = [expect.stringContaining('there/b.bin')];
+    expect((await repository.update()).notices).toEqual(expect.arrayContaining(says));
+    expect(repository.read(FILE)).toBe(text);
+    expect(await repository.check()).toMatchObject({ matches: true, files: 2, notices: says });
+    rmSync(path.join(repository.root, 'gone.bin'));
+    expect(await repository.check()).toMatchObject({ matches: false, findings: [{ path: 'gone.bin' }] });
+    expect(await repository.update()).toMatchObject({ removed: ['gone.bin'] });
+    expect(await recorded(repository.root)).toEqual(['here/a.safetensors', 'there/b.bin']);
+  });
+
   it('gives the same text in another folder at another time', async () => {
     const texts: string[] = [];
     for (let i = 0; i < 2; i += 1) {
