@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, truncate } from 'node:fs/promises';
 import path from 'node:path';
-import { syncFolder, writing } from '../checkpoint/index.js';
+import { syncFolder, writeFileDurably, writing } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 
 /** What a record says, without the fields that the journal adds. */
@@ -59,6 +59,11 @@ export class Journal {
     return journal;
   }
 
+  /** A journal without records, whatever lies at `file`: for deciding about what could not be read. */
+  static empty(file: string): Journal {
+    return new Journal(file, []);
+  }
+
   get records(): readonly JournalRecord[] {
     return this.#records;
   }
@@ -78,11 +83,20 @@ export class Journal {
     throw damaged(where, 'its record is whole, and does not end with the end of a line');
   };
 
+  /**
+   * Puts a journal of one record in the place of whatever is at `file`, whole or not at all: there is no moment without the one
+   * or the other. Throws `unwritable`.
+   */
+  static async begin(file: string, body: JournalBody): Promise<Journal> {
+    const record = recordOf(body, undefined);
+    await writeFileDurably(file, `${JSON.stringify(record)}\n`);
+    return new Journal(file, [record]);
+  }
+
   /** Writes one record; it is on disk when this returns. Throws `unwritable`. */
   async append(body: JournalBody): Promise<JournalRecord> {
     const last = this.#records.at(-1);
-    const unsigned = { seq: (last?.seq ?? 0) + 1, at: new Date().toISOString(), ...body };
-    const record = { ...unsigned, digest: digestOf(last?.digest ?? '', unsigned) } as JournalRecord;
+    const record = recordOf(body, last);
     await writing(this.#file, async () => {
       const handle = await open(this.#file, 'a');
       try {
@@ -96,6 +110,11 @@ export class Journal {
     this.#records.push(record);
     return record;
   }
+}
+
+function recordOf(body: JournalBody, last: JournalRecord | undefined): JournalRecord {
+  const unsigned = { seq: (last?.seq ?? 0) + 1, at: new Date().toISOString(), ...body };
+  return { ...unsigned, digest: digestOf(last?.digest ?? '', unsigned) } as JournalRecord;
 }
 
 function digestOf(previous: string, unsigned: object): string {

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { syncFolder } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { findManifest, hashCheckpoint, type WeightHashes } from '../manifest/index.js';
 import {
@@ -52,9 +51,8 @@ export async function beginOrResume(
     return journal;
   }
   await checkRoom(path.dirname(folder.out), neededBytes(inputs));
+  const fresh = await Journal.begin(folder.journal, { ...record });
   await forget(folder);
-  const fresh = await Journal.open(folder.journal, { repair: true });
-  await fresh.append({ ...record });
   return fresh;
 }
 
@@ -109,17 +107,16 @@ async function openJournal(folder: StateFolder, options: RunOptions): Promise<Jo
     return await Journal.open(folder.journal, { repair: true });
   } catch (error) {
     if (!(error instanceof BirdboneError) || options.restart !== true) throw error;
-    // A damaged journal is what --restart is for.
-    await rm(folder.journal, { force: true });
-    return Journal.open(folder.journal, { repair: true });
+    // A damaged journal is what --restart is for. It stays where it is until the new run has passed every check.
+    return Journal.empty(folder.journal);
   }
 }
 
-/** Empties the state folder but for the lock that this process holds. */
+/**
+ * Removes what an earlier run kept, once the new journal has taken the place of its own: objects that no journal speaks of are
+ * nothing, a journal without its objects would be a lie.
+ */
 async function forget(folder: StateFolder): Promise<void> {
-  // The journal goes first, also on disk: objects without a journal are nothing, a journal without its objects would be a lie.
-  await rm(folder.journal, { force: true });
-  await syncFolder(folder.root);
   await rm(folder.objects, { recursive: true, force: true });
   await rm(folder.spill, { recursive: true, force: true });
 }

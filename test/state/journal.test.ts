@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -29,6 +29,18 @@ describe('Journal', () => {
       [2, 'wave', 1],
       [3, 'wave', 2],
     ]);
+  });
+
+  it('begins anew in the place of an older one, and goes on from there', async () => {
+    await threeRecords();
+    const journal = await Journal.begin(file, { type: 'begin', again: true });
+    await journal.append({ type: 'wave', wave: 1 });
+    const { records } = await Journal.open(file, { repair: false });
+    expect(records.map(({ seq, type }) => [seq, type])).toEqual([
+      [1, 'begin'],
+      [2, 'wave'],
+    ]);
+    expect(await readdir(folder)).toEqual(['journal.jsonl']);
   });
 
   it('is empty where there is no file', async () => {
