@@ -8,6 +8,11 @@ export function printable(text: string): string {
   );
 }
 
+/** The same within one line: a name with a line break must not pass for a line of its own. */
+export function printableLine(text: string): string {
+  return printable(text).replace(/[\n\t]/g, (character) => (character === '\n' ? '\\n' : '\\t'));
+}
+
 /** JSON that a terminal shows and does not obey, and that parsers read as before: the same characters, escaped as JSON has it. */
 export function printableJson(json: string): string {
   return json.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>

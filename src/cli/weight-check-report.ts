@@ -1,3 +1,4 @@
+import { printableLine } from './printable.js';
 import { formatPercent } from './quantities.js';
 
 /** What a check of .weight_hashes.json looks like to people; every field is also in its JSON. */
@@ -73,7 +74,7 @@ function findingLines(finding: ShownFinding): string[] {
   const { path, tensors = [], metadataChanged, unknown } = finding;
   const rest = tensors.length - LISTED_TENSORS;
   return [
-    `${path}: ${HEADLINES[finding.finding]}`,
+    `${printableLine(path)}: ${HEADLINES[finding.finding]}`,
     ...tensors.slice(0, LISTED_TENSORS).map((tensor) => `  ${tensorText(tensor)}`),
     ...(rest > 0 ? [`  and ${rest} more ${rest === 1 ? 'tensor' : 'tensors'}`] : []),
     ...(metadataChanged === true ? ["  the file's own metadata, names, types or shapes changed"] : []),
@@ -88,7 +89,8 @@ function identityText({ recorded, found }: ShownFinding): string {
   return `  sha256 ${text(recorded)} → ${text(found)}`;
 }
 
-function tensorText({ name, finding, recorded, found, values }: ShownTensor): string {
+function tensorText({ name: given, finding, recorded, found, values }: ShownTensor): string {
+  const name = printableLine(given);
   const layout = (side: ShownLayout | undefined) =>
     side === undefined ? '' : `${side.dtype} [${side.shape.join(', ')}]`;
   if (finding === 'added') return `${name}  added  ${layout(found)}`;

@@ -14,7 +14,7 @@ export default class Evaluate extends BaseCommand<typeof Evaluate> {
     'With --base, the model is compared with another one on the same tokens: accuracy loss, KL divergence, how often both would say the same, and how many predictions flipped.',
   ].join('\n');
   static override readonly args = {
-    model: Args.string({ required: true, description: 'model folder or .safetensors file' }),
+    model: Args.string({ required: true, description: 'model folder, .safetensors or .gguf file' }),
   };
   static override readonly flags = {
     ...dataFlags,

@@ -11,7 +11,7 @@ export default class Inspect extends BaseCommand<typeof Inspect> {
   static override readonly description =
     'Reads every weight once to count zeros; --headers-only leaves that out. Works on architectures that birdbone cannot run, too.';
   static override readonly args = {
-    model: Args.string({ required: true, description: 'model folder or .safetensors file' }),
+    model: Args.string({ required: true, description: 'model folder, .safetensors, .gguf or torch file' }),
   };
   static override readonly flags = {
     tensors: Flags.boolean({ summary: 'List every tensor.', env: envOf('tensors') }),

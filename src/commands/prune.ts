@@ -19,7 +19,7 @@ export default class Prune extends BaseCommand<typeof Prune> {
   static override readonly usage = 'prune MODEL --out <dir> --sparsity <ratio> [FLAGS]';
   static override readonly writes = 'model';
   static override readonly args = {
-    model: Args.string({ required: true, description: 'model folder or .safetensors file' }),
+    model: Args.string({ required: true, description: 'model folder, .safetensors or .gguf file' }),
   };
   static override readonly flags = {
     out: Flags.string({ summary: 'Folder for the result.', required: true, helpValue: '<dir>', env: envOf('out') }),

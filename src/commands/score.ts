@@ -12,7 +12,7 @@ export default class Score extends BaseCommand<typeof Score> {
     'Scores are those of the model as it is; a larger one means keep. CSV has one line for each matrix, row, column and head; JSON has histograms, too.';
   static override readonly writes = 'files';
   static override readonly args = {
-    model: Args.string({ required: true, description: 'model folder or .safetensors file' }),
+    model: Args.string({ required: true, description: 'model folder, .safetensors or .gguf file' }),
   };
   static override readonly flags = {
     metric: Flags.string({ summary: 'magnitude or wanda.', required: true, env: envOf('metric') }),

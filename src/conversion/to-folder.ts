@@ -49,10 +49,21 @@ function withAliasesAsMetadata(checkpoint: Checkpoint): Checkpoint {
   return { ...checkpoint, metadata: { ...Object.fromEntries(checkpoint.aliases), format: 'pt' } };
 }
 
-/** Only the value changes: the rest of the file stays as its author wrote it. */
+/** Only the values change: the rest of the file stays as its author wrote it. */
 function withDtype(config: string, dtype: CastTarget): string {
-  return config.replace(
-    /("(?:torch_dtype|dtype)"\s*:\s*)"[^"]*"/,
-    (_, key: string) => `${key}"${TORCH_DTYPES[dtype]}"`,
-  );
+  return ['torch_dtype', 'dtype'].reduce((text, key) => withText(text, key, TORCH_DTYPES[dtype]), config);
+}
+
+/** JSON text whose key on the top level, where it has that key with a text, has another one. */
+function withText(json: string, key: string, value: string): string {
+  for (const { 0: found, 1: start, index } of json.matchAll(new RegExp(`("${key}"\\s*:\\s*)"[^"]*"`, 'g'))) {
+    const changed = `${json.slice(0, index)}${start}"${value}"${json.slice(index + found.length)}`;
+    // Part of a model may have a type of its own further in: that one is not meant.
+    if (valueAt(changed, key) !== valueAt(json, key)) return changed;
+  }
+  return json;
+}
+
+function valueAt(json: string, key: string): unknown {
+  return (JSON.parse(json) as Record<string, unknown>)[key];
 }

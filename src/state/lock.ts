@@ -78,7 +78,8 @@ function busy(stateFolder: string, holder: Holder | undefined): BirdboneError {
 
 async function readHolder(file: string): Promise<Holder | undefined> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as Holder;
+    const holder = JSON.parse(await readFile(file, 'utf8')) as Holder | null;
+    return holder ?? undefined;
   } catch (error) {
     // Gone in the meantime, or torn by a power cut: either way nobody holds it.
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 import type { ObjectId } from '../store/index.js';
@@ -30,14 +31,16 @@ export function stateFolder(out: string, state?: string): StateFolder {
     });
   }
   const root = state === undefined ? path.join(parent, '.birdbone', name) : path.resolve(state);
+  // Two runs may have one output and different states; what one is writing is not the other's to remove.
+  const owner = state === undefined ? '' : `.${createHash('sha256').update(root).digest('hex').slice(0, 8)}`;
   return {
     out: absolute,
     root,
     journal: path.join(root, 'journal.jsonl'),
     objects: path.join(root, OBJECTS),
     spill: path.join(root, 'spill'),
-    publishing: path.join(parent, `.${name}.birdbone-new`),
-    replaced: path.join(parent, `.${name}.birdbone-old`),
+    publishing: path.join(parent, `.${name}${owner}.birdbone-new`),
+    replaced: path.join(parent, `.${name}${owner}.birdbone-old`),
   };
 }
 

@@ -1,12 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { toJson } from '../../src/cli/json.js';
-import { printable, printableJson } from '../../src/cli/printable.js';
+import { printable, printableJson, printableLine } from '../../src/cli/printable.js';
 import { progressLines } from '../../src/cli/progress.js';
 
 describe('printable', () => {
   it('spells out what steers a terminal, and leaves the rest', () => {
     expect(printable('a\u001b[31mb\rc\u009bd\u202ee')).toBe('a\\u{1b}[31mb\\u{d}c\\u{9b}d\\u{202e}e');
     expect(printable('Wörter × 3 → █\n\t漢字 😀')).toBe('Wörter × 3 → █\n\t漢字 😀');
+  });
+});
+
+describe('printableLine', () => {
+  it('lets no name pass for a line of its own', () => {
+    expect(printableLine('a\nb: ok\tc\u001b[2J')).toBe('a\\nb: ok\\tc\\u{1b}[2J');
   });
 });
 

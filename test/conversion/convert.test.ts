@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -95,6 +95,17 @@ describe('convert', () => {
     const before = readFileSync(path.join(fledgling, 'config.json'), 'utf8');
     expect(readFileSync(path.join(out, 'config.json'), 'utf8')).toBe(before.replace('"bfloat16"', '"float16"'));
     expect(existsSync(path.join(out, 'tokenizer.json'))).toBe(true);
+  });
+
+  it('leaves the type of a part of the model that has one of its own', async () => {
+    const model = path.join(temporaryFolder(), 'model');
+    cpSync(fledgling, model, { recursive: true });
+    const config = JSON.parse(readFileSync(path.join(fledgling, 'config.json'), 'utf8')) as object;
+    writeFileSync(path.join(model, 'config.json'), JSON.stringify({ part: { torch_dtype: 'float32' }, ...config }));
+    const out = path.join(temporaryFolder(), 'half');
+    await convert({ model, out, dtype: 'F16' });
+    const written = JSON.parse(readFileSync(path.join(out, 'config.json'), 'utf8')) as object;
+    expect(written).toMatchObject({ part: { torch_dtype: 'float32' }, torch_dtype: 'float16' });
   });
 
   it('says what it would do, and does nothing, on a dry run', async () => {

@@ -26,6 +26,12 @@ describe.skipIf(process.platform !== 'linux')('lock (needs /proc)', () => {
     await (await lock(folder))();
   });
 
+  it.each(['', '{', 'null'])('is free beside a lock that holds %j, as a power cut may leave it', async (text) => {
+    await writeFile(path.join(folder, 'lock.0a1b'), text);
+    await (await lock(folder))();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   it('names the live process that has it', async () => {
     const child = spawn('sleep', ['30']);
     await once(child, 'spawn');

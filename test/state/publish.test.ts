@@ -118,3 +118,17 @@ describe('settlePublication after a crash', () => {
     expect(await versionAt(folder.out)).toBe('new');
   });
 });
+
+describe('names beside an output', () => {
+  it('are another run’s own where the state is another', () => {
+    const [first, second, usual] = [
+      stateFolder('out/half', 'a'),
+      stateFolder('out/half', 'b'),
+      stateFolder('out/half'),
+    ];
+    for (const name of ['publishing', 'replaced'] as const) {
+      expect(new Set([first[name], second[name], usual[name]]).size).toBe(3);
+      expect(first[name]).toBe(stateFolder('out/half', 'a')[name]);
+    }
+  });
+});

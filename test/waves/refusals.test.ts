@@ -22,6 +22,15 @@ describe('run --restart', () => {
     expect(contentsOf(last.out)).toEqual(contentsOf(first.out));
   });
 
+  it('leaves a damaged journal where it is when the new run is refused', async () => {
+    const first = await go();
+    const { journal } = stateFolder(first.out);
+    await writeFile(journal, 'damaged\n');
+    await rm(`${first.out}/birdbone.json`);
+    await expect(go({}, { restart: true })).rejects.toMatchObject({ code: 'usage' });
+    expect(await readFile(journal, 'utf8')).toBe('damaged\n');
+  });
+
   it('keeps the earlier run as long as the new one has not begun', async () => {
     const first = await go();
     const controller = new AbortController();
