@@ -99,7 +99,7 @@ class Survey implements NamedValues {
     };
     if (value instanceof PickleDict) for (const [key, child] of value.entries) add(key, child);
     const items = value instanceof PickleList ? value.items : Array.isArray(value) ? value : [];
-    items.forEach((child: PickleValue, i) => add(i, child));
+    for (const [i, child] of items.entries()) add(i, child as PickleValue);
     return children;
   }
 
