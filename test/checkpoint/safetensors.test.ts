@@ -160,8 +160,14 @@ describe('opening', () => {
       '"tf_model.h5"',
       'Convert it to safetensors',
     ],
-    ['with a GGUF file', ['model-q4.gguf'], 'unsupported', '"model-q4.gguf"', 'Name the file'],
-    ['with weights under another name', ['other.safetensors'], 'unsupported', '"other.safetensors"', 'Name the file'],
+    ['with two GGUF files', ['model-q4.gguf', 'model-q8.gguf'], 'unsupported', '"model-q4.gguf"', 'Name the file'],
+    [
+      'with weights under two other names',
+      ['a.pt', 'b.safetensors'],
+      'unsupported',
+      '"b.safetensors"',
+      'Name the file',
+    ],
     ['with no weights', ['config.json'], 'unreadable', 'no weights', 'Convert it to safetensors'],
   ])('refuses a folder %s, saying what it has and what is allowed', async (_, names, code, has, suggestion) => {
     const folder = temporaryFolder();
