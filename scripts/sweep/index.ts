@@ -42,6 +42,8 @@ try {
         },
       });
       rows.push(row);
+      // At once: a sweep takes long, and what is done is worth keeping when it is stopped.
+      if (values.record) recordSweep(root, [row]);
       console.log(
         `${row.command}, ${row.situation}: ${row.calls} calls, ${row.trials} ${kind}s, ${row.fired} fired, ` +
           `${row.before} before, ${row.after} after, ${row.mixed} some of each, ${row.absent} absent, ${row.unchanged} unchanged, ` +
@@ -53,5 +55,4 @@ try {
   for (const lane of lanes) await lane.close();
   rmSync(home, { recursive: true, force: true });
 }
-if (values.record) recordSweep(root, rows);
 if (rows.some(({ failures }) => failures.length > 0)) process.exitCode = 1;

@@ -24,10 +24,11 @@ export interface Scenario {
 
 const OUT = 'out/half';
 /** Magnitude without a gate: nothing is computed that matters here, and starting is quick. */
-const prune = (...more: readonly string[]) => [
-  ...['prune', 'models/fledgling', '--out', OUT, '--metric', 'magnitude', '--sparsity', '0.5', '--waves', '4'],
+const pruneIn = (waves: string, ...more: readonly string[]) => [
+  ...['prune', 'models/fledgling', '--out', OUT, '--metric', 'magnitude', '--sparsity', '0.5', '--waves', waves],
   ...['--max-drop', '100%', '--device', 'cpu', '--diffs', 'diffs', '--quiet', ...more],
 ];
+const prune = (...more: readonly string[]) => pruneIn('4', ...more);
 const rollback = (...more: readonly string[]) => ['rollback', OUT, ...more, '--yes', '--diffs', 'diffs', '--quiet'];
 
 /** At once: what a killed command left is minutes old at most. */
@@ -60,8 +61,8 @@ const PRUNES: readonly Scenario[] = [
     situation: 'fresh, in one wave',
     kinds: ['error'],
     prepare: [],
-    victim: prune('--waves', '1'),
-    retry: prune('--waves', '1', '--resume'),
+    victim: pruneIn('1'),
+    retry: pruneIn('1', '--resume'),
     ...RUN,
   },
   {
@@ -77,7 +78,7 @@ const PRUNES: readonly Scenario[] = [
     situation: '--restart over an earlier result, in one wave',
     kinds: ['error'],
     prepare: [prune()],
-    ...REPEATED(prune('--waves', '1', '--pattern', '2:4', '--restart')),
+    ...REPEATED(pruneIn('1', '--pattern', '2:4', '--restart')),
     ...RUN,
   },
   {
