@@ -54,7 +54,7 @@ export class Journal {
     if (whole < bytes.length && options.repair) {
       // Cutting a record off that was kept would lose a wave or a tag, and let gc remove what it needs.
       journal.refuseHiddenRecord();
-      await truncate(file, whole);
+      await writing(file, () => truncate(file, whole));
     }
     return journal;
   }

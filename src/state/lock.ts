@@ -3,7 +3,7 @@ import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { makeFolder } from '../checkpoint/index.js';
+import { makeFolder, writing } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 
 interface Holder {
@@ -28,7 +28,7 @@ const PAUSE_MILLISECONDS = 50;
  * a name, removing what a killed process left can never hit a live lock. A holder counts as alive when pid, start time and
  * boot all match.
  *
- * @returns a function that gives the folder back.
+ * @returns a function that gives the folder back. Both throw `unwritable` for what the system does not let them do.
  */
 export async function lock(stateFolder: string): Promise<() => Promise<void>> {
   await makeFolder(stateFolder);
@@ -41,11 +41,13 @@ export async function lock(stateFolder: string): Promise<() => Promise<void>> {
   };
   let other: Holder | undefined;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    await writeFile(`${mine}.new`, JSON.stringify(holder));
-    // The name appears with its content: nobody ever reads half of a lock.
-    await rename(`${mine}.new`, mine);
+    await writing(mine, async () => {
+      await writeFile(`${mine}.new`, JSON.stringify(holder));
+      // The name appears with its content: nobody ever reads half of a lock.
+      await rename(`${mine}.new`, mine);
+    });
     other = await anotherAlive(stateFolder, path.basename(mine));
-    if (other === undefined) return () => rm(mine, { force: true });
+    if (other === undefined) return () => writing(mine, () => rm(mine, { force: true }));
     await rm(mine, { force: true });
     await setTimeout(PAUSE_MILLISECONDS * Math.random());
   }
