@@ -96,11 +96,13 @@ describe('a tag', () => {
   it('that is not there has its neighbours named', async () => {
     const { out } = await go();
     await tagState({ out, name: 'best-so-far' });
-    for (const work of [removeTag({ out, name: 'best-so-fat' }), rollbackTo({ out, to: 'best-so-fat' })])
-      await expect(work).rejects.toMatchObject({
+    const name = 'best-so-fat';
+    for (const work of [() => removeTag({ out, name }), () => rollbackTo({ out, to: name })]) {
+      await expect(work()).rejects.toMatchObject({
         code: 'usage',
         suggestions: ['Did you mean best-so-far?', expect.any(String)],
       });
+    }
     await expect(readTags({ out: at('models/fledgling') })).rejects.toThrow(/no history/);
   });
 
