@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import { writing } from '../checkpoint/index.js';
 import type { TokenBatch } from './batches.js';
 
 /** Hidden states up to this size stay in memory unless the user says otherwise (`--memory`). */
@@ -68,12 +69,15 @@ async function fileSlots(lengths: readonly number[], folder: string): Promise<Sl
     return offset + 4 * length;
   }, 0);
   const stored = new Set<number>();
-  await mkdir(folder, { recursive: true });
   const file = path.join(folder, `hidden-states-${randomUUID()}.bin`);
-  const handle = await open(file, 'wx+', 0o600);
   // An open file without a name is freed with its process, however that ends. Windows keeps the name of an open file.
   const named = process.platform === 'win32';
-  if (!named) await unlink(file);
+  const handle = await writing(file, async () => {
+    await mkdir(folder, { recursive: true });
+    const opened = await open(file, 'wx+', 0o600);
+    if (!named) await unlink(file);
+    return opened;
+  });
   return {
     async load(i) {
       if (!stored.has(i)) neverStored(i);
@@ -83,7 +87,7 @@ async function fileSlots(lengths: readonly number[], folder: string): Promise<Sl
     },
     async store(i, values) {
       checkLength(i, values, lengths);
-      await transfer((bytes, at) => writePart(handle, bytes, at), values, offsets[i]!);
+      await writing(file, () => transfer((bytes, at) => writePart(handle, bytes, at), values, offsets[i]!));
       stored.add(i);
     },
     async close() {
