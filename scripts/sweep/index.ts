@@ -3,16 +3,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { KINDS, type Kind } from './blows.js';
 import { Lane } from './lane.js';
 import { recordSweep } from './record.js';
 import { SCENARIOS } from './scenarios.js';
-import { nameOf, type SweepRow, sweepScenario } from './sweep.js';
+import { type SweepRow, sweepScenario } from './sweep.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const { values } = parseArgs({
   options: {
     commands: { type: 'string' },
-    kinds: { type: 'string', default: 'kill,error' },
+    kinds: { type: 'string', default: KINDS.join() },
     sample: { type: 'string' },
     lanes: { type: 'string', default: '2' },
     record: { type: 'boolean', default: false },
@@ -32,20 +33,20 @@ const lanes = await Promise.all(
 const rows: SweepRow[] = [];
 try {
   for (const scenario of chosen) {
-    for (const kind of values.kinds.split(',') as ('kill' | 'error')[]) {
+    for (const kind of values.kinds.split(',') as Kind[]) {
       if (!(scenario.kinds?.includes(kind) ?? true)) continue;
       const row = await sweepScenario(scenario, lanes, {
         kind,
         ...(values.sample !== undefined && { sample: Number(values.sample) }),
-        onTrial: ({ point, blow, failure }) => {
-          if (failure !== undefined) console.error(`  ${nameOf(point, blow)}: ${failure}`);
+        onTrial: ({ name, failure }) => {
+          if (failure !== undefined) console.error(`  ${name}: ${failure}`);
         },
       });
       rows.push(row);
       // At once: a sweep takes long, and what is done is worth keeping when it is stopped.
       if (values.record) recordSweep(root, [row]);
       console.log(
-        `${row.command}, ${row.situation}: ${row.calls} calls, ${row.trials} ${kind}s, ${row.fired} fired, ` +
+        `${row.command}, ${row.situation}: ${row.calls} calls, ${row.trials} × ${kind}, ${row.fired} fired, ` +
           `${row.before} before, ${row.after} after, ${row.mixed} some of each, ${row.absent} absent, ${row.unchanged} unchanged, ` +
           `${row.failures.length} failures, ${row.seconds.toFixed(0)} s`,
       );

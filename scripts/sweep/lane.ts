@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { makeWorkplace } from '../../test/fixtures/workplace.js';
 import { contentsOf, digestOf, resetFolder } from './folder-state.js';
+import { runOnFullDisk, unmount, usedBytes } from './full-disk.js';
 import { Recovery } from './recover.js';
 import type { ErrandEnd } from './recover-worker.js';
 import type { Scenario, Step } from './scenarios.js';
@@ -18,6 +19,9 @@ export interface Prepared {
   /** How the readers end before and after the command. */
   readonly heardBefore: readonly ErrandEnd[];
   readonly heardAfter: readonly ErrandEnd[];
+  /** What the files take on a disk. */
+  readonly usedBefore: number;
+  readonly usedAfter: number;
   /** Every file, once cleaned. */
   readonly contents: Readonly<Record<string, string>>;
 }
@@ -32,6 +36,7 @@ export class Lane {
   readonly #log: string;
   readonly #entry: string;
   readonly recovery: Recovery;
+  #isMounted = false;
 
   private constructor(root: string, home: string, recovery: Recovery) {
     this.folder = path.join(home, 'place');
@@ -47,6 +52,7 @@ export class Lane {
   }
 
   async prepare(scenario: Scenario): Promise<Prepared> {
+    this.#release();
     this.#makeWorkplace();
     for (const step of scenario.prepare) await this.#take(step);
     resetFolder(this.#base, this.folder);
@@ -57,14 +63,42 @@ export class Lane {
     refuseFailure(scenario, run);
     const after = this.digests(scenario);
     const heardAfter = await this.listen(scenario);
+    const [usedBefore, usedAfter] = [usedBytes(this.#base), usedBytes(this.folder)];
     await this.clean(scenario);
-    return { scenario, points, before, heardBefore, after, heardAfter, contents: contentsOf(this.folder) };
+    return {
+      scenario,
+      points,
+      before,
+      heardBefore,
+      after,
+      heardAfter,
+      usedBefore,
+      usedAfter,
+      contents: contentsOf(this.folder),
+    };
   }
 
   /** Puts the state before the command back, runs it, and strikes. */
-  async strike({ scenario }: Prepared, point: Point, blow: Blow): Promise<Struck> {
-    resetFolder(this.folder, this.#base);
+  strike({ scenario }: Prepared, point: Point, blow: Blow): Promise<Struck> {
+    this.#reset();
     return strike(this.#victim(scenario.victim), point, blow);
+  }
+
+  /** Runs the command, from the state before it, on a disk of this size; afterwards there is room. */
+  async fillDisk({ scenario }: Prepared, bytes: number): Promise<Struck> {
+    this.#release();
+    this.#isMounted = true;
+    return runOnFullDisk(this.#victim(scenario.victim), this.#base, bytes);
+  }
+
+  #reset(): void {
+    this.#release();
+    resetFolder(this.folder, this.#base);
+  }
+
+  #release(): void {
+    if (this.#isMounted) unmount(this.folder);
+    this.#isMounted = false;
   }
 
   digests({ parts }: Scenario): Record<string, string> {
@@ -95,6 +129,7 @@ export class Lane {
   }
 
   async close(): Promise<void> {
+    this.#release();
     await this.recovery.stop();
   }
 

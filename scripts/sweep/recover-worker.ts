@@ -37,6 +37,8 @@ async function runErrand({ folder, argv }: Errand): Promise<ErrandEnd> {
   }
   const code = Number(process.exitCode ?? 0);
   process.exitCode = undefined;
+  // Not to be in the way of a file system that is to be taken away.
+  process.chdir('/');
   return { code, output };
 }
 

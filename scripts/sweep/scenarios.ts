@@ -1,3 +1,5 @@
+import type { Kind } from './blows.js';
+
 /** A step towards the state that a scenario begins with: a command line that ends well, or one that is killed at the first call like this. */
 export type Step = readonly string[] | { readonly killed: readonly string[]; readonly at: RegExp };
 
@@ -6,8 +8,8 @@ export interface Scenario {
   /** Of birdbone: what `--commands` chooses by. */
   readonly command: string;
   readonly situation: string;
-  /** Of blows; both when absent. What a long run does again and again is killed throughout, and failed once. */
-  readonly kinds?: readonly ('kill' | 'error')[];
+  /** Of blows; all when absent. What a long run does again and again is killed throughout, and failed once. */
+  readonly kinds?: readonly Kind[];
   readonly prepare: readonly Step[];
   readonly victim: readonly string[];
   /** What a user would type after it was cut short. */
@@ -59,7 +61,7 @@ const PRUNES: readonly Scenario[] = [
   {
     command: 'prune',
     situation: 'fresh, in one wave',
-    kinds: ['error'],
+    kinds: ['error', 'full'],
     prepare: [],
     victim: pruneIn('1'),
     retry: pruneIn('1', '--resume'),
@@ -76,7 +78,7 @@ const PRUNES: readonly Scenario[] = [
   {
     command: 'prune',
     situation: '--restart over an earlier result, in one wave',
-    kinds: ['error'],
+    kinds: ['error', 'full'],
     prepare: [prune()],
     ...REPEATED(pruneIn('1', '--pattern', '2:4', '--restart')),
     ...RUN,

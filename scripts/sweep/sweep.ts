@@ -1,11 +1,10 @@
-import { blowsAt } from './blows.js';
+import { type Kind, type PlannedBlow, planBlows } from './blows.js';
 import type { Lane, Prepared } from './lane.js';
 import type { Scenario } from './scenarios.js';
-import type { Blow, Point } from './strace.js';
 import { type Trial, tryOnce } from './trial.js';
 
 export interface SweepOptions {
-  readonly kind: 'kill' | 'error';
+  readonly kind: Kind;
   /** At most so many trials, spread evenly over the command's calls; all of them when absent. */
   readonly sample?: number;
   readonly onTrial?: (trial: Trial) => void;
@@ -14,7 +13,7 @@ export interface SweepOptions {
 export interface SweepRow {
   readonly command: string;
   readonly situation: string;
-  readonly kind: 'kill' | 'error';
+  readonly kind: Kind;
   /** Calls of the undisturbed command that change something. */
   readonly calls: number;
   readonly trials: number;
@@ -37,29 +36,22 @@ export async function sweepScenario(
   options: SweepOptions,
 ): Promise<SweepRow> {
   const start = performance.now();
-  const prepared = await Promise.all(lanes.map((lane) => lane.prepare(scenario)));
-  const { points } = prepared[0]!;
+  const prepared = await allOf(lanes.map((lane) => lane.prepare(scenario)));
   refuseDifference(prepared);
-  const all = points.flatMap((point, at) => blowsAt(point, options.kind).map((blow) => ({ at, blow })));
+  const all = planBlows(options.kind, prepared[0]!);
   const queue = sampleOf(all, options.sample ?? all.length);
   const trials: Trial[] = [];
   const work = async (lane: Lane, i: number): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const point = prepared[i]!.points[next.at]!;
-      const trial = await tryOnce(lane, prepared[i]!, point, next.blow);
+      const trial = await tryOnce(lane, prepared[i]!, next);
       trials.push(trial);
       options.onTrial?.(trial);
     }
   };
-  await Promise.all(lanes.map(work));
+  await allOf(lanes.map(work));
   const { command, situation } = scenario;
   const seconds = (performance.now() - start) / 1000;
-  return { command, situation, kind: options.kind, calls: points.length, ...countsOf(trials), seconds };
-}
-
-/** A blow in words that are the same in every lane. */
-export function nameOf({ call, path: place, ordinal }: Point, blow: Blow): string {
-  return `${blow} at ${call} ${ordinal} of ${place.replace(/^.*\/place\//, '')}`;
+  return { command, situation, kind: options.kind, calls: prepared[0]!.points.length, ...countsOf(trials), seconds };
 }
 
 function countsOf(trials: readonly Trial[]): Omit<SweepRow, 'command' | 'situation' | 'kind' | 'calls' | 'seconds'> {
@@ -72,10 +64,14 @@ function countsOf(trials: readonly Trial[]): Omit<SweepRow, 'command' | 'situati
     mixed: count(({ standing }) => standing === 'some of each'),
     absent: count(({ standing }) => standing === 'absent'),
     unchanged: count(({ standing }) => standing === 'unchanged'),
-    failures: trials.flatMap(({ point, blow, failure }) =>
-      failure === undefined ? [] : [`${nameOf(point, blow)}: ${failure}`],
-    ),
+    failures: trials.flatMap(({ name, failure }) => (failure === undefined ? [] : [`${name}: ${failure}`])),
   };
+}
+
+/** As Promise.all, but waits for all of them also when one fails: none may work on in a lane that is being closed. */
+async function allOf<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
 
 /** The lanes differ in their paths alone; another order of calls would make "the same point" mean two things. */
@@ -84,12 +80,6 @@ function refuseDifference(prepared: readonly Prepared[]): void {
     points.map(({ call, ordinal }) => `${call} ${ordinal}`).join(),
   );
   if (others.some((calls) => calls !== first)) throw new Error('two undisturbed runs made different calls');
-}
-
-interface PlannedBlow {
-  /** Position of the point. */
-  readonly at: number;
-  readonly blow: Blow;
 }
 
 /** Evenly spaced, first and last included. */

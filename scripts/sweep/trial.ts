@@ -1,6 +1,7 @@
+import type { Kind, PlannedBlow } from './blows.js';
 import { ageTemporaries, contentsOf, differenceOf } from './folder-state.js';
 import type { Lane, Prepared } from './lane.js';
-import type { Blow, Point, Struck } from './strace.js';
+import type { Struck } from './strace.js';
 
 /**
  * How the parts stood right after the blow. Absent: an output between the two renames that exchange it. Unchanged: the
@@ -8,8 +9,8 @@ import type { Blow, Point, Struck } from './strace.js';
 export type Standing = 'before' | 'after' | 'some of each' | 'absent' | 'unchanged';
 
 export interface Trial {
-  readonly point: Point;
-  readonly blow: Blow;
+  /** Of the blow. */
+  readonly name: string;
   readonly fired: boolean;
   readonly standing: Standing;
   /** Exit code of the victim; null after a kill. */
@@ -22,18 +23,19 @@ export interface Trial {
 const SYSTEM_FAILED: ReadonlySet<number | null> = new Set([3, 6]);
 
 /** Strikes once; then the state must be the old or the new one, and the next command must need no repair. */
-export async function tryOnce(lane: Lane, prepared: Prepared, point: Point, blow: Blow): Promise<Trial> {
-  const struck = await lane.strike(prepared, point, blow);
+export async function tryOnce(lane: Lane, prepared: Prepared, blow: PlannedBlow): Promise<Trial> {
+  const { name, kind } = blow;
+  const struck = await blow.deal(lane, prepared);
   const { fired, code } = struck;
   let standing: Standing = 'some of each';
   try {
     standing = standingOf(lane, prepared);
-    checkEnding(struck, blow, standing);
+    checkEnding(struck, kind, standing);
     if (standing !== 'absent') await checkReaders(lane, prepared);
     await checkRecovery(lane, prepared, standing);
-    return { point, blow, fired, standing, code };
+    return { name, fired, standing, code };
   } catch (error) {
-    return { point, blow, fired, standing, code, failure: error instanceof Error ? error.message : String(error) };
+    return { name, fired, standing, code, failure: error instanceof Error ? error.message : String(error) };
   }
 }
 
@@ -53,12 +55,12 @@ function standingOf(lane: Lane, { scenario, before, after }: Prepared): Standing
   return changing.every((part) => now[part] === before[part]) ? 'before' : 'some of each';
 }
 
-function checkEnding({ code, signal, stderr, fired }: Struck, blow: Blow, standing: Standing): void {
+function checkEnding({ code, signal, stderr, fired }: Struck, kind: Kind, standing: Standing): void {
   if (!fired) {
     if (code !== 0) throw new Error(`it ended with ${code} though nothing struck it: ${stderr.slice(0, 300)}`);
     return;
   }
-  if (blow === 'SIGKILL') {
+  if (kind === 'kill') {
     if (code === 0) throw new Error('it ended with 0 though it was killed');
     return;
   }
