@@ -64,6 +64,8 @@ export class BlobReader {
   async close(): Promise<void> {
     this.#git?.child.stdin.end();
     this.#git?.child.kill();
+    // Output that nobody reads any more would keep git's end from being told.
+    this.#git?.child.stdout.destroy();
     // One that never started was told of by the read that needed it.
     await this.#git?.ended.catch(() => undefined);
   }
