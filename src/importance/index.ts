@@ -9,7 +9,7 @@ export {
   type MatrixSummary,
   type ScoreSummary,
 } from './aggregate.js';
-export type { Evidence, ImportanceMetric } from './metric.js';
+export { type Evidence, type EvidenceKind, type ImportanceMetric, needsText } from './metric.js';
 export { summariesToCsv } from './summary-csv.js';
 
 /** `--metric`: how much a weight counts. */

@@ -3,7 +3,7 @@ import type { ImportanceMetric } from './metric.js';
 
 /** |W|. Source: Han et al. 2015, "Learning both Weights and Connections for Efficient Neural Networks". */
 const magnitude: ImportanceMetric = {
-  needs: 'weights',
+  needs: [],
   scope: 'layer',
   score: (weight) => abs(weight),
 };

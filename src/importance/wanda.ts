@@ -6,7 +6,7 @@ import type { ImportanceMetric } from './metric.js';
  * Source: Sun et al. 2023, "A Simple and Effective Pruning Approach for Large Language Models", eq. 1.
  */
 const wanda: ImportanceMetric = {
-  needs: 'activations',
+  needs: ['norms'],
   // Per-matrix ranking is clearly worse (their section 3): rows differ in scale, and each output needs some of its inputs.
   scope: 'row',
   score(weight, { inputNorms }) {

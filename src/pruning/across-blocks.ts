@@ -1,6 +1,6 @@
 import { dispose, type Tensor1D } from '@tensorflow/tfjs-core';
 import { stopIfAborted } from '../errors.js';
-import type { ImportanceMetric } from '../importance/index.js';
+import { type ImportanceMetric, needsText } from '../importance/index.js';
 import { disposeBlock, type LinearInput, type LinearSpec, loadBlock, runBlock } from '../model/index.js';
 import { type MatrixScores, maskGlobally } from '../sparsity/index.js';
 import { calibrationStates } from './calibration-states.js';
@@ -17,7 +17,7 @@ type AllNorms = ReadonlyMap<LinearInput, Float32Array>[];
  */
 export async function pruneAcrossBlocks(metric: ImportanceMetric, context: EditContext): Promise<void> {
   const { model, target, writer, report, signal } = context;
-  const norms = metric.needs === 'weights' ? undefined : await allNorms(context);
+  const norms = needsText(metric) ? await allNorms(context) : undefined;
   const specs = new Map<string, { readonly spec: LinearSpec; readonly block: number }>();
   for (const block of model.decoder.blocks) {
     for (const spec of block.linears) specs.set(spec.weight, { spec, block: block.index });

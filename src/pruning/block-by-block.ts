@@ -1,7 +1,7 @@
 import { dispose } from '@tensorflow/tfjs-core';
 import { memoryLayer, overlay } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
-import type { ImportanceMetric } from '../importance/index.js';
+import { type ImportanceMetric, needsText } from '../importance/index.js';
 import {
   disposeBlock,
   type HiddenStates,
@@ -31,7 +31,7 @@ interface Rules {
 export async function pruneBlockByBlock(rules: Rules, context: EditContext): Promise<void> {
   const { model, report, signal } = context;
   const rule = maskRule(rules.pattern, model, context.target, rules.compare);
-  const states = rules.metric.needs === 'weights' ? undefined : await calibrationStates(context);
+  const states = needsText(rules.metric) ? await calibrationStates(context) : undefined;
   const total = model.decoder.blocks.length;
   try {
     for (let index = 0; index < total; index++) {

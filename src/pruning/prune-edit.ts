@@ -1,6 +1,6 @@
 import type { LayerPlan } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { type ImportanceMetric, metrics } from '../importance/index.js';
+import { type ImportanceMetric, metrics, needsText } from '../importance/index.js';
 import type { Model } from '../model/index.js';
 import { type Comparison, type Pattern, parsePattern } from '../sparsity/index.js';
 import { pruneAcrossBlocks } from './across-blocks.js';
@@ -36,7 +36,7 @@ export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
     compare: settings.compare ?? metric.scope,
   };
   return {
-    needsCalibration: metric.needs !== 'weights',
+    needsCalibration: needsText(metric),
     target: targetOf(parts.pattern, settings.sparsity),
     plan,
     propose: (context) => propose(parts, context),

@@ -1,6 +1,12 @@
 import { dispose } from '@tensorflow/tfjs-core';
 import { stopIfAborted } from '../errors.js';
-import { headGroups, type ImportanceMetric, MatrixAggregate, type MatrixSummary } from '../importance/index.js';
+import {
+  headGroups,
+  type ImportanceMetric,
+  MatrixAggregate,
+  type MatrixSummary,
+  needsText,
+} from '../importance/index.js';
 import { disposeBlock, type HiddenStates, type LinearSpec, loadBlock, runBlock } from '../model/index.js';
 import type { MatrixScores } from '../sparsity/index.js';
 import { calibrationStates } from './calibration-states.js';
@@ -21,7 +27,7 @@ export interface LinearSummary extends MatrixSummary {
  */
 export async function* scoreModel(metric: ImportanceMetric, context: ScoreContext): AsyncGenerator<LinearSummary> {
   const { model, report, signal } = context;
-  const states = metric.needs === 'weights' ? undefined : await calibrationStates(context);
+  const states = needsText(metric) ? await calibrationStates(context) : undefined;
   const total = model.decoder.blocks.length;
   try {
     for (let index = 0; index < total; index++) {

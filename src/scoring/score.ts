@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type Calibration, readCalibration } from '../corpus/index.js';
 import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
-import { type ImportanceMetric, metrics } from '../importance/index.js';
+import { type ImportanceMetric, metrics, needsText } from '../importance/index.js';
 import { hashCheckpoint } from '../manifest/index.js';
 import { DEFAULT_MEMORY_BYTES, loadTokenizer, type Model, openModel } from '../model/index.js';
 import { type LinearSummary, scoreModel } from '../pruning/index.js';
@@ -98,7 +98,7 @@ async function readText(
   model: Model,
   options: ScoreOptions,
 ): Promise<Calibration | undefined> {
-  if (metric.needs === 'weights') return undefined;
+  if (!needsText(metric)) return undefined;
   const { calibration } = options;
   if (calibration === undefined) {
     throw new BirdboneError(
