@@ -23,7 +23,7 @@ import {
 } from '../fixtures/pickle-assembler.js';
 import { patterned, temporaryFolder } from '../fixtures/safetensors-file.js';
 import { LEGACY_START, torchZip } from '../fixtures/torch-file.js';
-import { measured, refusalOf } from './refusal.js';
+import { measured, measuredScan, refusalOf } from './refusal.js';
 
 /** The bar is a second on an idle core; a test has to hold on a busy one too. */
 const MAX_BUSY_MILLISECONDS = 10_000;
@@ -61,6 +61,15 @@ describe('a pickle that uses up memory or time', () => {
     const { code, message, milliseconds, extraMegabytes } = measured(file);
     expect(code).toBe('unreadable');
     expect(message).toContain(says);
+    expect(milliseconds).toBeLessThan(MAX_BUSY_MILLISECONDS);
+    expect(extraMegabytes).toBeLessThan(64);
+  });
+
+  it.each(Object.entries(EXHAUSTING))('with %s is scanned in bounds', (_, { make }) => {
+    const file = path.join(temporaryFolder(), 'model.pt');
+    writeFileSync(file, torchZip(make()));
+    const { rules, milliseconds, extraMegabytes } = measuredScan(file);
+    expect(rules).toEqual(['pickle-malformed']);
     expect(milliseconds).toBeLessThan(MAX_BUSY_MILLISECONDS);
     expect(extraMegabytes).toBeLessThan(64);
   });

@@ -35,10 +35,22 @@ export interface Measured {
   readonly extraMegabytes: number;
 }
 
-const MEASURE = fileURLToPath(new URL('../fixtures/open-and-measure.ts', import.meta.url));
-
 /** How opening a file goes in a process of its own, with the time and the memory that it takes. */
 export function measured(file: string): Measured {
-  const args = ['--import', 'tsx', MEASURE, file];
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Measured;
+  return measuredBy('open-and-measure.ts', file) as Measured;
+}
+
+export interface MeasuredScan extends Pick<Measured, 'milliseconds' | 'extraMegabytes'> {
+  /** The rules of what was found, each once. */
+  readonly rules: readonly string[];
+}
+
+/** The same of scanning it. */
+export function measuredScan(file: string): MeasuredScan {
+  return measuredBy('scan-and-measure.ts', file) as MeasuredScan;
+}
+
+function measuredBy(script: string, file: string): unknown {
+  const args = ['--import', 'tsx', fileURLToPath(new URL(`../fixtures/${script}`, import.meta.url)), file];
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }));
 }

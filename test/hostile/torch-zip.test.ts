@@ -7,7 +7,7 @@ import { bytes, dict, pickle, storage, tensor, text, u16, u32, u64 } from '../fi
 import { patterned, temporaryFolder } from '../fixtures/safetensors-file.js';
 import { torchMembers, torchZip } from '../fixtures/torch-file.js';
 import { layOutZip, type MemberSpec, type ZipLayout, zipBytes } from '../fixtures/zip-file.js';
-import { refusalOf } from './refusal.js';
+import { type Measured, measured, refusalOf } from './refusal.js';
 
 const WEIGHTS = pickle(dict([text('w'), tensor(storage('FloatStorage', '0', 4), { shape: [4], strides: [1] })]));
 const DATA = patterned(16);
@@ -110,7 +110,7 @@ const BROKEN: Readonly<Record<string, readonly [content: Uint8Array, says: strin
       file.set(bytes(u64(2n ** 64n - 1n), u64(2n ** 64n - 1n)), sound().end - 76 + 24);
       return file;
     })(),
-    'members; at most 60000 are read',
+    'members; at most 30000 are read',
   ],
   'a directory at 2^64 − 1': [inEnd64(48, u64(2n ** 64n - 1n)), 'its zip64 record puts the directory'],
   'a directory of 2^64 − 1 bytes': [inEnd64(40, u64(2n ** 64n - 1n)), 'its zip64 record puts the directory'],
@@ -249,5 +249,35 @@ describe('damaged storages', () => {
     const checkpoint = await openCheckpoint(damaged());
     await expect(checkpoint.read('w', { offset: 4, length: 12 })).resolves.toHaveLength(12);
     await checkpoint.close();
+  });
+});
+
+describe('an archive with as many members as are read', () => {
+  const MEMBERS = 30_000;
+  const MAX_MILLISECONDS = 15_000;
+  const opened = (data: Uint8Array, storages: number): Measured => {
+    const file = path.join(temporaryFolder(), 'model.pt');
+    const empty = Array.from({ length: storages }, () => new Uint8Array());
+    writeFileSync(file, torchZip(data, empty));
+    return measured(file);
+  };
+  const storages = MEMBERS - 2;
+
+  it('is refused in bounds when nothing refers to them', () => {
+    const { message, milliseconds, extraMegabytes } = opened(WEIGHTS, storages);
+    expect(message).toContain('archive/data/0');
+    expect(milliseconds).toBeLessThan(MAX_MILLISECONDS);
+    expect(extraMegabytes).toBeLessThan(64);
+  });
+
+  it('is refused in bounds when one of them is missing', () => {
+    const views = Array.from({ length: storages + 1 }, (_, i) =>
+      tensor(storage('FloatStorage', String(i), 0), { shape: [0], strides: [1] }),
+    );
+    const data = pickle(dict(...views.map((view, i): readonly [Uint8Array, Uint8Array] => [text(`w${i}`), view])));
+    const { code, milliseconds, extraMegabytes } = opened(data, storages);
+    expect(code).toBe('unreadable');
+    expect(milliseconds).toBeLessThan(MAX_MILLISECONDS);
+    expect(extraMegabytes).toBeLessThan(64);
   });
 });

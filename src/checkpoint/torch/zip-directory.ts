@@ -18,8 +18,8 @@ export interface ZipEntry {
 
 const ENTRY_SIGNATURE = 0x02014b50;
 const ENTRY_BYTES = 46;
-/** One for each storage; the largest published files have some thousands. Headers of this many take 60 MB. */
-const MAX_MEMBERS = 60_000;
+/** One for each storage; the largest published files have some thousands. Headers of this many take 45 MB. */
+const MAX_MEMBERS = 30_000;
 const MAX_DIRECTORY_BYTES = 16 * 1024 * 1024;
 /** A long path; torch's names have some twenty characters, and the folder's. */
 const MAX_NAME_BYTES = 512;
