@@ -62,7 +62,9 @@ Exit code 3 when there is an error or a warning; notes alone end with 0.`;
 function render({ files, counts, clean }: ScanReport, withNames: boolean): string {
   const { error, warning, note } = counts;
   const verdict = clean ? 'clean' : 'not clean';
-  const summary = `${files.length} files, ${verdict}: ${error} errors, ${warning} warnings, ${note} notes`;
+  const number = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+  const found = [number(error, 'error'), number(warning, 'warning'), number(note, 'note')].join(', ');
+  const summary = `${number(files.length, 'file')}, ${verdict}: ${found}`;
   return [...files.map((file) => renderFile(file, withNames)), summary].join('\n');
 }
 

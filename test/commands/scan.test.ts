@@ -18,7 +18,7 @@ it('ends with 3 and says why, and executes nothing', async () => {
   const { code, stdout, stderr } = await birdbone(['scan', file], { cwd });
   expect(code, stderr).toBe(3);
   expect(stdout).toContain('error    the pickle at byte 0 asks for "os.system", which runs programs');
-  expect(stdout).toContain('1 files, not clean: 2 errors, 0 warnings, 0 notes');
+  expect(stdout).toContain('1 file, not clean: 2 errors, 0 warnings, 0 notes');
   const names = await birdbone(['scan', file, '--names', '--quiet'], { cwd });
   expect(names.stdout).toContain('os.system  not on the list');
 });

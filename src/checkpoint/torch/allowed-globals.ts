@@ -1,3 +1,4 @@
+import { quoted } from '../files/quote.js';
 import { DICT_ENTRY_BYTES, SLOT_BYTES } from './pickle-containers.js';
 import {
   describeValue,
@@ -86,7 +87,7 @@ function dictOf(args: readonly PickleValue[], { fail, charge }: CallSite): Pickl
   for (const pair of source.items) {
     const [key, value, ...rest] = pair instanceof PickleList ? pair.items : Array.isArray(pair) ? pair : [];
     if (typeof key !== 'string' || value === undefined || rest.length > 0) return fail('it makes a dict of no pairs');
-    if (dict.entries.has(key)) return fail(`it makes a dict that has the key ${JSON.stringify(key)} twice`);
+    if (dict.entries.has(key)) return fail(`it makes a dict that has the key ${quoted(key)} twice`);
     dict.entries.set(key, value);
   }
   return dict;
