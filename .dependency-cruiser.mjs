@@ -131,7 +131,7 @@ export default {
     only(
       'tensors-below-waves',
       'node_modules/@tensorflow/tfjs-core',
-      '^src/(tensor|model|importance|evaluation|pruning)/',
+      '^src/(tensor|model|importance|evaluation|evidence|pruning)/',
     ),
     only('schemas-at-the-borders', 'node_modules/zod', [
       '^src/(manifest|store|repository|model|checkpoint)/',

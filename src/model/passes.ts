@@ -12,6 +12,8 @@ export interface PassOptions {
   /** Whether the block's outputs replace its inputs in the states; false leaves the states as they are. */
   readonly store: boolean;
   readonly signal?: AbortSignal;
+  /** Called after each batch, for what `observe` kept of it: the next batch waits. */
+  readonly settle?: (done: number) => Promise<void>;
   /** Called after each batch. */
   readonly onBatch?: (done: number, total: number) => void;
 }
@@ -37,6 +39,7 @@ export async function runBlock(
         tables = { columns: batch.columns, of: positionTables(block.decoder, batch.columns, device) };
       }
       await runBatch(block, { states, i, tables: tables.of }, device, options);
+      await options.settle?.(i + 1);
       options.onBatch?.(i + 1, batches.length);
     }
   } finally {
