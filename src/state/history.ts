@@ -42,6 +42,12 @@ export interface GateTermRecord {
   readonly pass: boolean;
 }
 
+/**
+ * Plates as a journal holds them: the JSON form of `Marks` (src/plates), which alone knows what its texts mean. Here it is known
+ * to be small, flat and made of texts.
+ */
+export type PlatesJson = Readonly<Record<string, unknown>>;
+
 export interface WaveJournalRecord {
   readonly type: 'wave';
   readonly wave: number;
@@ -56,6 +62,8 @@ export interface WaveJournalRecord {
   readonly reason: string;
   readonly terms: readonly GateTermRecord[];
   readonly figures: Readonly<Record<string, number>>;
+  /** The plates that this wave sheds, where it sheds any. */
+  readonly plates?: PlatesJson;
 }
 
 export interface DiffFiles {

@@ -11,6 +11,7 @@ export {
   historyAt,
   historyOf,
   isWhole,
+  type PlatesJson,
   type StateMeasurement,
   type Tag,
   type WaveJournalRecord,

@@ -20,6 +20,28 @@ const isPlace: Form = (value): value is TensorAtWave =>
   Array.isArray(value) && value.length === 2 && isText(value[0]) && isWave(value[1]);
 const isState = hasFields({ wave: isWave, tensors: isListOf(isPlace) });
 
+const isAbsentOr =
+  (form: Form): Form =>
+  (value) =>
+    value === undefined || form(value);
+
+/** More blocks and kinds than any model has; what plates are called is for src/plates to check against the model. */
+const MAX_PLATE_ENTRIES = 100_000;
+/** Two levels of names over lists of indices: kind, block, text. */
+const MAX_PLATE_DEPTH = 3;
+
+/** Texts in objects in objects, nothing else, and not more of them than there can be. */
+const isPlates: Form = (value) => {
+  let entries = 0;
+  const isPart = (part: unknown, depth: number): boolean => {
+    entries += 1;
+    if (entries > MAX_PLATE_ENTRIES || depth > MAX_PLATE_DEPTH) return false;
+    if (!isObject(part)) return isText(part);
+    return !Array.isArray(part) && Object.values(part).every((inner) => isPart(inner, depth + 1));
+  };
+  return isObject(value) && isPart(value, 0);
+};
+
 /** The fields that folding a record of each type relies on. A type that is not here is not known. */
 const FORMS: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
   begin: {},
@@ -28,14 +50,15 @@ const FORMS: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
     wave: isWave,
     verdict: (value) => value === 'committed' || value === 'rolled-back',
     layers: isListOf(hasFields({ name: isText, sparsity: isNumber })),
+    plates: isAbsentOr(isPlates),
   },
   finish: { reached: (value) => typeof value === 'boolean', reason: isText },
-  rollback: { to: isWave, state: (value) => value === undefined || isState(value) },
+  rollback: { to: isWave, state: isAbsentOr(isState) },
   tag: { name: isText, state: isState },
   untag: { name: isText },
   measured: { state: isState, figures: isObject },
   publish: {},
-  published: { manifest: (value) => value === undefined || isText(value) },
+  published: { manifest: isAbsentOr(isText) },
   evidence: { files: hasFields({ json: isText, markdown: isText }) },
 };
 
