@@ -16,4 +16,10 @@ export { summariesToCsv } from './summary-csv.js';
 export const metrics = registryOf<ImportanceMetric>()('metric', {
   magnitude: () => import('./magnitude.js'),
   wanda: () => import('./wanda.js'),
+  ria: () => import('./ria.js'),
+  taylor: () => import('./taylor.js'),
+  fisher: () => import('./fisher.js'),
+  hessian: () => import('./hessian.js'),
+  activation: () => import('./activation.js'),
+  flap: () => import('./flap.js'),
 });

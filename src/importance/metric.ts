@@ -34,7 +34,10 @@ export interface Evidence {
   readonly inputAbsMeans?: Tensor1D;
   /** Σ_i |W_ij| over all rows of the matrix (`column-sums`). */
   readonly columnAbsSums?: Tensor1D;
-  /** [(H + damping)⁻¹]_jj, positive; 1 for an input that was always zero (`inverse-hessian`). */
+  /**
+   * [(H + damping)⁻¹]_jj for H = (2/T) Σ x xᵀ over T tokens, positive; 0 for an input that was always zero, whose weights
+   * do nothing (`inverse-hessian`).
+   */
   readonly inverseHessianDiagonal?: Tensor1D;
   /** dL/dW, L = mean next-token cross-entropy over the calibration tokens (`gradient`). */
   readonly gradient?: Tensor2D;

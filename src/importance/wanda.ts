@@ -1,4 +1,5 @@
 import { abs, mul, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
+import { columnEvidence } from './evidence-checks.js';
 import type { ImportanceMetric } from './metric.js';
 
 /**
@@ -9,13 +10,9 @@ const wanda: ImportanceMetric = {
   needs: ['norms'],
   // Per-matrix ranking is clearly worse (their section 3): rows differ in scale, and each output needs some of its inputs.
   scope: 'row',
-  score(weight, { inputNorms }) {
-    if (inputNorms === undefined) throw new Error('wanda scores need inputNorms');
-    // A single norm would broadcast over every column without complaint.
-    if (inputNorms.size !== weight.shape[1]) {
-      throw new Error(`wanda: ${inputNorms.size} input norms for ${weight.shape[1]} columns`);
-    }
-    return tidy(() => mul(abs(weight), inputNorms) as Tensor2D);
+  score(weight, evidence) {
+    const norms = columnEvidence('wanda', 'inputNorms', weight, evidence);
+    return tidy(() => mul(abs(weight), norms) as Tensor2D);
   },
 };
 
