@@ -11,10 +11,13 @@ export {
 } from './dtype.js';
 export { encodeFromF32 } from './encode.js';
 export { enableGradients } from './gradients.js';
+export { type HostMatrix, multiplyOnDevice } from './host-product.js';
 export { disposeMatrix, type Matrix, uploadMatrix } from './matrix.js';
 export { availableDevices, openDevice } from './open-device.js';
+export { type ActivationKind, activate, activateGated } from './ops/activation.js';
 export { causalAttention } from './ops/causal-attention.js';
 export { columnSquares } from './ops/column-squares.js';
+export { layerNorm } from './ops/layer-norm.js';
 export { linear } from './ops/linear.js';
 export {
   compareNextTokens,
@@ -27,6 +30,7 @@ export {
 } from './ops/next-tokens.js';
 export { rmsNorm } from './ops/rms-norm.js';
 export { rotary } from './ops/rotary.js';
+export { softcap } from './ops/softcap.js';
 export { swiglu } from './ops/swiglu.js';
 export { measureMatMul } from './throughput.js';
 export { countZeros } from './zeros.js';
