@@ -1,6 +1,7 @@
 import type { LayerPlan, LayerWriter } from '../checkpoint/index.js';
 import type { Report } from '../events.js';
 import type { Model } from '../model/index.js';
+import type { Marks } from '../plates/index.js';
 import type { Device } from '../tensor/index.js';
 
 /** What an edit works with. `model` is the base under the layers kept so far; it is never changed. */
@@ -11,11 +12,21 @@ export interface EditContext {
   readonly target: number;
   /** Calibration windows; empty when the edit said that it needs none. */
   readonly calibration: readonly { readonly ids: Int32Array }[];
+  /** Plates that the waves kept so far have shed: zero in `model`. */
+  readonly marks: Marks;
+  /** Plates that this wave must not shed: an earlier one did, and they were found to do the damage. */
+  readonly spared: Marks;
   readonly writer: LayerWriter;
   readonly memoryBytes: number;
   readonly spillFolder: string;
   readonly report: Report;
   readonly signal?: AbortSignal;
+}
+
+/** What an edit says of the layer that it has written. */
+export interface Proposal {
+  /** ALL plates that this wave newly sheds; none where it removes weights without regard to plates. */
+  readonly marks?: Marks;
 }
 
 /**
@@ -28,6 +39,7 @@ export interface Edit {
   readonly target: number;
   /** Which masks and replacements the layer will hold: everything but the values. */
   plan(model: Model): LayerPlan;
-  /** Writes every mask and replacement of its plan. Deterministic. */
-  propose(context: EditContext): Promise<void>;
+  /** Writes every mask and replacement of its plan, and says which plates they shed, if any. Deterministic. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: an edit without plates has nothing to return.
+  propose(context: EditContext): Promise<Proposal | void>;
 }

@@ -1,3 +1,3 @@
-export type { Edit, EditContext } from './edit.js';
+export type { Edit, EditContext, Proposal } from './edit.js';
 export { type PruneSettings, pruneEdit } from './prune-edit.js';
 export { type LinearSummary, type ScoreContext, scoreModel } from './score-model.js';

@@ -3,7 +3,8 @@ import { type Checkpoint, openCheckpoint } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type HashOptions, hashCheckpoint } from '../manifest/index.js';
 import { folderOf, type Model, openComparable, openModel } from '../model/index.js';
-import { type BeginRecord, type History, manifestDigest, type StateFolder } from '../state/index.js';
+import { type BeginRecord, type History, historyAt, manifestDigest, type StateFolder } from '../state/index.js';
+import { hasPlates } from './marks.js';
 import { openFromPublished } from './published-base.js';
 
 /** The dense model that an output's layers lie over. */
@@ -63,13 +64,19 @@ async function refuseChanged(model: Model, base: BeginRecord['base'], watch: Has
 
 /**
  * A checkpoint with the names, shapes and aliases of the base, whatever its bytes are: the base itself or, where it cannot be
- * read, what the run has published. The caller closes it. Throws what opening the base throws when there is neither.
+ * read, what the run has published, unless that has other shapes. The caller closes it. Throws what opening the base throws when
+ * there is neither.
  */
 export async function openLikeness(past: History, folder: StateFolder): Promise<Checkpoint> {
   try {
     return await openComparable(past.begin!.base.path);
   } catch (error) {
-    if (!(error instanceof BirdboneError) || !existsSync(folder.out)) throw error;
+    if (!(error instanceof BirdboneError) || !existsSync(folder.out) || isCut(past)) throw error;
     return await openCheckpoint(folder.out);
   }
+}
+
+/** Whether what is published has shed plates. */
+function isCut(past: History): boolean {
+  return past.published !== undefined && hasPlates(historyAt(past, past.published));
 }

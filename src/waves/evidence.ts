@@ -16,6 +16,7 @@ import {
 import type { Base } from './base.js';
 import { checkDigests } from './expected-digests.js';
 import { figuresOfState } from './impact.js';
+import { hasPlates, publishedView } from './marks.js';
 import { manifestOf } from './result-manifest.js';
 import { closeLayers, openLayers, stacked, type WaveLayer } from './session.js';
 import type { RunResult, WaveRecord } from './settings.js';
@@ -58,9 +59,12 @@ async function publishResult(
   const { folder, journal, base, report, signal } = stack;
   const watch = { report, ...(signal && { signal }) };
   // A model that was named by its one file has its config and tokenizer beside it: they were used, so they go along.
-  const source = { ...result.checkpoint, path: base.folder };
-  const hashes = await hashCheckpoint(source, watch);
-  checkDigests(hashes, layers);
+  const seen = { ...result.checkpoint, path: base.folder };
+  const seenHashes = await hashCheckpoint(seen, watch);
+  // The waves' digests are of whole tensors: what is cut can be held against them only before.
+  checkDigests(seenHashes, layers);
+  const source = await publishedView(past, seen, base.model);
+  const hashes = hasPlates(past) ? await hashCheckpoint(source, watch) : seenHashes;
   await publish(folder, journal, {
     source,
     carryFrom: base.folder,

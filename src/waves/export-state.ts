@@ -5,6 +5,7 @@ import { BirdboneError } from '../errors.js';
 import { hashCheckpoint, MANIFEST_FILE, manifestText } from '../manifest/index.js';
 import { checkRoom, stateFolder, type WaveState } from '../state/index.js';
 import { checkDigests } from './expected-digests.js';
+import { hasPlates, publishedView } from './marks.js';
 import { parseReference } from './reference.js';
 import { manifestOf } from './result-manifest.js';
 import { type OpenStateOptions, openState } from './states.js';
@@ -40,14 +41,16 @@ export async function exportState({ reference, out, dryRun = false, ...options }
   try {
     if (origin === undefined) throw noState(reference);
     const { past, base, layers } = origin;
-    const hashes = await hashCheckpoint(checkpoint, options);
-    checkDigests(hashes, layers);
+    const seenHashes = await hashCheckpoint(checkpoint, options);
+    checkDigests(seenHashes, layers);
+    const written = await publishedView(past, checkpoint, base.model);
+    const hashes = hasPlates(past) ? await hashCheckpoint(written, options) : seenHashes;
     const manifest = manifestText(manifestOf(past, hashes, base));
-    const weightBytes = [...checkpoint.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const weightBytes = [...written.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
     await checkRoom(path.dirname(path.resolve(out)), weightBytes);
     if (!dryRun) {
       await writeFolderWhole(out, (temporary) =>
-        writeCheckpoint(checkpoint, temporary, {
+        writeCheckpoint(written, temporary, {
           carryFrom: base.folder,
           maxShardBytes: past.begin!.recipe.maxShardBytes,
           extraFiles: { [MANIFEST_FILE]: manifest },

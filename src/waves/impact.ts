@@ -1,5 +1,6 @@
 import { type Checkpoint, matchTensors, openCheckpoint, overlay } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
+import { openModel } from '../model/index.js';
 import {
   type History,
   historyAt,
@@ -10,6 +11,7 @@ import {
   type WaveState,
   waveOf,
 } from '../state/index.js';
+import { hasPlates, publishedView, refuseTornPlates } from './marks.js';
 import { type NamedState, stateAt } from './reference.js';
 import { closeLayers, openLayers } from './session.js';
 import { sparsityOfState } from './state-sparsity.js';
@@ -65,6 +67,7 @@ export function destinationOf(
   { folder, checkpoint }: { readonly folder: StateFolder; readonly checkpoint: Checkpoint },
 ): Destination {
   const named = stateAt(to, past, folder);
+  refuseTornPlates(past, globs);
   const matched = globs === undefined ? undefined : matchTensors(checkpoint, globs);
   const { state: target } = historyAt(past, moved(past.state, named.state, matched));
   return { named, globs, matched, target };
@@ -146,7 +149,14 @@ async function publishedBytes(folder: StateFolder): Promise<number | null> {
 async function bytesThrough(past: History, folder: StateFolder, base: Checkpoint): Promise<number> {
   const layers = await openLayers(folder, past);
   try {
-    return bytesOf(overlay(base, layers));
+    const seen = overlay(base, layers);
+    if (!hasPlates(past)) return bytesOf(seen);
+    const model = await openModel(past.begin!.base.path);
+    try {
+      return bytesOf(await publishedView(past, seen, model));
+    } finally {
+      await model.checkpoint.close();
+    }
   } finally {
     await closeLayers(layers);
   }

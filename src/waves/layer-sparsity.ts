@@ -1,5 +1,6 @@
-import type { Layer } from '../checkpoint/index.js';
+import { type Checkpoint, chunksOf, type Layer, type LayerPlan } from '../checkpoint/index.js';
 import { combineMasks, keptCount, type Mask, maskBytes } from '../sparsity/index.js';
+import { countZeros } from '../tensor/index.js';
 
 /** How much of one tensor is removed. */
 export interface TensorSparsity {
@@ -8,28 +9,32 @@ export interface TensorSparsity {
   readonly removed: number;
 }
 
+/** Bytes read at a time where zeros have to be counted. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/** The tensors that an edit may remove from, masked or replaced, and how many elements each has. */
+export function plannedTensors({ masks, values }: LayerPlan): { readonly name: string; readonly elements: number }[] {
+  const replaced = values.map(({ name, shape }) => ({
+    name,
+    elements: shape.reduce((product, extent) => product * extent, 1),
+  }));
+  return [...masks, ...replaced];
+}
+
 /**
- * Counts what the layers' masks remove together from each tensor, in the order given. A weight that an earlier layer removed
- * counts, whether or not a later one says so again.
+ * Counts what the layers remove together from each tensor. Of tensors that are only masked, the masks say it: a weight that an
+ * earlier layer removed counts, whether or not a later one says so again. Of a tensor with replaced values its zeros count, in
+ * `seen`, which is the base through these layers.
  */
 export async function removedBy(
   tensors: readonly { readonly name: string; readonly elements: number }[],
   layers: readonly Layer[],
+  seen: Checkpoint,
 ): Promise<TensorSparsity[]> {
   const counted: TensorSparsity[] = [];
   for (const { name, elements } of tensors) {
-    const masks: Mask[] = [];
-    for (const layer of layers) {
-      if (layer.masks.has(name)) {
-        masks.push({
-          rows: 1,
-          columns: elements,
-          bits: await layer.readMask(name, { offset: 0, length: maskBytes(elements) }),
-        });
-      }
-    }
-    const [first, ...others] = masks;
-    const removed = first === undefined ? 0 : elements - keptCount(combineMasks(first, ...others));
+    const isReplaced = layers.some(({ values, xors }) => values.has(name) || xors.has(name));
+    const removed = isReplaced ? await zerosIn(seen, name) : await maskedIn(name, elements, layers);
     counted.push({ name, elements, removed });
   }
   return counted;
@@ -44,4 +49,27 @@ export function sparsityOf(tensors: readonly TensorSparsity[]): number {
     removed += tensor.removed;
   }
   return elements === 0 ? 0 : removed / elements;
+}
+
+async function maskedIn(name: string, elements: number, layers: readonly Layer[]): Promise<number> {
+  const masks: Mask[] = [];
+  for (const layer of layers) {
+    if (layer.masks.has(name)) {
+      masks.push({
+        rows: 1,
+        columns: elements,
+        bits: await layer.readMask(name, { offset: 0, length: maskBytes(elements) }),
+      });
+    }
+  }
+  const [first, ...others] = masks;
+  return first === undefined ? 0 : elements - keptCount(combineMasks(first, ...others));
+}
+
+async function zerosIn(seen: Checkpoint, name: string): Promise<number> {
+  const { dtype } = seen.tensors.get(name)!;
+  let zeros = 0;
+  // Of types that have no zeros of their own (pairs, parts of bytes) nothing can have been removed.
+  for await (const bytes of chunksOf(seen, name, CHUNK_BYTES)) zeros += countZeros(bytes, dtype) ?? 0;
+  return zeros;
 }

@@ -4,6 +4,7 @@ import { findManifest, type HashOptions, hashCheckpoint, type Manifest } from '.
 import { type Model, openModel, withCheckpoint } from '../model/index.js';
 import { type History, historyAt, type StateFolder, verifyLayers } from '../state/index.js';
 import type { Base } from './base.js';
+import { hasPlates } from './marks.js';
 import { closeLayers, openLayers } from './session.js';
 
 /** Why the base at its path is not the run's, and who is told of the work. */
@@ -52,6 +53,7 @@ async function publishedManifest(past: History, folder: StateFolder): Promise<Ma
 /** The published model without its layers; closing its checkpoint closes them too. */
 async function openUndone(past: History, folder: StateFolder): Promise<Model> {
   const then = historyAt(past, past.published!);
+  if (hasPlates(then)) throw new Problem('plates were cut out of it, and what they held is in the base model alone');
   await verifyLayers(
     folder,
     then.waves.filter(({ active }) => active),

@@ -1,10 +1,12 @@
 import type { Verdict } from '../evaluation/index.js';
 import type { Model } from '../model/index.js';
+import { Marks } from '../plates/index.js';
 import type { Edit } from '../pruning/index.js';
 import { discardLayer, objectFile, type WaveJournalRecord } from '../state/index.js';
 import { ObjectStore, openStoredLayer, StoredLayerWriter } from '../store/index.js';
 import { type FlatFigures, flatFigures } from './figures.js';
-import { removedBy, sparsityOf } from './layer-sparsity.js';
+import { plannedTensors, removedBy, sparsityOf } from './layer-sparsity.js';
+import { marksOf } from './marks.js';
 import { type Baseline, measure, verdictOn } from './measure.js';
 import { closeLayers, history, openLayers, type Session, stacked, type WaveLayer } from './session.js';
 
@@ -32,15 +34,17 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
   const opened = await openLayers(folder, past);
   try {
     const model = stacked(inputs.model, opened);
-    const { masks, values } = settings.edit.plan(model);
-    const sha256 = await propose(settings, { model, layers: opened }, session);
+    const plan = settings.edit.plan(model);
+    const marks = marksOf(past, model);
+    const { sha256, shed } = await propose(settings, { model, layers: opened, marks }, session);
     opened.push(await openStoredLayer(new ObjectStore(folder.objects), sha256));
-    const tensors = await removedBy(masks, opened);
+    const candidate = stacked(inputs.model, opened);
+    const tensors = await removedBy(plannedTensors(plan), opened, candidate.checkpoint);
     const sparsity = sparsityOf(tensors);
     const last = past.waves.filter((wave) => wave.active).at(-1);
-    const changed = values.length > 0 || sparsity !== (last?.sparsity ?? 0);
+    const changed = plan.values.length > 0 || sparsity !== (last?.sparsity ?? 0);
     const { verdict, figures } = changed
-      ? await judgeStack(stacked(inputs.model, opened), baseline, session)
+      ? await judgeStack(candidate, baseline, session)
       : { verdict: UNCHANGED, figures: last?.figures ?? past.baseline?.figures ?? {} };
     const record: WaveJournalRecord = {
       type: 'wave',
@@ -55,6 +59,7 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
       reason: verdict.reason,
       terms: verdict.terms,
       figures,
+      ...(!shed.isEmpty && { plates: shed.toJSON() }),
     };
     await journal.append({ ...record });
     if (!verdict.pass) await discardLayer(folder, history(session), sha256);
@@ -64,28 +69,37 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
   }
 }
 
-/** Stores the wave's layer and returns the name of its object. */
+/** What a wave is proposed over: the base through the waves kept so far, and the plates that they have shed. */
+interface Before {
+  readonly model: Model;
+  readonly layers: readonly WaveLayer[];
+  readonly marks: Marks;
+}
+
+/** Stores the wave's layer; returns the name of its object, and the plates that it sheds. */
 async function propose(
   { edit, target, wave }: WaveSettings,
-  { model, layers }: { readonly model: Model; readonly layers: readonly WaveLayer[] },
+  { model, layers, marks }: Before,
   session: Session,
-): Promise<string> {
+): Promise<{ readonly sha256: string; readonly shed: Marks }> {
   const { inputs, folder, device, memoryBytes, report, signal } = session;
   const before = { checkpoint: model.checkpoint, layers };
   const writer = new StoredLayerWriter(new ObjectStore(folder.objects), { wave, plan: edit.plan(model), before });
   try {
-    await edit.propose({
+    const proposal = await edit.propose({
       model,
       device,
       target,
       calibration: inputs.calibration?.passages ?? [],
+      marks,
+      spared: Marks.none,
       writer,
       memoryBytes,
       spillFolder: folder.spill,
       report,
       ...(signal && { signal }),
     });
-    return (await writer.commit()).id;
+    return { sha256: (await writer.commit()).id, shed: proposal?.marks ?? Marks.none };
   } catch (error) {
     await writer.abort();
     throw error;

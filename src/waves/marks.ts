@@ -1,0 +1,55 @@
+import type { Checkpoint } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
+import { type Model, withCheckpoint } from '../model/index.js';
+import { Marks, plateGraph } from '../plates/index.js';
+import { cutModel } from '../shedding/index.js';
+import type { History, WaveJournalRecord } from '../state/index.js';
+
+type PlatesOfWave = Pick<WaveJournalRecord, 'wave' | 'plates'>;
+
+/**
+ * The plates that are shed in the current state: those of its active waves. `model` is any that has the shapes of the base.
+ * Throws `unreadable` for plates that the model does not have.
+ */
+export function marksOf({ waves }: Pick<History, 'waves'>, { decoder }: Pick<Model, 'decoder'>): Marks {
+  const shedding = waves.filter(({ active, plates }) => active && plates !== undefined);
+  // The graph of a model is made for those that need one: there are architectures without plates.
+  if (shedding.length === 0) return Marks.none;
+  const graph = plateGraph(decoder);
+  return shedding.reduce((marks, { wave, plates }) => marks.with(Marks.from(plates, graph, nameOf(wave))), Marks.none);
+}
+
+/** Whether the state that `past` is at has shed plates: whether what is published of it has other shapes than its base. */
+export function hasPlates({ waves }: Pick<History, 'waves'>): boolean {
+  return waves.some(({ active, plates }) => active && plates !== undefined);
+}
+
+/**
+ * What publishing and exporting write of a state: `seen` is the base through the state's layers, and comes back as it is where no
+ * plates are shed, else cut to the smaller shapes, with the config.json that says so.
+ */
+export async function publishedView(past: History, seen: Checkpoint, base: Model): Promise<Checkpoint> {
+  const marks = marksOf(past, base);
+  return marks.isEmpty ? seen : cutModel(withCheckpoint(base, seen), marks);
+}
+
+/**
+ * Throws `usage` when tensors are to go to another wave one by one, and a wave of this run has shed plates: a plate is slices of
+ * several tensors, and a model that has some of them back fits together no more.
+ */
+export function refuseTornPlates(past: History, globs: readonly string[] | undefined): void {
+  const shedding = past.waves.find((wave): wave is typeof wave & Required<PlatesOfWave> => {
+    return wave.verdict === 'committed' && wave.plates !== undefined;
+  });
+  if (globs === undefined || shedding === undefined) return;
+  const kinds = Object.keys(shedding.plates).join(', ');
+  throw new BirdboneError(
+    'usage',
+    `Wave ${shedding.wave} has shed plates (${kinds}), each of which is slices of several tensors; single tensors cannot be taken back (${globs.join(' ')}).`,
+    { suggestions: ['Take the whole model back to a wave: leave --tensors out.'] },
+  );
+}
+
+function nameOf(wave: number): string {
+  return `wave ${wave} of the journal`;
+}
