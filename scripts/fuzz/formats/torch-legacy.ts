@@ -42,7 +42,7 @@ export const torchLegacy: FuzzFormat = {
   sound: SOUND,
   mutate(random: Random) {
     if (random.oneIn(6)) return mutateBytes(random.pick(SOUND), random, SOUND);
-    let draft: Draft = random.pick(DRAFTS);
+    let draft: Draft = random.pickEarly(DRAFTS);
     for (let steps = 1 + random.below(3); steps > 0; steps -= 1) draft = mutateDraft(draft, random, VOCABULARY);
     const bytes = serialize(draft);
     return random.oneIn(5) ? mutateBytes(bytes, random, SOUND) : bytes;

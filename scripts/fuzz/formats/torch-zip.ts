@@ -170,8 +170,8 @@ export const torchZip: FuzzFormat = {
   sound: SOUND,
   mutate(random: Random) {
     if (random.oneIn(8)) return mutateBytes(random.pick(SOUND), random, SOUND);
-    if (random.oneIn(2)) return serialize(layOut(mutatedPickle(random.pick(ARCHIVES), random), random.oneIn(4)));
-    let draft = random.pick(LAID_OUT);
+    if (random.oneIn(2)) return serialize(layOut(mutatedPickle(random.pickEarly(ARCHIVES), random), random.oneIn(4)));
+    let draft = random.pickEarly(LAID_OUT);
     for (let steps = 1 + random.below(3); steps > 0; steps -= 1) {
       draft = mutateDraft(draft, random, ZIPS);
       if (random.oneIn(2)) draft = repaired(draft);
