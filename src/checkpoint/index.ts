@@ -20,7 +20,14 @@ export { type WriteOptions, writeCheckpoint } from './folder.js';
 export { ggufMetadata } from './gguf/gguf.js';
 export type { GgufArray, GgufMetadata, GgufScalar, GgufValue } from './gguf/value.js';
 export { GgufWriter } from './gguf/writer.js';
-export { type Layer, type LayerMask, type LayerPlan, type LayerWriter, memoryLayer } from './layers/layer.js';
+export {
+  type Layer,
+  type LayerMask,
+  type LayerPlan,
+  type LayerWriter,
+  type MemoryValues,
+  memoryLayer,
+} from './layers/layer.js';
 export { onlyTensors } from './layers/only-tensors.js';
 export { overlay } from './layers/overlay.js';
 export { undo } from './layers/undo.js';

@@ -8,11 +8,8 @@ import { patterned } from '../fixtures/safetensors-file.js';
 
 /** A layer that replaces one tensor. */
 function replacing(name: string, tensor: { dtype: Dtype; shape: readonly number[]; bytes: Uint8Array }): Layer {
-  return {
-    ...memoryLayer(new Map()),
-    values: new Map([[name, { name, dtype: tensor.dtype, shape: tensor.shape, byteLength: tensor.bytes.length }]]),
-    readValues: async (_, { offset, length }) => tensor.bytes.slice(offset, offset + length),
-  };
+  const { dtype, shape, bytes } = tensor;
+  return memoryLayer(new Map(), new Map([[name, { info: { name, dtype, shape, byteLength: bytes.length }, bytes }]]));
 }
 
 const masking = (name: string, ...bits: number[]) => memoryLayer(new Map([[name, Uint8Array.from(bits)]]));

@@ -50,21 +50,31 @@ export interface Layer {
   close(): Promise<void>;
 }
 
-/** A layer of masks that only this process knows: work that is not committed. The bits are not copied. */
-export function memoryLayer(masks: ReadonlyMap<string, Uint8Array>): Layer {
-  const nothingOf = (name: string) => {
-    throw new RangeError(`A layer of masks in memory has no values of ${name}.`);
-  };
+/** New bytes of one tensor, in memory. */
+export interface MemoryValues {
+  readonly info: TensorInfo;
+  readonly bytes: Uint8Array;
+}
+
+/** A layer that only this process knows: work that is not committed. Neither bits nor bytes are copied before they are read. */
+export function memoryLayer(
+  masks: ReadonlyMap<string, Uint8Array>,
+  values: ReadonlyMap<string, MemoryValues> = new Map(),
+): Layer {
   return {
-    path: 'the masks in memory',
+    path: 'the layer in memory',
     masks: new Map([...masks].map(([name, bits]) => [name, { byteLength: bits.length }])),
     xors: new Map(),
-    values: new Map(),
+    values: new Map([...values].map(([name, { info }]) => [name, info])),
     async readMask(name, { offset, length }) {
       return masks.get(name)!.subarray(offset, offset + length);
     },
-    readDifference: async (name) => nothingOf(name),
-    readValues: async (name) => nothingOf(name),
+    async readDifference(name) {
+      throw new RangeError(`A layer in memory has no differences of ${name}.`);
+    },
+    async readValues(name, { offset, length }) {
+      return values.get(name)!.bytes.slice(offset, offset + length);
+    },
     async close() {},
   };
 }
