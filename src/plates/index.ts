@@ -19,4 +19,12 @@ export {
   remainingRanges,
   subtractRanges,
 } from './ranges.js';
+export {
+  allowedRemoval,
+  TARGET_NAMES,
+  TARGETS,
+  type TargetName,
+  type TargetRules,
+  widthMultiple,
+} from './targets.js';
 export { type RemovedSlices, removedSlices, zeroMask, zeroMasks } from './zero-masks.js';
