@@ -159,7 +159,7 @@ function differingShare(
   let total = 0;
   for (const block of ours.model.decoder.blocks) {
     for (const { role, weight } of block.linears) {
-      const { keep } = blocks[block.index]![role];
+      const { keep } = blocks[block.index]![role as keyof PrunedBlock];
       const bits = ours.masks.get(weight)!;
       for (let i = 0; i < keep.length; i++) if (((bits[i >>> 3]! >>> (i & 7)) & 1) !== keep[i]) differing += 1;
       total += keep.length;

@@ -1,12 +1,13 @@
-import { dispose, type Tensor2D } from '@tensorflow/tfjs-core';
+import type { Tensor2D } from '@tensorflow/tfjs-core';
 import {
-  applyFinalNorm,
-  type FinalNorm,
+  applyNorm,
+  disposeNorm,
   type HeadSection,
   type HiddenStates,
   loadFinalNorm,
   loadHead,
   type Model,
+  type Norm,
 } from '../model/index.js';
 import { type Device, disposeMatrix, type HiddenAndHead, type Matrix } from '../tensor/index.js';
 import { rowsAt } from './predictions.js';
@@ -15,7 +16,7 @@ import { rowsAt } from './predictions.js';
 export interface Finished {
   readonly model: Model;
   readonly states: HiddenStates;
-  readonly norm: FinalNorm;
+  readonly norm: Norm;
 }
 
 /** Takes over the hidden states after a model's last block: they are closed when this fails, and by `disposeFinished`. */
@@ -29,7 +30,7 @@ export async function finishedModel(model: Model, states: HiddenStates, device: 
 }
 
 export async function disposeFinished({ states, norm }: Finished): Promise<void> {
-  dispose(norm.gain);
+  disposeNorm(norm);
   await states.close();
 }
 
@@ -69,10 +70,10 @@ export async function withNormedRows(
   }
 }
 
-function normed(norm: FinalNorm, rows: Float32Array, shape: readonly [number, number], device: Device): Tensor2D {
+function normed(norm: Norm, rows: Float32Array, shape: readonly [number, number], device: Device): Tensor2D {
   const hidden = device.upload(rows, shape) as Tensor2D;
   try {
-    return applyFinalNorm(norm, hidden);
+    return applyNorm(norm, hidden);
   } finally {
     hidden.dispose();
   }

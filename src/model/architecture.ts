@@ -1,55 +1,82 @@
+import type { ConfigKey, ConfigValues } from './config-schema.js';
+import type { BlockShape, Decoder, LinearRole, LinearSegment, LinearSpec, NormKind, VectorSpec } from './decoder.js';
+
 /**
- * What one `model_type` of config.json means, as data: how its tensors are called and which of the optional parts of the
- * Llama block it has. `{i}` in a template stands for the block's index.
- *
- * @example
- * const names = architecture.weights;
- * weightName(names.q, 3); // "model.layers.3.self_attn.q_proj"
+ * What one `model_type` of config.json means: which keys it reads, how its tensors are called and which parts its blocks have, as
+ * data. `{i}` in a name stands for the block's index, `{e}` for the expert's. The functions at the end are for what is truly
+ * different; most architectures have none.
  */
 export interface Architecture {
   /** `model_type`, also the registry name. */
   readonly modelType: string;
   /** The class that `architectures` in config.json must name, when it names one. */
   readonly className: string;
-  readonly weights: WeightTemplates;
-  /** Stored names that may be left out because they are the same tensor when `tie_word_embeddings` is set. */
-  readonly ties: readonly (readonly [string, string])[];
-  /** Buffers that old exporters wrote and nothing reads: the rotary frequencies follow from the config. */
+  /** Keys of config.json that it reads beside those that every architecture has (`COMMON_KEYS`). */
+  readonly keys: readonly ConfigKey[];
+  /** Where its config.json calls a key differently: the common name → its own. */
+  readonly spellings?: Readonly<Partial<Record<ConfigKey, string>>>;
+  /** Further keys that leave what the model computes as it is. */
+  readonly harmless?: readonly string[];
+  /** Further keys that could change it, with the only values under which they do not. */
+  readonly allowed?: Readonly<Record<string, readonly unknown[]>>;
+  /** What `hidden_act` may be; the first when it is absent. */
+  readonly activations: readonly string[];
+  /** What its configuration class in transformers assumes for a key that config.json leaves out. */
+  readonly defaults: ConfigDefaults;
+  readonly norm: NormKind;
+  readonly tensors: EndTensors;
+  /** In the order of a forward pass. */
+  readonly linears: readonly LinearTemplate[];
+  readonly vectors: readonly VectorSpec[];
+  /** Names may be stored with or without this beginning; the templates have it. */
+  readonly optionalPrefix?: string;
+  /** Buffers that exporters wrote and nothing reads. */
   readonly leftovers: readonly RegExp[];
-  /** Optional parts that config.json may switch on; a switch that is on and not listed is refused. */
-  readonly options: {
-    readonly attentionBias: boolean;
-    readonly mlpBias: boolean;
-    readonly slidingWindow: boolean;
-  };
-  /** What the architecture's configuration class in transformers assumes for a key that config.json leaves out. */
-  readonly defaults: {
-    readonly max_position_embeddings: number;
-    readonly rms_norm_eps: number;
-    readonly rope_theta: number;
-    readonly sliding_window: number | null;
-    /** null: as many as there are query heads. */
-    readonly num_key_value_heads: number | null;
-  };
+  /** Which blocks slide a window, of a model that has one, unless `layer_types` says; absent: none. */
+  readonly slides?: (config: ConfigValues, block: number) => boolean;
+  /** Whether `layer_types` of config.json decides which blocks slide; otherwise it may only say what is so anyway. */
+  readonly readsLayerTypes?: true;
+  /** What a block is, given what it would be by the common keys. */
+  readonly block?: (config: ConfigValues, block: number, plain: BlockShape) => BlockShape;
+  /** Positions are learned and added to the embeddings; queries and keys are not turned. */
+  readonly learnedPositions?: true;
+  /** Numbers of the decoder that follow from its own keys. */
+  readonly numbers?: (config: ConfigValues) => Partial<DecoderNumbers>;
 }
 
-/** Linear templates are without their `.weight` or `.bias` ending; the others are whole tensor names. */
-export interface WeightTemplates {
+export type DecoderNumbers = Pick<
+  Decoder,
+  'embeddingScale' | 'attentionScale' | 'attentionSoftcap' | 'finalSoftcap' | 'parallelResidual'
+>;
+
+export interface ConfigDefaults extends Partial<ConfigValues> {
+  readonly max_position_embeddings: number;
+  readonly rms_norm_eps: number;
+  readonly rope_theta?: number;
+}
+
+/** Whole tensor names. */
+export interface EndTensors {
   readonly embedding: string;
-  readonly head: string;
+  readonly positions?: string;
   readonly finalNorm: string;
-  readonly attentionNorm: string;
-  readonly ffnNorm: string;
-  readonly q: string;
-  readonly k: string;
-  readonly v: string;
-  readonly o: string;
-  readonly gate: string;
-  readonly up: string;
-  readonly down: string;
+  readonly finalNormBias?: string;
+  readonly head: string;
 }
 
-/** The template with `{i}` filled in. */
-export function weightName(template: string, block: number): string {
-  return template.replace('{i}', String(block));
+/** A linear of every block; its sizes and its input follow from the role. */
+export interface LinearTemplate {
+  readonly role: LinearRole;
+  /** Name without its `.weight` or `.bias` ending; with `{e}` there is one for each expert. */
+  readonly name: string;
+  /** Whether there is one, or the key of config.json that says. Absent: no. */
+  readonly bias?: true | 'attention_bias' | 'mlp_bias';
+  readonly layout?: LinearSpec['layout'];
+  /** Of a fused weight: how its rows are divided. */
+  readonly segments?: (block: BlockShape) => readonly LinearSegment[];
+}
+
+/** The template with `{i}` (and `{e}`) filled in. */
+export function tensorName(template: string, block: number, expert?: number): string {
+  return template.replace('{i}', String(block)).replace('{e}', String(expert));
 }

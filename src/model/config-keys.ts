@@ -1,6 +1,8 @@
-import { escaped, type JsonObject } from '../checkpoint/index.js';
+import type { JsonObject } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import type { Architecture } from './architecture.js';
+import { shorten, unsupportedValue } from './config-errors.js';
+import { COMMON_KEYS, type ConfigKey } from './config-schema.js';
 
 /** Keys that leave what the model computes in evaluation as it is: training, generation, bookkeeping, speed. */
 const HARMLESS = new Set([
@@ -29,10 +31,12 @@ const HARMLESS = new Set([
 
 /** Keys that could change what the model computes, and the only values (besides null) under which they do not. */
 const ALLOWED: Readonly<Record<string, readonly unknown[]>> = {
-  hidden_act: ['silu'],
   partial_rotary_factor: [1],
   rope_interleaved: [false],
   use_sliding_window: [false],
+  sliding_window: [],
+  attention_bias: [false],
+  mlp_bias: [false],
   attn_logit_softcapping: [],
   final_logit_softcapping: [],
   quantization_config: [],
@@ -54,43 +58,27 @@ const ALLOWED: Readonly<Record<string, readonly unknown[]>> = {
  * transformers. Any other key is refused by name too: it may change what the model computes, and a wrong figure is
  * worse than a refusal.
  */
-export function refuseUnsupportedKeys(
-  config: JsonObject,
-  read: ReadonlySet<string>,
-  architecture: Architecture,
-  file: string,
-): void {
+export function refuseUnsupportedKeys(config: JsonObject, architecture: Architecture, file: string): void {
+  const read = new Set([...COMMON_KEYS, ...architecture.keys].map((key) => spelled(key, architecture)));
+  const harmless = new Set(architecture.harmless);
   for (const [key, value] of Object.entries(config)) {
-    if (value === null || HARMLESS.has(key)) continue;
+    if (value === null || read.has(key) || HARMLESS.has(key) || harmless.has(key)) continue;
     const allowed = allowedValues(key, architecture);
-    if (allowed === undefined && !read.has(key)) throw unknownKey(file, key, value);
-    if (allowed !== undefined && !allowed.some((candidate) => JSON.stringify(candidate) === JSON.stringify(value))) {
+    if (allowed === undefined) throw unknownKey(file, key, value);
+    if (!allowed.some((candidate) => JSON.stringify(candidate) === JSON.stringify(value))) {
       throw unsupportedValue(file, key, value, allowed);
     }
   }
 }
 
-function allowedValues(key: string, { options }: Architecture): readonly unknown[] | undefined {
-  if (key === 'attention_bias' && !options.attentionBias) return [false];
-  if (key === 'mlp_bias' && !options.mlpBias) return [false];
-  if (key === 'sliding_window' && !options.slidingWindow) return [];
-  return Object.hasOwn(ALLOWED, key) ? ALLOWED[key] : undefined;
+/** What the architecture's own config.json calls a key. */
+export function spelled(key: ConfigKey, { spellings }: Architecture): string {
+  return spellings?.[key] ?? key;
 }
 
-/** The error for a key that is understood and set to something that is not run. */
-export function unsupportedValue(
-  file: string,
-  key: string,
-  value: unknown,
-  allowed: readonly unknown[],
-): BirdboneError {
-  const values = allowed.map((candidate) => JSON.stringify(candidate)).join(', ');
-  return new BirdboneError(
-    'unsupported',
-    `${file} asks for ${escaped(key.slice(0, 120))} = ${shorten(value)}, which birdbone does not run. ` +
-      (values === '' ? 'It must be absent or null.' : `Allowed: ${values}.`),
-    { file },
-  );
+function allowedValues(key: string, { allowed }: Architecture): readonly unknown[] | undefined {
+  if (allowed !== undefined && Object.hasOwn(allowed, key)) return allowed[key];
+  return Object.hasOwn(ALLOWED, key) ? ALLOWED[key] : undefined;
 }
 
 function unknownKey(file: string, key: string, value: unknown): BirdboneError {
@@ -100,10 +88,4 @@ function unknownKey(file: string, key: string, value: unknown): BirdboneError {
       'it may change what the model computes.',
     { file, suggestions: [`Delete the key from ${file} if you know that it does not change the model's output.`] },
   );
-}
-
-/** A value from the file as JSON, cut to a length that an error message can carry. */
-function shorten(value: unknown): string {
-  const text = JSON.stringify(value);
-  return escaped(text.length > 80 ? `${text.slice(0, 77)}...` : text);
 }

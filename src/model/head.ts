@@ -1,24 +1,12 @@
-import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
-import { readFloats } from '../checkpoint/index.js';
-import { type Device, type Matrix, rmsNorm } from '../tensor/index.js';
+import type { Device, Matrix } from '../tensor/index.js';
 import type { Model } from './decoder.js';
 import { loadMatrix } from './matrix-loading.js';
+import { loadNorm, type Norm } from './norm.js';
 
-/** The norm between the last block and the head; `gain` [hidden] is on the device and the holder's to dispose. */
-export interface FinalNorm {
-  readonly gain: Tensor1D;
-  readonly epsilon: number;
-}
-
-export async function loadFinalNorm(model: Model, device: Device): Promise<FinalNorm> {
-  const { finalNorm, hidden, normEpsilon } = model.decoder;
-  const gain = device.upload(await readFloats(model.checkpoint, finalNorm), [hidden]) as Tensor1D;
-  return { gain, epsilon: normEpsilon };
-}
-
-/** hidden [n, hidden] after the last block → [n, hidden], what the head multiplies. */
-export function applyFinalNorm(norm: FinalNorm, hidden: Tensor2D): Tensor2D {
-  return rmsNorm(hidden, norm.gain, norm.epsilon);
+/** Uploads the norm between the last block and the head; the caller disposes it (`disposeNorm`). */
+export function loadFinalNorm({ checkpoint, decoder }: Model, device: Device): Promise<Norm> {
+  const { finalNorm: gain, finalNormBias: bias, norm: kind, normEpsilon: epsilon } = decoder;
+  return loadNorm(checkpoint, { gain, bias }, { kind, epsilon }, device);
 }
 
 /** Float32 bytes of one part of a head: what is read, widened and uploaded, and multiplied, at once. */

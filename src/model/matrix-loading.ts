@@ -1,5 +1,6 @@
 import { type Checkpoint, readFloats } from '../checkpoint/index.js';
 import { type Device, disposeMatrix, type Matrix, uploadMatrix } from '../tensor/index.js';
+import type { LinearSpec } from './decoder.js';
 
 /** Host bytes that one piece of a matrix may take while it is widened and uploaded. */
 const PIECE_BYTES = 256 * 2 ** 20;
@@ -37,4 +38,27 @@ export async function loadMatrix(
     throw error;
   }
   return pieces.length === 1 ? pieces[0]! : { rows, columns, parts: pieces.flatMap((piece) => piece.parts) };
+}
+
+/**
+ * Returns a linear's weight as [rows, columns] on the device, however it is stored. One that is stored transposed is on the host
+ * as a whole for a moment: the models that do so are small.
+ */
+export async function loadLinearMatrix(checkpoint: Checkpoint, spec: LinearSpec, device: Device): Promise<Matrix> {
+  if (spec.layout !== 'in-out') return loadMatrix(checkpoint, spec.weight, spec, device);
+  return uploadMatrix(device, await readTransposed(checkpoint, spec), spec.rows, spec.columns);
+}
+
+/** The values of a weight that is stored [columns, rows], as [rows, columns]. */
+async function readTransposed(checkpoint: Checkpoint, { weight, rows, columns }: LinearSpec): Promise<Float32Array> {
+  const values = new Float32Array(rows * columns);
+  const columnsPerPiece = Math.max(1, Math.floor(PIECE_BYTES / (4 * rows)));
+  for (let start = 0; start < columns; start += columnsPerPiece) {
+    const count = Math.min(columnsPerPiece, columns - start);
+    const stored = await readFloats(checkpoint, weight, { start, count });
+    for (let column = 0; column < count; column++) {
+      for (let row = 0; row < rows; row++) values[row * columns + start + column] = stored[column * rows + row]!;
+    }
+  }
+  return values;
 }

@@ -2,8 +2,9 @@ import { gather, type Tensor2D, type Tensor3D, tidy } from '@tensorflow/tfjs-cor
 import { stopIfAborted } from '../errors.js';
 import type { Device } from '../tensor/index.js';
 import { isPadded, realPositions, type TokenBatch } from './batches.js';
-import { forwardBlock, type LoadedBlock, type Observe } from './block.js';
+import { forwardBlock, type Observe } from './block.js';
 import type { HiddenStates } from './hidden-states.js';
+import type { LoadedBlock } from './loaded-block.js';
 import { disposeTables, type PositionTables, positionTables } from './rope.js';
 
 export interface PassOptions {
@@ -36,7 +37,7 @@ export async function runBlock(
       if (tables?.columns !== batch.columns) {
         if (tables !== undefined) disposeTables(tables.of);
         tables = undefined;
-        tables = { columns: batch.columns, of: positionTables(block.decoder, batch.columns, device) };
+        tables = { columns: batch.columns, of: positionTables(block, batch.columns, device) };
       }
       await runBatch(block, { states, i, tables: tables.of }, device, options);
       await options.settle?.(i + 1);

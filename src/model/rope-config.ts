@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { quoted } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { unsupportedValue } from './config-keys.js';
+import { unsupportedValue } from './config-errors.js';
 import type { RopeScaling } from './decoder.js';
 
 const positive = z.number().positive().max(1e12);

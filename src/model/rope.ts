@@ -1,7 +1,7 @@
 import { dispose, type Tensor2D } from '@tensorflow/tfjs-core';
 import { BirdboneError } from '../errors.js';
 import type { Device } from '../tensor/index.js';
-import type { Decoder, RopeScaling } from './decoder.js';
+import type { BlockShape, Decoder, Rope, RopeScaling } from './decoder.js';
 
 /**
  * Added to a score that must not count: its softmax weight is exactly 0, and unlike −∞ it is defined on every device.
@@ -10,20 +10,20 @@ const FORBIDDEN = -1e30;
 
 /** What attention needs to know of positions 0 … t − 1, on the device. */
 export interface PositionTables {
-  /** [t, headDim]: the headDim / 2 angles' cosines, twice. */
-  readonly cos: Tensor2D;
-  readonly sin: Tensor2D;
+  /** [t, d] each, d the dimensions of a head that are turned: the d / 2 angles' cosines and sines, twice. Absent: none are. */
+  readonly rotation?: { readonly cos: Tensor2D; readonly sin: Tensor2D };
   /** [t, t]: 0 where the row's query may look at the column's key, a large negative number elsewhere. */
   readonly mask: Tensor2D;
 }
 
 /**
- * Returns the rotary angle per position of each of the headDim / 2 pairs, in f64 radians.
+ * Returns the rotary angle per position of each of the dimensions / 2 pairs, in f64 radians.
  * Sources: Su et al. 2021 (θ^(−2j/d)); Chen et al. 2023 for linear scaling; Llama 3.1's wavelength-dependent rule as in
  * transformers, modeling_rope_utils.py (`_compute_llama3_parameters`).
  */
-export function inverseFrequencies(headDim: number, theta: number, scaling: RopeScaling): Float64Array {
-  return Float64Array.from({ length: headDim / 2 }, (_, pair) => scale(theta ** ((-2 * pair) / headDim), scaling));
+export function inverseFrequencies(dimensions: number, theta: number, scaling: RopeScaling): Float64Array {
+  const length = dimensions / 2;
+  return Float64Array.from({ length }, (_, pair) => scale(theta ** ((-2 * pair) / dimensions), scaling));
 }
 
 function scale(frequency: number, scaling: RopeScaling): number {
@@ -42,8 +42,14 @@ function scale(frequency: number, scaling: RopeScaling): number {
   }
 }
 
-/** Uploads the tables for `tokens` positions. Throws `usage` when the model was not made for so many. */
-export function positionTables(decoder: Decoder, tokens: number, device: Device): PositionTables {
+/** What of a loaded block decides its tables. */
+export interface PositionedBlock {
+  readonly decoder: Pick<Decoder, 'maxContext'>;
+  readonly spec: Pick<BlockShape, 'rope' | 'slidingWindow'>;
+}
+
+/** Uploads a block's tables for `tokens` positions. Throws `usage` when the model was not made for so many. */
+export function positionTables({ decoder, spec }: PositionedBlock, tokens: number, device: Device): PositionTables {
   if (tokens > decoder.maxContext) {
     throw new BirdboneError(
       'usage',
@@ -51,26 +57,31 @@ export function positionTables(decoder: Decoder, tokens: number, device: Device)
       { suggestions: [`Use --context ${decoder.maxContext} or less.`] },
     );
   }
-  const { headDim } = decoder;
-  const frequencies = inverseFrequencies(headDim, decoder.ropeTheta, decoder.ropeScaling);
-  const cos = new Float32Array(tokens * headDim);
-  const sin = new Float32Array(tokens * headDim);
-  for (let position = 0; position < tokens; position++) {
-    for (let column = 0; column < headDim; column++) {
-      const angle = position * frequencies[column % frequencies.length]!;
-      cos[position * headDim + column] = Math.cos(angle);
-      sin[position * headDim + column] = Math.sin(angle);
-    }
-  }
   return {
-    cos: device.upload(cos, [tokens, headDim]) as Tensor2D,
-    sin: device.upload(sin, [tokens, headDim]) as Tensor2D,
-    mask: device.upload(attentionMask(tokens, decoder.slidingWindow), [tokens, tokens]) as Tensor2D,
+    ...(spec.rope !== undefined && { rotation: rotationTables(spec.rope, tokens, device) }),
+    mask: device.upload(attentionMask(tokens, spec.slidingWindow), [tokens, tokens]) as Tensor2D,
   };
 }
 
-export function disposeTables(tables: PositionTables): void {
-  dispose([tables.cos, tables.sin, tables.mask]);
+function rotationTables({ dimensions, theta, scaling }: Rope, tokens: number, device: Device) {
+  const frequencies = inverseFrequencies(dimensions, theta, scaling);
+  const cos = new Float32Array(tokens * dimensions);
+  const sin = new Float32Array(tokens * dimensions);
+  for (let position = 0; position < tokens; position++) {
+    for (let column = 0; column < dimensions; column++) {
+      const angle = position * frequencies[column % frequencies.length]!;
+      cos[position * dimensions + column] = Math.cos(angle);
+      sin[position * dimensions + column] = Math.sin(angle);
+    }
+  }
+  return {
+    cos: device.upload(cos, [tokens, dimensions]) as Tensor2D,
+    sin: device.upload(sin, [tokens, dimensions]) as Tensor2D,
+  };
+}
+
+export function disposeTables({ rotation, mask }: PositionTables): void {
+  dispose(rotation === undefined ? [mask] : [rotation.cos, rotation.sin, mask]);
 }
 
 /** [t, t] row-major: query q sees keys max(0, q − window + 1) … q. */

@@ -70,7 +70,7 @@ async function maskByActivations(
     const norms = await inputNorms(block, states, { device, ...(signal && { signal }) });
     try {
       return await maskLinears(at, context, (spec) => {
-        const operands = { weight: block.linears[spec.role].weight, norms: norms.get(spec.input)! };
+        const operands = { weight: block.linears.get(spec.weight)!.weight, norms: norms.get(spec.input)! };
         return scoreMatrix(at.metric, spec, operands, device);
       });
     } finally {

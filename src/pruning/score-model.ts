@@ -55,7 +55,7 @@ async function scoreBlock(
     const norms = await inputNorms(block, at.states, { device, ...stop });
     try {
       const summaries = await summarizeBlock(at.index, context, (spec) => {
-        const operands = { weight: block.linears[spec.role].weight, norms: norms.get(spec.input)! };
+        const operands = { weight: block.linears.get(spec.weight)!.weight, norms: norms.get(spec.input)! };
         return scoreMatrix(at.metric, spec, operands, device);
       });
       // The next block's inputs come from this one as it is.

@@ -14,9 +14,11 @@ import {
  */
 export type OperationKernel =
   | 'birdbone.RmsNorm'
+  | 'birdbone.LayerNorm'
   | 'birdbone.Rotary'
   | 'birdbone.CausalAttention'
   | 'birdbone.Swiglu'
+  | 'birdbone.Activation'
   | 'birdbone.ColumnSquares'
   | 'birdbone.LogitStatistics'
   | 'birdbone.LogitDivergence';

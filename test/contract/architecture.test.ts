@@ -7,8 +7,7 @@ import { TINY_LLAMA, type TinyConfig, tinyModel } from '../reference/tiny-model.
 function mentioned(decoder: Decoder): string[] {
   const ends = decoder.tied ? [decoder.embedding] : [decoder.embedding, decoder.head];
   const blocks = decoder.blocks.flatMap((block) => [
-    block.attentionNorm,
-    block.ffnNorm,
+    ...block.vectors.map(({ tensor }) => tensor),
     ...block.linears.flatMap((linear) => (linear.bias === undefined ? [linear.weight] : [linear.weight, linear.bias])),
   ]);
   return [...ends, decoder.finalNorm, ...blocks];
@@ -20,8 +19,8 @@ describe.each(architectures.names)('architecture %s', async (name) => {
     ...TINY_LLAMA,
     model_type: name,
     architectures: [architecture.className],
-    attention_bias: architecture.options.attentionBias,
-    mlp_bias: architecture.options.mlpBias,
+    attention_bias: architecture.keys.includes('attention_bias'),
+    mlp_bias: architecture.keys.includes('mlp_bias'),
   };
 
   it('is registered under its model_type', () => {

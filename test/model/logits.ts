@@ -1,9 +1,10 @@
 import { dispose, type Tensor2D } from '@tensorflow/tfjs-core';
 import {
-  applyFinalNorm,
+  applyNorm,
   batchesOf,
   createHiddenStates,
   disposeBlock,
+  disposeNorm,
   embedBatches,
   loadBlock,
   loadFinalNorm,
@@ -53,12 +54,12 @@ async function headOf(model: Model, batch: TokenBatch, values: Float32Array, dev
   for (const [row, length] of batch.lengths.entries()) {
     const start = row * batch.columns * width;
     const hidden = device.upload(values.subarray(start, start + length * width), [length, width]) as Tensor2D;
-    const normed = applyFinalNorm(norm, hidden);
+    const normed = applyNorm(norm, hidden);
     const logits = linear(normed, head);
     results.push((await device.read(logits)) as Float32Array);
     dispose([hidden, normed, logits]);
   }
-  norm.gain.dispose();
+  disposeNorm(norm);
   disposeMatrix(head);
   return results;
 }

@@ -11,6 +11,7 @@ import {
   type HiddenStates,
   type LinearInput,
   type LoadedBlock,
+  linearOf,
   loadBlock,
   loadFinalNorm,
   loadHead,
@@ -191,7 +192,7 @@ describe('forwardBlock', () => {
   it('does not change its input and gives back one tensor', async () => {
     const values = await states.load(0);
     const input = device.upload(values, [2, 12, 32]) as Tensor3D;
-    const tables = positionTables(model.decoder, 12, device);
+    const tables = positionTables(block, 12, device);
     const before = device.memory().tensors;
     const output = forwardBlock(block, input, tables);
     expect(device.memory().tensors).toBe(before + 1);
@@ -205,8 +206,10 @@ describe('forwardBlock', () => {
 describe('weights on a device with small tensors', () => {
   it('are split by rows and compute the same', async () => {
     const split = await loadBlock(model, 0, limited(4 * 32 * 13));
-    expect(split.linears.q.weight.parts.map((part) => part.shape[0])).toEqual([13, 13, 6]);
-    expect(split.linears.down.weight.parts.map((part) => part.shape)).toEqual([9, 9, 9, 5].map((rows) => [rows, 44]));
+    expect(linearOf(split, 'q')!.weight.parts.map((part) => part.shape[0])).toEqual([13, 13, 6]);
+    expect(linearOf(split, 'down')!.weight.parts.map((part) => part.shape)).toEqual(
+      [9, 9, 9, 5].map((rows) => [rows, 44]),
+    );
     const whole = await outputOfBlock(block);
     (await outputOfBlock(split)).forEach((value, i) => {
       expect(value).toBeCloseTo(whole[i]!, 5);
@@ -280,7 +283,7 @@ async function outputsOf(passages: Int32Array, maxTokens: number): Promise<numbe
 
 async function outputOfBlock(loaded: LoadedBlock) {
   const input = device.upload(await states.load(0), [2, 12, 32]) as Tensor3D;
-  const tables = positionTables(model.decoder, 12, device);
+  const tables = positionTables(block, 12, device);
   const output = forwardBlock(loaded, input, tables);
   const values = await device.read(output);
   for (const tensor of [input, output]) tensor.dispose();

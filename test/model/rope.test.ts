@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { disposeTables, positionTables } from '../../src/model/index.js';
+import { disposeTables, type PositionedBlock, positionTables } from '../../src/model/index.js';
 import { inverseFrequencies } from '../../src/model/rope.js';
 import { openDevice } from '../../src/tensor/index.js';
-import { decoderOf } from './decoder-of.js';
 
 describe('inverseFrequencies', () => {
   it('is θ^(−2j/d)', () => {
@@ -44,13 +43,16 @@ describe('inverseFrequencies', () => {
   });
 });
 
+const PLAIN = { theta: 10_000, scaling: { kind: 'none' } } as const;
+const blockWith = (spec: PositionedBlock['spec']): PositionedBlock => ({ decoder: { maxContext: 64 }, spec });
+
 describe('positionTables', () => {
   it('holds the cosines twice over, the sines, and a causal mask with the window', async () => {
     const device = await openDevice('cpu');
     const before = device.memory();
-    const tables = positionTables(decoderOf({ headDim: 4, slidingWindow: 2 }), 3, device);
-    const cos = await device.read(tables.cos);
-    const sin = await device.read(tables.sin);
+    const tables = positionTables(blockWith({ rope: { ...PLAIN, dimensions: 4 }, slidingWindow: 2 }), 3, device);
+    const cos = await device.read(tables.rotation!.cos);
+    const sin = await device.read(tables.rotation!.sin);
     const mask = await device.read(tables.mask);
     const angles = [0, 0, 0, 0, 1, 0.01, 1, 0.01, 2, 0.02, 2, 0.02];
     angles.forEach((angle, i) => {
@@ -75,7 +77,7 @@ describe('positionTables', () => {
 
   it('refuses more positions than the model was made for', async () => {
     const device = await openDevice('cpu');
-    expect(() => positionTables(decoderOf({ maxContext: 8 }), 9, device)).toThrow(
+    expect(() => positionTables({ ...blockWith({}), decoder: { maxContext: 8 } }, 9, device)).toThrow(
       expect.objectContaining({ code: 'usage', message: expect.stringContaining('context of 8') }),
     );
     await device.close();

@@ -58,7 +58,7 @@ describe.skipIf(sharedMissing)(`pruning against the reference${sharedMissing ? `
     const masks = await ours(method, pattern);
     for (const block of model.decoder.blocks) {
       for (const spec of block.linears) {
-        const { keep, scores } = expected[block.index]![spec.role];
+        const { keep, scores } = expected[block.index]![spec.role as keyof PrunedBlock];
         const kept = maskToBytes({ ...spec, bits: masks.get(spec.weight)! });
         const total = (flags: Uint8Array) => flags.reduce((sum, flag) => sum + flag, 0);
         expect(total(kept)).toBe(total(keep));
@@ -83,9 +83,9 @@ describe.skipIf(sharedMissing)(`pruning against the reference${sharedMissing ? `
     const norms = await inputNorms(block, states, { device });
     const wanda = await metrics.load('wanda');
     for (const spec of block.spec.linears) {
-      const operands = { weight: block.linears[spec.role].weight, norms: norms.get(spec.input)! };
+      const operands = { weight: block.linears.get(spec.weight)!.weight, norms: norms.get(spec.input)! };
       const { values } = await scoreMatrix(wanda, spec, operands, device);
-      const { scores } = expected![spec.role];
+      const { scores } = expected![spec.role as keyof PrunedBlock];
       const errors = values.map((value, i) => Math.abs(value - scores[i]!) / (scores[i]! || 1));
       expect(values.length).toBe(scores.length);
       expect(errors.reduce((worst, error) => Math.max(worst, error))).toBeLessThan(SAME_SCORE);

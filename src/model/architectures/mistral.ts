@@ -1,5 +1,5 @@
-import type { Architecture } from './architecture.js';
-import llama from './llama.js';
+import type { Architecture } from '../architecture.js';
+import { LLAMA_KEYS, LLAMA_LEFTOVERS, LLAMA_TENSORS, LLAMA_VECTORS, llamaLinears } from './llama.js';
 
 /**
  * Mistral 7B and its kin: Llama's block and names, no biases, and a window that attention slides over the text.
@@ -9,10 +9,8 @@ import llama from './llama.js';
 export default {
   modelType: 'mistral',
   className: 'MistralForCausalLM',
-  weights: llama.weights,
-  ties: llama.ties,
-  leftovers: llama.leftovers,
-  options: { attentionBias: false, mlpBias: false, slidingWindow: true },
+  keys: [...LLAMA_KEYS, 'sliding_window'],
+  activations: ['silu'],
   defaults: {
     max_position_embeddings: 131_072,
     rms_norm_eps: 1e-6,
@@ -20,4 +18,10 @@ export default {
     sliding_window: 4096,
     num_key_value_heads: 8,
   },
+  norm: 'rms',
+  tensors: LLAMA_TENSORS,
+  linears: llamaLinears({}),
+  vectors: LLAMA_VECTORS,
+  leftovers: LLAMA_LEFTOVERS,
+  slides: () => true,
 } satisfies Architecture;

@@ -1,0 +1,63 @@
+import { concat, reshape, slice, type Tensor2D, type Tensor4D, transpose } from '@tensorflow/tfjs-core';
+import { causalAttention, rotary } from '../tensor/index.js';
+import type { Observe } from './block.js';
+import type { LoadedBlock } from './loaded-block.js';
+import { applyNorm } from './norm.js';
+import { project, projectAll } from './projections.js';
+import type { PositionTables } from './rope.js';
+
+/** How the rows of a batch are its sequences. */
+export interface Sequences {
+  /** Sequences. */
+  readonly b: number;
+  /** Tokens of each. */
+  readonly t: number;
+  readonly tables: PositionTables;
+}
+
+/** x [b·t, hidden] → what attention adds to it, [b·t, hidden]. */
+export function attention(block: LoadedBlock, x: Tensor2D, sequences: Sequences, observe?: Observe): Tensor2D {
+  const { b, t, tables } = sequences;
+  const { heads, kvHeads, headDim } = block.spec;
+  const { attentionScale: scale, attentionSoftcap: softcap } = block.decoder;
+  const input = normed(block, 'attention-norm', x);
+  observe?.('attention-norm', input);
+  const [q, k, v] = projectAll(block, ['q', 'k', 'v'], 'qkv', { x: input }) as [Tensor2D, Tensor2D, Tensor2D];
+  const byHead = (values: Tensor2D, count: number) =>
+    transpose(reshape(values, [b, t, count, headDim]), [0, 2, 1, 3]) as Tensor4D;
+  const queries = turned(byHead(normedHeads(block, 'q-norm', q), heads), tables);
+  const keys = turned(byHead(normedHeads(block, 'k-norm', k), kvHeads), tables);
+  const mixed = causalAttention(queries, keys, byHead(v, kvHeads), tables.mask, { scale, softcap });
+  const output = reshape(transpose(mixed, [0, 2, 1, 3]), [b * t, heads * headDim]) as Tensor2D;
+  observe?.('attention-out', output);
+  return normed(block, 'post-attention-norm', project(block, 'o', output));
+}
+
+/** Through the block's norm of that kind; as it is when the block has none. */
+export function normed(
+  block: LoadedBlock,
+  kind: 'attention-norm' | 'post-attention-norm' | 'ffn-norm' | 'post-ffn-norm',
+  x: Tensor2D,
+): Tensor2D {
+  const norm = block.norms.get(kind);
+  return norm === undefined ? x : applyNorm(norm, x);
+}
+
+/** values [n, heads · headDim], each head normed by itself. */
+function normedHeads(block: LoadedBlock, kind: 'q-norm' | 'k-norm', values: Tensor2D): Tensor2D {
+  const norm = block.norms.get(kind);
+  if (norm === undefined) return values;
+  const heads = reshape(values, [-1, block.spec.headDim]) as Tensor2D;
+  return reshape(applyNorm(norm, heads), values.shape) as Tensor2D;
+}
+
+/** x [b, heads, t, headDim] with the first dimensions of each head turned, as many as the tables are wide. */
+function turned(x: Tensor4D, { rotation }: PositionTables): Tensor4D {
+  if (rotation === undefined) return x;
+  const { cos, sin } = rotation;
+  const [b, heads, t, headDim] = x.shape;
+  const width = cos.shape[1];
+  if (width === headDim) return rotary(x, cos, sin);
+  const head = rotary(slice(x, [0, 0, 0, 0], [b, heads, t, width]), cos, sin);
+  return concat([head, slice(x, [0, 0, 0, width], [b, heads, t, headDim - width])], 3);
+}
