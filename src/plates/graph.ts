@@ -1,5 +1,5 @@
 import { BirdboneError } from '../errors.js';
-import type { Decoder } from '../model/index.js';
+import type { Decoder, LinearSpec } from '../model/index.js';
 import { type BlockParts, blockParts } from './block-parts.js';
 import * as couplings from './couplings.js';
 import { grouped } from './grouped.js';
@@ -28,9 +28,12 @@ export class PlateGraph {
   readonly decoder: Decoder;
   readonly #blocks: readonly BlockParts[];
   readonly #shapes: ReadonlyMap<string, readonly number[]>;
+  /** The blocks' linears by the stored name of their weight. */
+  readonly linears: ReadonlyMap<string, LinearSpec>;
 
   constructor(decoder: Decoder) {
     this.decoder = decoder;
+    this.linears = new Map(decoder.blocks.flatMap(({ linears }) => linears.map((linear) => [linear.weight, linear])));
     this.#blocks = decoder.blocks.map(blockParts);
     this.#shapes = storedShapes(decoder, this.#blocks);
   }

@@ -1,6 +1,11 @@
+export { marksAt, type RankedRange, shedLevels } from './aggressiveness.js';
 export type { AttentionPart, BlockParts, FeedForwardPart } from './block-parts.js';
 export { PlateGraph, plateGraph } from './graph.js';
+export { LAST_PLATE, protectLast, type StayRule } from './last-plates.js';
 export { Marks, type MarksJson } from './marks.js';
+export { type MetricRule, metricRule } from './metric-rules.js';
+export { type Normalisation, normalise } from './normalise.js';
+export { type ChannelActivity, OUTLIER_FACTOR, protectOutliers, SINK_SHARE } from './outliers.js';
 export {
   PLATE_KINDS,
   type Plate,
@@ -12,6 +17,14 @@ export {
   plateId,
 } from './plate.js';
 export {
+  type BoundaryOptions,
+  type Protection,
+  type ProtectionReason,
+  Protections,
+  protectAlways,
+  protectBoundary,
+} from './protection.js';
+export {
   countOf,
   holdsIndex,
   type IndexRange,
@@ -19,6 +32,9 @@ export {
   remainingRanges,
   subtractRanges,
 } from './ranges.js';
+export { groupRedundancy, type Redundancy } from './redundancy.js';
+export { ResidualSquares } from './residual-stream.js';
+export { type AxisSums, axisSums, plateScores, type ScoreRule } from './score-sums.js';
 export {
   allowedRemoval,
   TARGET_NAMES,
