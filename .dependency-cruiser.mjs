@@ -133,6 +133,7 @@ export default {
       'node_modules/@tensorflow/tfjs-core',
       '^src/(tensor|model|importance|evaluation|evidence|pruning)/',
     ),
+    only('charts-in-pictures', 'node_modules/vega', '^src/pictures/'),
     only('schemas-at-the-borders', 'node_modules/zod', [
       '^src/(manifest|store|repository|model|checkpoint)/',
       '^src/recipe\\.ts$',

@@ -1,0 +1,6 @@
+export { AMOUNT_LEGEND, type Chart, type ChartOptions, drawChart, type Margins } from './chart.js';
+export { type Heatmap, heatmap } from './heatmap.js';
+export { escapeMarkup, legible } from './legible.js';
+export { type PageTable, type Picture, page, type Section } from './page.js';
+export { AMOUNT_SCHEME, FAINT, KIND_COLOURS } from './palette.js';
+export { sheet } from './sheet.js';
