@@ -4,6 +4,8 @@ export const EXIT_CODES = {
   unreadable: 3,
   unsupported: 3,
   'gate-failed': 4,
+  // A wave made the model give no numbers: like a failed gate, it was dropped and nothing was published.
+  'not-finite': 4,
   mismatch: 5,
   device: 6,
   'out-of-memory': 6,

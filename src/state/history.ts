@@ -2,12 +2,8 @@ import type { Recipe } from '../recipe.js';
 import type { DeviceName } from '../tensor/index.js';
 import type { JournalRecord } from './journal.js';
 import { checkRecord } from './record-forms.js';
+import type { FileDigest, GateTermRecord, WaveJournalRecord } from './wave-record.js';
 import { sameState, settled, stateAfter, stateOf, type WaveState, wavesIn } from './wave-state.js';
-
-export interface FileDigest {
-  readonly name: string;
-  readonly sha256: string;
-}
 
 export interface BeginRecord {
   readonly type: 'begin';
@@ -31,39 +27,6 @@ export interface BaselineRecord {
   readonly figures: Readonly<Record<string, number>>;
   /** File in the state folder with the dense model's score of every passage, and its digest. */
   readonly scores: FileDigest;
-}
-
-/** One term of a gate and what it was measured at: the audit log of a decision. */
-export interface GateTermRecord {
-  readonly metric: string;
-  readonly value: number;
-  readonly limit: number;
-  readonly interval?: readonly [number, number];
-  readonly pass: boolean;
-}
-
-/**
- * Plates as a journal holds them: the JSON form of `Marks` (src/plates), which alone knows what its texts mean. Here it is known
- * to be small, flat and made of texts.
- */
-export type PlatesJson = Readonly<Record<string, unknown>>;
-
-export interface WaveJournalRecord {
-  readonly type: 'wave';
-  readonly wave: number;
-  readonly step: number;
-  readonly target: number;
-  readonly sparsity: number;
-  /** False when the step was too small to remove a weight more. */
-  readonly changed: boolean;
-  readonly layers: readonly { readonly name: string; readonly sparsity: number }[];
-  readonly layer: FileDigest;
-  readonly verdict: 'committed' | 'rolled-back';
-  readonly reason: string;
-  readonly terms: readonly GateTermRecord[];
-  readonly figures: Readonly<Record<string, number>>;
-  /** The plates that this wave sheds, where it sheds any. */
-  readonly plates?: PlatesJson;
 }
 
 export interface DiffFiles {

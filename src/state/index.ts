@@ -5,16 +5,12 @@ export {
   type BaselineRecord,
   type BeginRecord,
   type DiffFiles,
-  type FileDigest,
-  type GateTermRecord,
   type History,
   historyAt,
   historyOf,
   isWhole,
-  type PlatesJson,
   type StateMeasurement,
   type Tag,
-  type WaveJournalRecord,
 } from './history.js';
 export { Journal, type JournalBody, type JournalRecord } from './journal.js';
 export { discardLayer, requireLayers, verifyLayers } from './layers.js';
@@ -23,4 +19,15 @@ export { refuseForeignFiles } from './own-files.js';
 export { manifestDigest, type Publication, publish, settlePublication } from './publish.js';
 export { checkRoom, freeBytes } from './room.js';
 export { objectFile, type StateFolder, stateFolder } from './state-folder.js';
+export type {
+  BlockMonitor,
+  Effectiveness,
+  EmergencyStop,
+  FileDigest,
+  GateTermRecord,
+  PlatesJson,
+  SelectiveRollback,
+  Warning,
+  WaveJournalRecord,
+} from './wave-record.js';
 export { moved, sameState, stateAfter, type TensorAtWave, type WaveState, waveOf } from './wave-state.js';

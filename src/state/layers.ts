@@ -1,7 +1,8 @@
 import { BirdboneError } from '../errors.js';
 import { type ObjectId, ObjectStore, readLayerObject } from '../store/index.js';
-import { type History, referencedWaves, type WaveJournalRecord } from './history.js';
+import { type History, referencedWaves } from './history.js';
 import type { StateFolder } from './state-folder.js';
+import type { WaveJournalRecord } from './wave-record.js';
 
 type LayerOfWave = Pick<WaveJournalRecord, 'wave' | 'layer'>;
 

@@ -69,7 +69,7 @@ export interface Observation {
 }
 
 /** The first so many values have nothing to be compared with. */
-export const CHART_LEARNS = 2;
+const LEARNS = 2;
 
 /** Further than this from the middle, a double knows no probabilities. */
 const FURTHEST = 8;
@@ -82,8 +82,8 @@ const FURTHEST = 8;
  * error of the observation: a few values may agree by chance far better than they were measured.
  */
 export function selfStarting(observations: readonly Observation[]): number[] {
-  return observations.slice(CHART_LEARNS).map(({ value, error }, index) => {
-    const before = observations.slice(0, index + CHART_LEARNS).map((observation) => observation.value);
+  return observations.slice(LEARNS).map(({ value, error }, index) => {
+    const before = observations.slice(0, index + LEARNS).map((observation) => observation.value);
     const n = before.length + 1;
     const mean = before.reduce((sum, x) => sum + x, 0) / before.length;
     const variance = before.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (before.length - 1);

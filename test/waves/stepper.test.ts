@@ -96,3 +96,48 @@ describe('nextTarget', () => {
     );
   });
 });
+
+describe('care', () => {
+  const settings = { schedule: 'linear', target: 0.8, waves: 4, minStep: 0.01 } as const;
+  const kept = (target: number, warned = false): Outcome => ({ target, committed: true, warned });
+
+  it('halves the next step after a warning, and keeps to it', () => {
+    expect(nextTarget(settings, [kept(0.2, true)])).toBeCloseTo(0.3);
+    expect(nextTarget(settings, [kept(0.2, true), kept(0.3)])).toBeCloseTo(0.4);
+    expect(nextTarget(settings, [kept(0.2, true), kept(0.3, true)])).toBeCloseTo(0.35);
+  });
+
+  it('proposes a wave again whose culprits are known, then goes half as far', () => {
+    const failed: Outcome = { target: 0.4, committed: false, again: true };
+    expect(nextTarget(settings, [kept(0.2), failed])).toBe(0.4);
+    expect(nextTarget(settings, [kept(0.2), failed, failed])).toBe(0.4);
+    expect(nextTarget(settings, [kept(0.2), failed, kept(0.4)])).toBeCloseTo(0.5);
+    // The second attempt fails for good: the ordinary rollback.
+    expect(nextTarget(settings, [kept(0.2), failed, { target: 0.4, committed: false }])).toBeCloseTo(0.3);
+  });
+
+  it('never ends a run by itself', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...SCHEDULES),
+        fc.double({ min: 0.02, max: 0.9, noNaN: true }),
+        fc.integer({ min: 1, max: 10 }),
+        fc.array(fc.constantFrom('kept', 'warned', 'again'), { maxLength: 60 }),
+        (schedule, target, waves, words) => {
+          const outcomes: Outcome[] = [];
+          let again = false;
+          for (let i = 0; i < 400; i += 1) {
+            const next = nextTarget({ schedule, target, waves, minStep: 0.01 }, outcomes);
+            if (next === undefined) break;
+            if (again) expect(next).toBe(outcomes.at(-1)!.target);
+            const word = words[i] ?? 'kept';
+            again = word === 'again';
+            outcomes.push({ target: next, committed: !again, again, warned: word === 'warned' });
+          }
+          expect(outcomes.at(-1)).toMatchObject({ target, committed: true });
+          expect(outcomes.length).toBeLessThan(400);
+        },
+      ),
+    );
+  });
+});
