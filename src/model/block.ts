@@ -36,6 +36,7 @@ export function forwardBlock(
   });
 }
 
-function withAttention(block: LoadedBlock, x: Tensor2D, sequences: Sequences, observe?: Observe): Tensor2D {
+/** x [b·t, hidden] → x and what attention adds to it, where the block has attention. */
+export function withAttention(block: LoadedBlock, x: Tensor2D, sequences: Sequences, observe?: Observe): Tensor2D {
   return block.spec.attention ? add(x, attention(block, x, sequences, observe)) : x;
 }

@@ -1,24 +1,31 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import { activate, activateGated } from '../tensor/index.js';
 import { normed } from './attention.js';
 import type { Observe } from './block.js';
-import { type LoadedBlock, linearOf } from './loaded-block.js';
-import { project, projectAll } from './projections.js';
+import { mixDense, mixRouted } from './experts.js';
+import { innerOf } from './ffn-inner.js';
+import type { LoadedBlock } from './loaded-block.js';
+import { project } from './projections.js';
+import type { Route } from './routes.js';
 
-/** x [n, hidden] → what the FFN adds to it, [n, hidden]. */
-export function feedForward(block: LoadedBlock, x: Tensor2D, observe?: Observe): Tensor2D {
+/**
+ * x [n, hidden] → what the FFN adds to it, [n, hidden]. In a block with experts `routes` says which tokens go through which;
+ * without them every token goes through every expert, and there is nothing to observe of an expert's own tokens.
+ */
+export function feedForward(block: LoadedBlock, x: Tensor2D, observe?: Observe, routes?: readonly Route[]): Tensor2D {
   const input = normed(block, 'ffn-norm', x);
   observe?.('ffn-norm', input);
-  const inner = innerOf(block, input);
-  observe?.('ffn-inner', inner);
-  return normed(block, 'post-ffn-norm', project(block, 'down', inner));
+  const made = block.spec.experts ? throughExperts(block, input, observe, routes) : throughOne(block, input, observe);
+  return normed(block, 'post-ffn-norm', made);
 }
 
-/** What goes into `down`: activation(gate) · up, or activation(up) where there is no gate. x [n, hidden] → [n, ffn]. */
-export function innerOf(block: LoadedBlock, x: Tensor2D, expert?: number): Tensor2D {
-  const { activation } = block.decoder;
-  const gated = linearOf(block, 'gate', expert) ?? linearOf(block, 'gate-up', expert);
-  if (gated === undefined) return activate(project(block, 'up', x, expert), activation);
-  const [gate, up] = projectAll(block, ['gate', 'up'], 'gate-up', { x, expert }) as [Tensor2D, Tensor2D];
-  return activateGated(gate, up, activation);
+function throughOne(block: LoadedBlock, input: Tensor2D, observe?: Observe): Tensor2D {
+  const inner = innerOf(block, input);
+  observe?.('ffn-inner', inner);
+  return project(block, 'down', inner);
+}
+
+function throughExperts(block: LoadedBlock, input: Tensor2D, observe?: Observe, routes?: readonly Route[]): Tensor2D {
+  if (routes !== undefined) return mixRouted(block, input, routes, observe);
+  if (observe !== undefined) throw new RangeError('the inputs of experts are observed along their routes alone');
+  return mixDense(block, input);
 }

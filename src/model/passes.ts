@@ -6,6 +6,7 @@ import { forwardBlock, type Observe } from './block.js';
 import type { HiddenStates } from './hidden-states.js';
 import type { LoadedBlock } from './loaded-block.js';
 import { disposeTables, type PositionTables, positionTables } from './rope.js';
+import { forwardRouted } from './routed-block.js';
 
 export interface PassOptions {
   /** Sees real tokens only: a batch's padding is taken out before. */
@@ -59,7 +60,10 @@ async function runBatch(
   const input = device.upload(values, [batch.rows, batch.columns, at.states.hiddenSize]) as Tensor3D;
   let output: Tensor3D | undefined;
   try {
-    output = forwardBlock(block, input, at.tables, observe && withoutPadding(batch, observe));
+    const shared = observe && withoutPadding(batch, observe);
+    output = block.spec.experts
+      ? await forwardRouted(block, input, { batch, tables: at.tables, device }, { shared, own: observe })
+      : forwardBlock(block, input, at.tables, shared);
     if (store) await at.states.store(at.i, (await device.read(output)) as Float32Array);
   } finally {
     input.dispose();

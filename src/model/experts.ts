@@ -1,0 +1,83 @@
+import {
+  add,
+  customGrad,
+  div,
+  gather,
+  mul,
+  oneHot,
+  scatterND,
+  slice,
+  softmax,
+  sum,
+  type Tensor,
+  type Tensor2D,
+  tensor2d,
+  tidy,
+  topk,
+  zeros,
+  zerosLike,
+} from '@tensorflow/tfjs-core';
+import type { Observe } from './block.js';
+import { innerOf } from './ffn-inner.js';
+import type { LoadedBlock } from './loaded-block.js';
+import { project } from './projections.js';
+import type { Route } from './routes.js';
+
+/**
+ * x [n, hidden] after the norm → what the experts make of it, [n, hidden], each token through its own experts alone. `observe` sees
+ * of an expert's inputs the rows that go through it; an expert without tokens is not run.
+ */
+export function mixRouted(block: LoadedBlock, x: Tensor2D, routes: readonly Route[], observe?: Observe): Tensor2D {
+  return tidy(() => {
+    let mixed: Tensor2D | undefined;
+    for (const [expert, route] of routes.entries()) {
+      if (route.rows.length === 0) continue;
+      const made = tidy(() => throughExpert(block, x, { expert, route }, observe));
+      mixed = mixed === undefined ? made : add(mixed, made);
+    }
+    return mixed ?? zerosLike(x);
+  });
+}
+
+function throughExpert(
+  block: LoadedBlock,
+  x: Tensor2D,
+  { expert, route }: { readonly expert: number; readonly route: Route },
+  observe?: Observe,
+): Tensor2D {
+  const count = route.rows.length;
+  const own = gather(x, route.rows) as Tensor2D;
+  observe?.(`ffn-norm-${expert}`, own);
+  const inner = innerOf(block, own, expert);
+  observe?.(`ffn-inner-${expert}`, inner);
+  const made = mul(project(block, 'down', inner, expert), tensor2d(route.shares, [count, 1]));
+  return scatterND(tensor2d(route.rows, [count, 1], 'int32'), made, x.shape) as Tensor2D;
+}
+
+/**
+ * The same from the device alone: every token through every expert, those that are not its own times zero. What gradients go
+ * through, to the router too; nothing is read back in between.
+ */
+export function mixDense(block: LoadedBlock, x: Tensor2D): Tensor2D {
+  const { count, perToken } = block.spec.experts!;
+  const probabilities = softmax(project(block, 'router', x), -1) as Tensor2D;
+  const kept = mul(probabilities, likeliest(probabilities, perToken)) as Tensor2D;
+  const shares = div(kept, sum(kept, 1, true)) as Tensor2D;
+  let mixed: Tensor2D | undefined;
+  for (let expert = 0; expert < count; expert += 1) {
+    const share = slice(shares, [0, expert], [shares.shape[0], 1]);
+    const made = mul(project(block, 'down', innerOf(block, x, expert), expert), share) as Tensor2D;
+    mixed = mixed === undefined ? made : add(mixed, made);
+  }
+  return mixed!;
+}
+
+/** 1 for each row's `perToken` largest, 0 for the others. Which they are is no function that has a gradient. */
+function likeliest(probabilities: Tensor2D, perToken: number): Tensor {
+  const { shape } = probabilities;
+  const chosen = customGrad<Tensor>((...inputs) => ({
+    value: sum(oneHot(topk(inputs[0] as Tensor, perToken).indices, shape[1]), 1),
+    gradFunc: () => zeros(shape),
+  }));
+  return chosen(probabilities);
+}
