@@ -60,6 +60,19 @@ const mayImport = {
     'corpus',
     'pictures',
   ],
+  surveying: [
+    'tensor',
+    'checkpoint',
+    'model',
+    'importance',
+    'evidence',
+    'solvers',
+    'plates',
+    'shedding',
+    'corpus',
+    'waves',
+    'pictures',
+  ],
   scanning: ['checkpoint'],
   conversion: ['tensor', 'checkpoint', 'translation', 'model'],
   cli: [],
@@ -67,7 +80,7 @@ const mayImport = {
 
 /** Files directly in src/ that a folder may import besides those that may be imported from anywhere. */
 const rootFiles = { state: ['recipe'], waves: ['recipe'], cli: ['recipe'], commands: ['recipe'] };
-const anywhere = ['errors', 'events', 'registry', 'nearest', 'version'];
+const anywhere = ['errors', 'events', 'random', 'registry', 'nearest', 'version'];
 
 const folderRules = Object.entries(mayImport).map(([folder, allowed]) => ({
   name: `${folder}-imports-downwards`,
@@ -108,7 +121,7 @@ export default {
     {
       name: 'root-files-import-no-folder',
       severity: 'error',
-      from: { path: '^src/(errors|events|registry|nearest|version|recipe)\\.ts$' },
+      from: { path: '^src/(errors|events|random|registry|nearest|version|recipe)\\.ts$' },
       to: { path: '^src/', pathNot: '^src/(errors|nearest)\\.ts$' },
     },
     {
@@ -119,7 +132,7 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|scanning|conversion|cli)/',
+      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|surveying|scanning|conversion|cli)/',
       '^src/recipe\\.ts$',
     ]),
     only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|cli)/']),

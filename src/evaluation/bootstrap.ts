@@ -1,5 +1,5 @@
 import { quantileSorted } from 'simple-statistics';
-import { seededRandom } from './random.js';
+import { seededRandom } from '../random.js';
 
 /** The lower and the upper end of a confidence interval. */
 export type Interval = readonly [low: number, high: number];

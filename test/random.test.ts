@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { seededRandom, splitMix64, xoshiro128 } from '../../src/evaluation/random.js';
+import { seededRandom, splitMix64, xoshiro128 } from '../src/random.js';
 
 describe('xoshiro128', () => {
   it("gives the numbers of its authors' xoshiro128starstar.c 1.1", () => {
