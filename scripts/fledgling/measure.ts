@@ -5,6 +5,7 @@ import { overlay } from '../../src/checkpoint/index.js';
 import { readCalibration, readPassages } from '../../src/corpus/index.js';
 import { type Figures, scorePassages, summarize } from '../../src/evaluation/index.js';
 import { loadTokenizer, type Model, openModel, withCheckpoint } from '../../src/model/index.js';
+import { Marks } from '../../src/plates/index.js';
 import { pruneEdit } from '../../src/pruning/index.js';
 import { ObjectStore, openStoredLayer, type StoredLayer, StoredLayerWriter } from '../../src/store/index.js';
 import type { Device } from '../../src/tensor/index.js';
@@ -73,6 +74,6 @@ async function wandaLayer(
   const store = new ObjectStore(path.join(context.spillFolder, 'objects'));
   const before = { checkpoint: model.checkpoint, layers: [] };
   const writer = new StoredLayerWriter(store, { wave: 1, plan: edit.plan(model), before });
-  await edit.propose({ ...context, target, writer, report: () => {} });
+  await edit.propose({ ...context, target, writer, marks: Marks.none, spared: Marks.none, report: () => {} });
   return openStoredLayer(store, (await writer.commit()).id);
 }
