@@ -17,6 +17,8 @@ const pruneStep = z.strictObject({
   pattern: z.string().default('unstructured'),
   /** Which weights compete with each other; the metric's own scope by default. */
   compare: z.enum(['row', 'layer', 'global']).optional(),
+  /** What becomes of the weights that stay: refit, sparsegpt, sparsegpt-refit or alps; nothing by default. */
+  solver: z.string().optional(),
   waves: z.int().min(1).max(1000).default(5),
   schedule: z.enum(['constant', 'linear', 'cubic']).default('cubic'),
   /** The smallest step in sparsity that is still tried after a wave was rolled back. */
