@@ -36,6 +36,11 @@ export default class Prune extends BaseCommand<typeof Prune> {
       summary: "Which weights compete with each other; the metric's own scope by default.",
       env: envOf('compare'),
     }),
+    solver: Flags.string({
+      summary:
+        'Correct the weights that stay: refit (those the metric keeps), sparsegpt, sparsegpt-refit, alps; none by default.',
+      env: envOf('solver'),
+    }),
     waves: count({ summary: 'Waves to the target; 5 by default.', env: envOf('waves') }),
     schedule: Flags.option({ options: ['constant', 'linear', 'cubic'] as const })({
       summary: 'How the waves approach the target; cubic by default: large steps first.',
@@ -58,6 +63,11 @@ export default class Prune extends BaseCommand<typeof Prune> {
         '<%= config.bin %> prune models/fledgling --out out/half --sparsity 0.5 --calibration models/fledgling/calibration.txt',
     },
     {
+      description: '2:4 by SparseGPT, with every weight that stays fitted to the outputs of the dense model',
+      command:
+        '<%= config.bin %> prune models/fledgling --out out/sparsegpt --pattern 2:4 --solver sparsegpt-refit --calibration models/fledgling/calibration.txt',
+    },
+    {
       description: '2:4 by magnitude, with a gate of two terms, measured on a text of its own',
       command:
         '<%= config.bin %> prune models/fledgling --out out/2-4 --pattern 2:4 --metric magnitude --data models/fledgling/evaluation.txt --gate "accuracy<5% and perplexity<1.2x"',
@@ -67,8 +77,8 @@ export default class Prune extends BaseCommand<typeof Prune> {
   async run(): Promise<RunResult | Plan> {
     const { parseRecipe } = await import('../recipe.js');
     const { planRun, run } = await import('../waves/index.js');
-    const { sparsity, metric, pattern, compare, waves, schedule, 'min-step': minStep } = this.flags;
-    const step = { do: 'prune', sparsity, metric, pattern, compare, waves, schedule, minStep };
+    const { sparsity, metric, pattern, compare, solver, waves, schedule, 'min-step': minStep } = this.flags;
+    const step = { do: 'prune', sparsity, metric, pattern, compare, solver, waves, schedule, minStep };
     const recipe = parseRecipe(
       { recipe: 1, model: this.args.model, ...recipeOverrides(this.flags), steps: [step] },
       'The command line',

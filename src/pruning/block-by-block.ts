@@ -1,113 +1,152 @@
-import { dispose } from '@tensorflow/tfjs-core';
-import { memoryLayer, overlay } from '../checkpoint/index.js';
+import { overlay } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type ImportanceMetric, needsText } from '../importance/index.js';
 import {
   disposeBlock,
   type HiddenStates,
   type LinearSpec,
+  type LoadedBlock,
   loadBlock,
   runBlock,
   withCheckpoint,
 } from '../model/index.js';
-import type { Mask, MatrixScores, Pattern } from '../sparsity/index.js';
+import type { Solver } from '../solvers/index.js';
+import { fullMask, type Mask, type MatrixScores } from '../sparsity/index.js';
+import { BlockChanges } from './block-changes.js';
 import { calibrationStates } from './calibration-states.js';
 import type { EditContext } from './edit.js';
-import { inputNorms } from './input-norms.js';
-import { type MaskRule, maskRule } from './plan-masks.js';
+import { type GradientEvidence, gradientEvidence } from './gradient-evidence.js';
+import { inputEvidence, readsInputs } from './input-evidence.js';
+import { prunableLinears, type Removals } from './plan-masks.js';
 import { scoreMatrix, scoreStored } from './score-matrix.js';
+import { type GramSolver, solveBlock } from './solve-block.js';
 
-interface Rules {
+export interface BlockRules {
   readonly metric: ImportanceMetric;
-  readonly pattern: Pattern;
-  readonly compare: 'row' | 'layer';
+  readonly solver: Solver;
+  readonly removals: Removals;
+}
+
+/** Whether block after block is pruned by what a text shows of it. */
+export function usesText({ metric, solver }: Pick<BlockRules, 'metric' | 'solver'>): boolean {
+  return solver.kind !== 'mask-only' || needsText(metric);
 }
 
 /**
- * Masks block after block. A metric that needs activations gets them from the block as it is, on inputs that come from the
- * blocks before it with their new masks; then the block runs once more, masked, for the next one (Sun et al. 2023, and
+ * Prunes block after block. Metrics and solvers that need activations get them from the block as it is, on inputs that come
+ * from the blocks before it as they now are; then the block runs once more, pruned, for the next one (Sun et al. 2023, and
  * SparseGPT before it). One block's weights are resident.
  */
-export async function pruneBlockByBlock(rules: Rules, context: EditContext): Promise<void> {
+export async function pruneBlockByBlock(rules: BlockRules, context: EditContext): Promise<void> {
   const { model, report, signal } = context;
-  const rule = maskRule(rules.pattern, model, context.target, rules.compare);
-  const states = needsText(rules.metric) ? await calibrationStates(context) : undefined;
+  const gradients = await gradientEvidence(rules.metric.needs, context);
+  const readsStates = rules.solver.kind !== 'mask-only' || readsInputs(rules.metric.needs);
+  const states = readsStates ? await calibrationStates(context) : undefined;
   const total = model.decoder.blocks.length;
   try {
     for (let index = 0; index < total; index++) {
       stopIfAborted(signal);
-      await pruneBlock({ index, rule, metric: rules.metric }, states, context);
+      await pruneBlock(rules, { index, states, gradients }, context);
       report({ type: 'progress', stage: 'prune', done: index + 1, total, unit: 'blocks' });
     }
   } finally {
     await states?.close();
+    await gradients?.close();
   }
+}
+
+interface BlockInputs {
+  readonly index: number;
+  /** Absent where nothing is read from the inputs of the block's linears. */
+  readonly states: HiddenStates | undefined;
+  readonly gradients: GradientEvidence | undefined;
 }
 
 async function pruneBlock(
-  at: { readonly index: number; readonly rule: MaskRule; readonly metric: ImportanceMetric },
-  states: HiddenStates | undefined,
+  rules: BlockRules,
+  { index, states, gradients }: BlockInputs,
   context: EditContext,
 ): Promise<void> {
-  const { model, device } = context;
+  const { model, device, writer } = context;
+  const linears = prunableLinears(model, index);
+  const changes = new BlockChanges(writer);
   if (states === undefined) {
     const { checkpoint } = model;
-    await maskLinears(at, context, (spec) => scoreStored(at.metric, spec, { checkpoint }, device));
+    const score = async (spec: LinearSpec) => {
+      const evidence = { weights: await gradients?.of(spec.weight) };
+      return scoreStored(rules.metric, spec, { checkpoint, evidence }, device);
+    };
+    for (const [spec, mask] of await chooseMasks(rules.removals, linears, score)) await changes.writeMask(spec, mask);
     return;
   }
-  const masks = await maskByActivations(at, states, context);
-  if (at.index + 1 < model.decoder.blocks.length) await advance(at.index, masks, states, context);
-}
-
-async function maskByActivations(
-  at: { readonly index: number; readonly rule: MaskRule; readonly metric: ImportanceMetric },
-  states: HiddenStates,
-  context: EditContext,
-): Promise<Map<string, Mask>> {
-  const { model, device, signal } = context;
-  const block = await loadBlock(model, at.index, device);
+  const block = await loadBlock(model, index, device);
   try {
-    const norms = await inputNorms(block, states, { device, ...(signal && { signal }) });
-    try {
-      return await maskLinears(at, context, (spec) => {
-        const operands = { weight: block.linears.get(spec.weight)!.weight, norms: norms.get(spec.input)! };
-        return scoreMatrix(at.metric, spec, operands, device);
-      });
-    } finally {
-      dispose([...norms.values()]);
-    }
+    const { solver } = rules;
+    const masks = solver.kind === 'prunes' ? new Map() : await masksByEvidence(rules, { block, states, gradients }, context);
+    if (solver.kind === 'mask-only') for (const [spec, mask] of masks) await changes.writeMask(spec, mask);
+    else await solve(solver, { ...rules, block, states, linears, masks, changes }, context);
   } finally {
     disposeBlock(block);
   }
+  if (index + 1 < model.decoder.blocks.length) await advance(index, changes, states, context);
 }
 
-async function maskLinears(
-  at: { readonly index: number; readonly rule: MaskRule },
-  { model, writer }: EditContext,
+function solve(
+  solver: GramSolver,
+  work: {
+    readonly removals: Removals;
+    readonly block: LoadedBlock;
+    readonly states: HiddenStates;
+    readonly linears: readonly LinearSpec[];
+    readonly masks: ReadonlyMap<LinearSpec, Mask>;
+    readonly changes: BlockChanges;
+  },
+  context: EditContext,
+): Promise<void> {
+  const masks = new Map([...work.masks].map(([{ weight }, mask]) => [weight, mask]));
+  return solveBlock({ ...work, solver, masks }, context);
+}
+
+async function masksByEvidence(
+  { metric, removals }: BlockRules,
+  work: { readonly block: LoadedBlock; readonly states: HiddenStates; readonly gradients: GradientEvidence | undefined },
+  context: EditContext,
+): Promise<ReadonlyMap<LinearSpec, Mask>> {
+  const { block, states, gradients } = work;
+  const inputs = await inputEvidence(metric.needs, block, states, context);
+  return chooseMasks(removals, prunableLinears(context.model, block.spec.index), async (spec) => {
+    const evidence = { columns: inputs.get(spec.input), weights: await gradients?.of(spec.weight) };
+    const { weight } = block.linears.get(spec.weight)!;
+    return scoreMatrix(metric, spec, { weight, evidence }, context.device);
+  });
+}
+
+/** The masks of a block's linears by their scores; a matrix that nothing is removed from keeps all. */
+async function chooseMasks(
+  removals: Removals,
+  linears: readonly LinearSpec[],
   score: (spec: LinearSpec) => Promise<MatrixScores>,
-): Promise<Map<string, Mask>> {
-  const masks = new Map<string, Mask>();
-  for (const spec of model.decoder.blocks[at.index]!.linears) {
-    const mask = at.rule(await score(spec));
-    masks.set(spec.weight, mask);
-    await writer.writeMask(spec.weight, mask.bits);
+): Promise<ReadonlyMap<LinearSpec, Mask>> {
+  const masks = new Map<LinearSpec, Mask>();
+  for (const spec of linears) {
+    const removal = removals(spec.weight);
+    masks.set(spec, removal === undefined ? fullMask(spec.rows, spec.columns) : removal.mask(await score(spec)));
   }
   return masks;
 }
 
-/** Replaces the hidden states by what the block gives under its new masks. */
+/** Replaces the hidden states by what the block gives as it now is. */
 async function advance(
   index: number,
-  masks: ReadonlyMap<string, Mask>,
+  changes: BlockChanges,
   states: HiddenStates,
-  context: EditContext,
+  { model, device, signal }: EditContext,
 ): Promise<void> {
-  const { model, device, signal } = context;
-  const layer = memoryLayer(new Map([...masks].map(([name, mask]) => [name, mask.bits])));
-  const masked = await loadBlock(withCheckpoint(model, overlay(model.checkpoint, [layer])), index, device);
+  const pruned = withCheckpoint(model, overlay(model.checkpoint, [changes.layer()]));
+  const block = await loadBlock(pruned, index, device);
   try {
-    await runBlock(masked, states, device, { store: true, ...(signal && { signal }) });
+    await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
   } finally {
-    disposeBlock(masked);
+    disposeBlock(block);
   }
 }

@@ -1,11 +1,14 @@
 import type { LayerPlan } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { type ImportanceMetric, metrics, needsText } from '../importance/index.js';
+import { type ImportanceMetric, metrics } from '../importance/index.js';
 import type { Model } from '../model/index.js';
+import { type Solver, solvers } from '../solvers/index.js';
 import { type Comparison, type Pattern, parsePattern } from '../sparsity/index.js';
 import { pruneAcrossBlocks } from './across-blocks.js';
-import { pruneBlockByBlock } from './block-by-block.js';
+import { pruneBlockByBlock, usesText } from './block-by-block.js';
 import type { Edit, EditContext } from './edit.js';
+import { prunableLinears, removals } from './plan-masks.js';
+import { replacedTensor } from './replaced-tensor.js';
 
 /** What a pruning step leaves to choose, resolved. */
 export interface PruneSettings {
@@ -15,6 +18,8 @@ export interface PruneSettings {
   readonly sparsity?: number | undefined;
   /** The metric's own scope when absent. */
   readonly compare?: Comparison | undefined;
+  /** What becomes of the weights that stay; nothing by default. */
+  readonly solver?: string | undefined;
 }
 
 /** The parts of a pruning step that the passes below need. */
@@ -22,25 +27,50 @@ export interface PruneParts {
   readonly metric: ImportanceMetric;
   readonly pattern: Pattern;
   readonly compare: Comparison;
+  readonly solver: Solver;
 }
 
-/** An edit that only zeroes linear weights inside the blocks; embeddings, head and norms stay as they are. */
+/**
+ * An edit that removes linear weights inside the blocks, and with a solver corrects those that stay; embeddings, head and norms
+ * stay as they are.
+ */
 export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
   const metric = await metrics.load(settings.metric);
   const pattern = await parsePattern(settings.pattern);
+  const name = settings.solver ?? 'none';
+  const solver = await solvers.load(name);
   if (pattern.kind === 'fixed' && settings.compare !== undefined)
     throw nothingToCompare(pattern.name, settings.compare);
-  const parts: PruneParts = {
-    metric,
-    pattern,
-    compare: settings.compare ?? metric.scope,
-  };
+  if (solver.kind !== 'mask-only' && settings.compare === 'global') throw notAcrossMatrices(name);
+  if (solver.kind === 'prunes' && settings.metric !== DEFAULT_METRIC) throw ownRanking(name, settings.metric);
+  // A solver that chooses ranks the weights of a block of columns, or of the matrix, together.
+  const scope = solver.kind === 'prunes' ? 'layer' : metric.scope;
+  const parts: PruneParts = { metric, pattern, solver, compare: settings.compare ?? scope };
   return {
-    needsCalibration: needsText(metric),
+    needsCalibration: usesText(parts),
     target: targetOf(parts.pattern, settings.sparsity),
-    plan,
+    plan: (model) => plan(model, name, solver),
     propose: (context) => propose(parts, context),
   };
+}
+
+/** What a step has when nobody chose one (recipe.ts). */
+const DEFAULT_METRIC = 'wanda';
+
+function notAcrossMatrices(solver: string): BirdboneError {
+  return new BirdboneError(
+    'usage',
+    `The solver ${solver} takes one matrix after the other: --compare global, which ranks all of them together, is not allowed with it.`,
+    { suggestions: ['Compare within each matrix: --compare layer', 'Keep the weights as they are: --solver none'] },
+  );
+}
+
+function ownRanking(solver: string, metric: string): BirdboneError {
+  return new BirdboneError(
+    'usage',
+    `The solver ${solver} chooses weights by its own criterion: --metric ${metric} would be without effect.`,
+    { suggestions: ['Leave --metric out.', `Correct the weights that ${metric} keeps: --solver refit`] },
+  );
 }
 
 function nothingToCompare(pattern: string, compare: Comparison): BirdboneError {
@@ -70,16 +100,24 @@ function targetOf(pattern: Pattern, sparsity: number | undefined): number {
   );
 }
 
-function plan(model: Model): LayerPlan {
-  const masks = model.decoder.blocks.flatMap((block) =>
-    block.linears.map((linear) => ({ name: linear.weight, elements: linear.rows * linear.columns })),
-  );
-  return { masks, values: [] };
+/** Throws `unsupported` where a solver cannot take on a matrix: before any work. */
+function plan(model: Model, name: string, solver: Solver): LayerPlan {
+  const linears = model.decoder.blocks.flatMap(({ index }) => prunableLinears(model, index));
+  if (solver.kind === 'mask-only') {
+    return {
+      masks: linears.map(({ weight, rows, columns }) => ({ name: weight, elements: rows * columns })),
+      values: [],
+    };
+  }
+  if (solver.kind === 'prunes') for (const { weight, columns } of linears) solver.checkColumns?.(weight, columns);
+  return { masks: [], values: linears.map((linear) => replacedTensor(model, linear, name)) };
 }
 
-function propose(parts: PruneParts, context: EditContext): Promise<void> {
-  const { compare, ...rest } = parts;
+function propose({ metric, pattern, compare, solver }: PruneParts, context: EditContext): Promise<void> {
   // A fixed pattern fills its own groups; there is nothing to compare across matrices.
-  if (compare === 'global' && parts.pattern.kind === 'free') return pruneAcrossBlocks(parts.metric, context);
-  return pruneBlockByBlock({ ...rest, compare: compare === 'layer' ? 'layer' : 'row' }, context);
+  if (compare === 'global' && pattern.kind === 'free') return pruneAcrossBlocks(metric, context);
+  const { model, target } = context;
+  const scope = compare === 'layer' ? 'layer' : 'row';
+  const rules = { metric, solver, removals: removals(model, { pattern, compare: scope, target }) };
+  return pruneBlockByBlock(rules, context);
 }

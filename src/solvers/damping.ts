@@ -73,6 +73,13 @@ export async function factorDamped(
   }
 }
 
+/** Adds 1 % of the mean diagonal to the diagonal, in place; 1 to a diagonal of zeros alone. Throws as `factorDamped`. */
+export function dampDiagonal({ values, columns }: Gram, name: string): void {
+  const mean = meanOf(diagonalOf(values, columns), name);
+  const added = mean === 0 ? 1 : DEFAULT_DAMP * mean;
+  for (let i = 0; i < columns; i += 1) values[i * columns + i]! += added;
+}
+
 export function diagonalOf(values: Reals, size: number): Float64Array {
   return Float64Array.from({ length: size }, (_, i) => values[i * size + i]!);
 }

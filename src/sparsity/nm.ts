@@ -23,6 +23,7 @@ const nm: PatternFamily = {
       kind: 'fixed',
       name: `${kept}:${group}`,
       sparsity: 1 - kept / group,
+      group,
       mask: (scores) => maskGroups(scores, kept, group),
     };
     return pattern;

@@ -18,6 +18,8 @@ export interface FixedPattern {
   readonly name: string;
   /** Fraction removed of a matrix that the pattern divides. */
   readonly sparsity: number;
+  /** Consecutive inputs that are decided together: M of N:M. */
+  readonly group: number;
   mask(scores: MatrixScores): Mask;
 }
 

@@ -29,6 +29,8 @@ export async function openInputs(recipe: Recipe): Promise<Inputs> {
   const edits = await Promise.all(recipe.steps.map(editOf));
   const model = await openModel(recipe.model);
   try {
+    // What an edit cannot take on, it says when it plans.
+    for (const edit of edits) edit.plan(model);
     const texts = await readTexts(recipe, model, {
       gateIsOff: isOff(gate),
       needed: edits.some((edit) => edit.needsCalibration),
@@ -47,8 +49,7 @@ async function readTexts(
 ): Promise<Pick<Inputs, 'calibration' | 'evaluation'>> {
   const { calibration: text, evaluation } = recipe;
   if (text === undefined && needed) {
-    const metrics = recipe.steps.map((step) => step.metric).join(', ');
-    throw new BirdboneError('usage', `The metric ${metrics} looks at activations, and there is no calibration text.`, {
+    throw new BirdboneError('usage', `${lookers(recipe)} at activations, and there is no calibration text.`, {
       suggestions: ['Give a text file: --calibration FILE', 'Score by the weights alone: --metric magnitude'],
     });
   }
@@ -67,6 +68,13 @@ async function readTexts(
     calibration: text === undefined ? undefined : await readCalibration(text.file, tokenizer, { ...text, ...limits }),
     evaluation: await readPassages(evaluation.file, tokenizer, { ...evaluation, ...limits }),
   };
+}
+
+/** Who needs the text: the solvers where there are any, as they replace or follow the metric. */
+function lookers({ steps }: Recipe): string {
+  const solvers = steps.flatMap(({ solver }) => (solver === undefined || solver === 'none' ? [] : [solver]));
+  if (solvers.length > 0) return `The solver ${solvers.join(', ')} looks`;
+  return `The metric ${steps.map(({ metric }) => metric).join(', ')} looks`;
 }
 
 /** What a user should know about the model's files and the texts before figures are made of them. */

@@ -1,10 +1,11 @@
 import { tmpdir } from 'node:os';
-import { memoryLayer, overlay } from '../../src/checkpoint/index.js';
-import { silent } from '../../src/events.js';
+import { type MemoryValues, memoryLayer, overlay, type TensorInfo } from '../../src/checkpoint/index.js';
+import { type Report, silent } from '../../src/events.js';
 import { type Model, withCheckpoint } from '../../src/model/index.js';
+import { Marks } from '../../src/plates/index.js';
 import { pruneEdit } from '../../src/pruning/index.js';
 import type { Device } from '../../src/tensor/index.js';
-import type { Method } from './pruning.js';
+import { METHODS, type Method } from './pruning.js';
 
 export interface OurSettings {
   readonly method: Method;
@@ -12,32 +13,52 @@ export interface OurSettings {
   readonly pattern: string;
   readonly calibration: readonly { readonly ids: Int32Array }[];
   readonly device: Device;
+  readonly report?: Report;
 }
 
-/** Prunes by the product's own edit, in one wave: the model under its masks, and the masks' bits by tensor name. */
-export async function pruneOurs(model: Model, { method, pattern, calibration, device }: OurSettings) {
+/** Prunes by the product's own edit, in one wave: the model as it then is, and the bits of what is kept by tensor name. */
+export async function pruneOurs(model: Model, { method, pattern, calibration, device, report }: OurSettings) {
   const percent = /^(\d+)%$/.exec(pattern);
-  const edit = await pruneEdit(
-    percent === null
-      ? { metric: method, pattern }
-      : { metric: method, pattern: 'unstructured', sparsity: Number(percent[1]) / 100 },
-  );
+  const { metric = 'wanda', solver } = METHODS[method];
+  const how = percent === null ? { pattern } : { pattern: 'unstructured', sparsity: Number(percent[1]) / 100 };
+  const edit = await pruneEdit({ metric, solver, ...how });
   const masks = new Map<string, Uint8Array>();
+  const values = new Map<string, MemoryValues>();
+  const infos = new Map(edit.plan(model).values.map((info) => [info.name, info]));
   const writer = {
     writeMask: async (name: string, bits: Uint8Array) => void masks.set(name, bits),
-    writeValues: async () => Promise.reject(new Error('pruning writes masks only')),
-    commit: async () => ({ sha256: '' }),
-    abort: async () => {},
+    writeValues: async (name: string, offset: number, bytes: Uint8Array) => {
+      if (offset !== 0) throw new Error(`${name} comes in pieces`);
+      values.set(name, { info: infos.get(name)!, bytes });
+    },
   };
   await edit.propose({
     model,
     device,
     target: edit.target,
     calibration: edit.needsCalibration ? calibration : [],
+    marks: Marks.none,
+    spared: Marks.none,
     writer,
     memoryBytes: 2 ** 30,
     spillFolder: tmpdir(),
-    report: silent,
+    report: report ?? silent,
   });
-  return { model: withCheckpoint(model, overlay(model.checkpoint, [memoryLayer(masks)])), masks };
+  for (const [name, { info, bytes }] of values) masks.set(name, keptBits(info, bytes));
+  const layers = [memoryLayer(values.size > 0 ? new Map() : masks, values)];
+  return { model: withCheckpoint(model, overlay(model.checkpoint, layers)), masks };
+}
+
+/** A bit for every element that is not zero, in the order of a mask's. */
+function keptBits({ name, byteLength, shape }: TensorInfo, bytes: Uint8Array): Uint8Array {
+  const elements = shape.reduce((product, extent) => product * extent, 1);
+  const width = byteLength / elements;
+  const bits = new Uint8Array(Math.ceil(elements / 8));
+  if (!Number.isInteger(width)) throw new Error(`${name} is packed`);
+  for (let i = 0; i < elements; i += 1) {
+    const element = bytes.subarray(i * width, (i + 1) * width);
+    const negativeZero = element.at(-1) === 0x80 && element.subarray(0, -1).every((byte) => byte === 0);
+    if (!negativeZero && element.some((byte) => byte !== 0)) bits[i >>> 3]! |= 1 << (i & 7);
+  }
+  return bits;
 }

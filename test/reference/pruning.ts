@@ -1,7 +1,16 @@
 import type { LinearInputs } from './forward.js';
 import type { LinearName, Weight } from './load.js';
 
-export type Method = 'magnitude' | 'wanda';
+/** What is compared, by the name that the table gives it, and what the product is asked for. */
+export const METHODS = {
+  magnitude: { metric: 'magnitude', solver: 'none' },
+  wanda: { metric: 'wanda', solver: 'none' },
+  'wanda + refit': { metric: 'wanda', solver: 'refit' },
+  sparsegpt: { metric: undefined, solver: 'sparsegpt' },
+  'sparsegpt + refit': { metric: undefined, solver: 'sparsegpt-refit' },
+  alps: { metric: undefined, solver: 'alps' },
+} as const;
+export type Method = keyof typeof METHODS;
 
 /** Which of the four inputs each linear reads. */
 export const INPUT_OF: Record<LinearName, keyof LinearInputs> = {
