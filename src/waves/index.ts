@@ -2,7 +2,9 @@ export { type Exported, type ExportOptions, exportState } from './export-state.j
 export type { RollbackPlan, RollbackTarget, StateFigures } from './impact.js';
 export { type Log, type LogFilter, readLog } from './log.js';
 export type { LogEntry, RollbackEntry, TagEntry, WaveEntry } from './log-entries.js';
+export { marksOf } from './marks.js';
 export { type Plan, planRun } from './plan.js';
+export { parseReference } from './reference.js';
 export { type PlanOptions, planRollback, type RollbackOptions, rollbackTo } from './rollback.js';
 export { run } from './run.js';
 export type { Schedule } from './schedule.js';
