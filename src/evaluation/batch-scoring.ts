@@ -26,7 +26,7 @@ export function batchScoring(batch: TokenBatch, { withBase }: { readonly withBas
   const scorer = new NextTokenScorer(targets);
   return {
     positions,
-    add: ([only], device) => scorer.add(only!.hidden, only!.head, device),
+    add: ([only], device) => scorer.add(only!, device),
     finish: (tally) => addScores(tally.scores, predictions, scorer.scores()),
   };
 }

@@ -3,6 +3,7 @@ import type { Passage } from '../corpus/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import {
+  apartAbove,
   batchesOf,
   createHiddenStates,
   DEFAULT_MEMORY_BYTES,
@@ -42,7 +43,7 @@ export async function blockErrors(
 ): Promise<readonly number[]> {
   const { device, signal, report = silent } = options;
   const longest = passages.reduce((length, { ids }) => Math.max(length, ids.length), 0);
-  const batches = batchesOf(passages, tokensPerBatch(base.decoder, longest, device));
+  const batches = batchesOf(passages, tokensPerBatch(base.decoder, longest, device), apartAbove(base.decoder));
   const total = base.decoder.blocks.length;
   const errors: number[] = [];
   const sides: Side[] = [];

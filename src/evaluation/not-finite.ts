@@ -2,6 +2,7 @@ import { keep, mul, type Scalar, sum } from '@tensorflow/tfjs-core';
 import { readFloats } from '../checkpoint/index.js';
 import type { Passage } from '../corpus/index.js';
 import {
+  apartAbove,
   type BlockSpec,
   batchesOf,
   createHiddenStates,
@@ -49,7 +50,7 @@ export async function findNotFinite(
 ): Promise<NotFinite> {
   const { decoder } = model;
   const longest = passages.reduce((length, { ids }) => Math.max(length, ids.length), 0);
-  const batches = batchesOf(passages, tokensPerBatch(decoder, longest, options.device));
+  const batches = batchesOf(passages, tokensPerBatch(decoder, longest, options.device), apartAbove(decoder));
   const states = await createHiddenStates(batches, decoder.hidden, options);
   try {
     await embedBatches(model, states);

@@ -59,10 +59,10 @@ export async function withNormedRows(
 ): Promise<void> {
   const sides: HiddenAndHead[] = [];
   try {
-    for (const [side, { norm, states }] of models.entries()) {
+    for (const [side, { model, norm, states }] of models.entries()) {
       const rows = rowsAt(await states.load(index), positions, states.hiddenSize);
       const hidden = normed(norm, rows, [positions.length, states.hiddenSize], device);
-      sides.push({ hidden, head: heads[side]! });
+      sides.push({ hidden, head: heads[side]!, softcap: model.decoder.finalSoftcap });
     }
     await use(sides);
   } finally {

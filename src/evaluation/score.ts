@@ -3,6 +3,7 @@ import type { Passage } from '../corpus/index.js';
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import {
+  apartAbove,
   batchesOf,
   DEFAULT_MEMORY_BYTES,
   type HeadSection,
@@ -90,7 +91,7 @@ function workOf(models: readonly Model[], batches: readonly TokenBatch[], option
 function batchesFor(models: readonly Model[], passages: readonly Passage[], device: Device): TokenBatch[] {
   const longest = passages.reduce((length, { ids }) => Math.max(length, ids.length), 0);
   const tokens = models.map(({ decoder }) => tokensPerBatch(decoder, longest, device));
-  return batchesOf(passages, Math.min(...tokens));
+  return batchesOf(passages, Math.min(...tokens), Math.min(...models.map(({ decoder }) => apartAbove(decoder))));
 }
 
 async function finish(

@@ -1,5 +1,13 @@
 import { BirdboneError } from '../errors.js';
-import { batchesOf, disposeBlock, loadBlock, type Model, type TokenBatch, tokensPerBatch } from '../model/index.js';
+import {
+  apartAbove,
+  batchesOf,
+  disposeBlock,
+  loadBlock,
+  type Model,
+  type TokenBatch,
+  tokensPerBatch,
+} from '../model/index.js';
 import { type Device, enableGradients } from '../tensor/index.js';
 import { backwardBlock } from './backward-block.js';
 import { BlockInputs, type PassContext } from './block-inputs.js';
@@ -70,5 +78,6 @@ function gradientBatches(
     );
   }
   const longest = windows.reduce((length, { ids }) => Math.max(length, ids.length), 0);
-  return batchesOf(windows, kinds.has('fisher') ? 1 : tokensPerBatch(model.decoder, longest, device));
+  const maxTokens = kinds.has('fisher') ? 1 : tokensPerBatch(model.decoder, longest, device);
+  return batchesOf(windows, maxTokens, apartAbove(model.decoder));
 }

@@ -1,5 +1,6 @@
 import type { ConfigKey, ConfigValues } from './config-schema.js';
 import type { BlockShape, Decoder, LinearRole, LinearSegment, LinearSpec, NormKind, VectorSpec } from './decoder.js';
+import type { RopeKind } from './rope-config.js';
 
 /**
  * What one `model_type` of config.json means: which keys it reads, how its tensors are called and which parts its blocks have, as
@@ -36,8 +37,12 @@ export interface Architecture {
   readonly slides?: (config: ConfigValues, block: number) => boolean;
   /** Whether `layer_types` of config.json decides which blocks slide; otherwise it may only say what is so anyway. */
   readonly readsLayerTypes?: true;
+  /** What `rope_type` may be; absent: `default`, `linear` and `llama3`. */
+  readonly ropeKinds?: readonly RopeKind[];
+  /** The FFN's width where `intermediate_size` is null or absent. */
+  readonly ffnWidth?: (config: ConfigValues) => number;
   /** What a block is, given what it would be by the common keys. */
-  readonly block?: (config: ConfigValues, block: number, plain: BlockShape) => BlockShape;
+  readonly block?: (config: ConfigValues, block: number, plain: BlockShape, file: string) => BlockShape;
   /** Positions are learned and added to the embeddings; queries and keys are not turned. */
   readonly learnedPositions?: true;
   /** Numbers of the decoder that follow from its own keys. */

@@ -19,7 +19,8 @@ export interface Sequences {
 export function attention(block: LoadedBlock, x: Tensor2D, sequences: Sequences, observe?: Observe): Tensor2D {
   const { b, t, tables } = sequences;
   const { heads, kvHeads, headDim } = block.spec;
-  const { attentionScale: scale, attentionSoftcap: softcap } = block.decoder;
+  const { attentionSoftcap: softcap } = block.decoder;
+  const scale = block.spec.attentionScale ?? block.decoder.attentionScale;
   const input = normed(block, 'attention-norm', x);
   observe?.('attention-norm', input);
   const [q, k, v] = projectAll(block, ['q', 'k', 'v'], 'qkv', { x: input }) as [Tensor2D, Tensor2D, Tensor2D];

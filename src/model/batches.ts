@@ -42,21 +42,34 @@ export function tokensPerBatch(decoder: Decoder, context: number, device: Device
 }
 
 /**
+ * The length of text that decides how a model turns queries and keys: longer passages must not share a batch with others, which
+ * padding makes longer. Infinite for models that turn all texts alike.
+ */
+export function apartAbove({ ropeScaling }: Pick<Decoder, 'ropeScaling'>): number {
+  return ropeScaling.kind === 'longrope' ? ropeScaling.originalContext : Number.POSITIVE_INFINITY;
+}
+
+/**
  * Returns batches that cover every passage once, each at most `maxTokens` ids padding included, or one row if that row
  * alone is longer. Passages of like length share a batch, longest first, so equal windows are never padded; order is
- * otherwise kept.
+ * otherwise kept. No batch has passages on both sides of `apart` tokens (`apartAbove`).
  * Throws RangeError for an empty passage.
  */
-export function batchesOf(passages: readonly { readonly ids: Int32Array }[], maxTokens: number): TokenBatch[] {
+export function batchesOf(
+  passages: readonly { readonly ids: Int32Array }[],
+  maxTokens: number,
+  apart = Number.POSITIVE_INFINITY,
+): TokenBatch[] {
   if (passages.some(({ ids }) => ids.length === 0)) throw new RangeError('a passage without ids');
   const order = passages.map((_, index) => index);
   order.sort((a, b) => passages[b]!.ids.length - passages[a]!.ids.length || a - b);
   const batches: TokenBatch[] = [];
   for (let start = 0; start < order.length; ) {
     const columns = passages[order[start]!]!.ids.length;
-    const rows = Math.max(1, Math.floor(maxTokens / columns));
-    batches.push(batchOf(passages, order.slice(start, start + rows)));
-    start += rows;
+    const fitting = order.slice(start, start + Math.max(1, Math.floor(maxTokens / columns)));
+    const alike = fitting.filter((passage) => passages[passage]!.ids.length > apart === columns > apart);
+    batches.push(batchOf(passages, alike));
+    start += alike.length;
   }
   return batches;
 }

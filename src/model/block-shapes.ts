@@ -2,11 +2,12 @@ import type { Architecture } from './architecture.js';
 import { disagreement, unsupportedValue } from './config-errors.js';
 import { spelled } from './config-keys.js';
 import type { ConfigValues } from './config-schema.js';
-import type { BlockShape, RopeScaling } from './decoder.js';
+import type { BlockShape, Rope } from './decoder.js';
+import type { Ropes } from './rope-config.js';
 
 interface ReadContext {
   readonly file: string;
-  readonly rope: { readonly theta: number; readonly scaling: RopeScaling };
+  readonly ropes: Ropes;
 }
 
 /**
@@ -17,12 +18,17 @@ export function blockShapes(values: ConfigValues, architecture: Architecture, co
   const plain = plainShape(values, architecture, context);
   const windows = windowsOf(values, architecture, context.file);
   return windows.map((slidingWindow, index) => {
-    const block = { ...plain, ...(slidingWindow !== undefined && { slidingWindow }) };
-    return architecture.block?.(values, index, block) ?? block;
+    const kind = slidingWindow === undefined ? 'full' : 'sliding';
+    const block = {
+      ...plain,
+      ...(slidingWindow !== undefined && { slidingWindow }),
+      ...(!architecture.learnedPositions && { rope: rotationOf(plain, kind, context) }),
+    };
+    return architecture.block?.(values, index, block, context.file) ?? block;
   });
 }
 
-function plainShape(values: ConfigValues, architecture: Architecture, { file, rope }: ReadContext): BlockShape {
+function plainShape(values: ConfigValues, architecture: Architecture, { file }: ReadContext): BlockShape {
   const name = (key: Parameters<typeof spelled>[0]) => spelled(key, architecture);
   const heads = values.num_attention_heads;
   const kvHeads = values.num_key_value_heads ?? heads;
@@ -38,15 +44,24 @@ function plainShape(values: ConfigValues, architecture: Architecture, { file, ro
     );
   }
   const headDim = values.head_dim ?? values.hidden_size / heads;
-  const ffn = values.intermediate_size;
-  if (ffn == null) throw disagreement(file, `${name('intermediate_size')} is missing`);
-  const sizes = { attention: true, feedForward: true, heads, kvHeads, headDim, ffn };
-  if (architecture.learnedPositions) return sizes;
-  const dimensions = Math.trunc(headDim * (values.partial_rotary_factor ?? 1));
+  const ffn = values.intermediate_size ?? architecture.ffnWidth?.(values);
+  if (ffn === undefined) throw disagreement(file, `${name('intermediate_size')} is missing`);
+  return { attention: true, feedForward: true, heads, kvHeads, headDim, ffn };
+}
+
+function rotationOf({ headDim }: BlockShape, kind: keyof Ropes, { file, ropes }: ReadContext): Rope {
+  const { theta, scaling, share } = ropes[kind];
+  const dimensions = Math.trunc(headDim * share);
   if (dimensions % 2 !== 0 || dimensions === 0) {
-    throw disagreement(file, `rotary embedding needs an even ${name('head_dim')}, not ${dimensions}`);
+    throw disagreement(file, `rotary embedding needs an even head_dim, not ${dimensions}`);
   }
-  return { ...sizes, rope: { ...rope, dimensions } };
+  if (scaling.kind === 'longrope') {
+    for (const factors of [scaling.shortFactors, scaling.longFactors]) {
+      if (factors.length === dimensions / 2) continue;
+      throw disagreement(file, `rope_scaling has ${factors.length} factors for ${dimensions / 2} pairs`);
+    }
+  }
+  return { theta, scaling, dimensions };
 }
 
 /** The window of each block; undefined for one that attends to everything. */

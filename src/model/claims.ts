@@ -43,7 +43,8 @@ export class Claims {
     const stored = this.storedName(name);
     const info = this.#checkpoint.tensors.get(stored);
     const expected = `[${shape.join(', ')}]`;
-    if (info === undefined) throw this.#wrong(name, `it is missing; config.json implies it with shape ${expected}`);
+    if (info === undefined)
+      throw this.#wrong(this.#withoutPrefix(name), `it is missing; config.json implies it with shape ${expected}`);
     if (info.shape.join() !== shape.join()) {
       throw this.#wrong(stored, `its shape is [${info.shape.join(', ')}]; config.json implies ${expected}`);
     }

@@ -8,6 +8,7 @@ import { COMMON_KEYS, type ConfigKey } from './config-schema.js';
 const HARMLESS = new Set([
   ...['_attn_implementation_autoset', '_name_or_path', 'dtype', 'name_or_path', 'torch_dtype', 'transformers_version'],
   ...['attention_dropout', 'attention_probs_dropout_prob', 'hidden_dropout', 'initializer_range', 'resid_pdrop'],
+  ...['attn_pdrop', 'embd_pdrop', 'cache_implementation'],
   ...[
     'gradient_checkpointing',
     'use_cache',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { ropeObject } from './rope-config.js';
+import { blockConfigs } from './block-configs.js';
+import { ropeObject, ropeParameters } from './rope-config.js';
 
 /**
  * An integer from 1 to `max`: the limits are far above any model that exists, so that nothing is sized by a hostile
@@ -30,8 +31,9 @@ export const configSchema = z.looseObject({
   rms_norm_eps: z.number().positive().max(1).nullish(),
   rope_theta: scale.nullish(),
   rope_scaling: ropeObject.nullish(),
-  rope_parameters: ropeObject.nullish(),
+  rope_parameters: ropeParameters.nullish(),
   rope_local_base_freq: scale.nullish(),
+  original_max_position_embeddings: count(2 ** 31 - 1).nullish(),
   partial_rotary_factor: z.number().positive().max(1).nullish(),
   sliding_window: count(2 ** 31 - 1).nullish(),
   use_sliding_window: z.boolean().nullish(),
@@ -45,6 +47,9 @@ export const configSchema = z.looseObject({
   attn_logit_softcapping: scale.nullish(),
   final_logit_softcapping: scale.nullish(),
   use_parallel_residual: z.boolean().nullish(),
+  scale_attn_weights: z.boolean().nullish(),
+  scale_attn_by_inverse_layer_idx: z.boolean().nullish(),
+  block_configs: blockConfigs.max(MAX_BLOCKS).nullish(),
   num_local_experts: count(2 ** 12).nullish(),
   num_experts_per_tok: count(2 ** 12).nullish(),
   bos_token_id: tokenId.nullish(),

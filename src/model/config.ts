@@ -7,7 +7,7 @@ import { unsupportedValue } from './config-errors.js';
 import { refuseUnsupportedKeys, spelled } from './config-keys.js';
 import { COMMON_KEYS, type ConfigKey, type ConfigValues, configSchema } from './config-schema.js';
 import type { Activation, BlockShape, Decoder } from './decoder.js';
-import { readRope } from './rope-config.js';
+import { readRopes } from './rope-config.js';
 
 /** What config.json says of a decoder; what is left of `Decoder` are the names of its tensors. */
 export interface DecoderConfig {
@@ -40,8 +40,8 @@ export function readConfig(config: JsonObject, architecture: Architecture, file:
   const values = readValues(config, architecture, file);
   refuseOtherClasses(values, architecture, file);
   const { defaults } = architecture;
-  const rope = readRope(values, defaults.rope_theta ?? 10_000, file);
-  const blocks = blockShapes(values, architecture, { file, rope });
+  const ropes = readRopes(values, architecture, file);
+  const blocks = blockShapes(values, architecture, { file, ropes });
   const widest = (size: 'heads' | 'kvHeads' | 'headDim' | 'ffn') => Math.max(...blocks.map((block) => block[size]));
   const slidingWindow = blocks.find((block) => block.slidingWindow !== undefined)?.slidingWindow;
   return {
@@ -58,8 +58,8 @@ export function readConfig(config: JsonObject, architecture: Architecture, file:
       activation: readActivation(values, architecture, file),
       parallelResidual: false,
       ...architecture.numbers?.(values),
-      ropeTheta: rope.theta,
-      ropeScaling: rope.scaling,
+      ropeTheta: ropes.full.theta,
+      ropeScaling: ropes.full.scaling,
       ...(slidingWindow !== undefined && { slidingWindow }),
       ...(values.bos_token_id == null ? {} : { bosTokenId: values.bos_token_id }),
       eosTokenIds: [values.eos_token_id ?? []].flat(),
@@ -79,7 +79,7 @@ function readValues(config: JsonObject, architecture: Architecture, file: string
   }
   const parsed = configSchema.safeParse(own);
   if (!parsed.success) throw malformed(file, parsed.error, architecture);
-  // The default base counts only where neither rope_theta nor rope_parameters says one: `readRope` sees to it.
+  // The default base counts only where neither rope_theta nor rope_parameters says one: `readRopes` sees to it.
   const { rope_theta: _, ...defaults } = architecture.defaults;
   return { ...defaults, ...parsed.data };
 }

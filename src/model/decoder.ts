@@ -85,6 +85,8 @@ export interface BlockShape {
   readonly slidingWindow?: number;
   /** Absent in models with learned positions. */
   readonly rope?: Rope;
+  /** What query · key is multiplied by in this block, where that is not the decoder's `attentionScale`. */
+  readonly attentionScale?: number;
   readonly experts?: Experts;
 }
 
@@ -105,6 +107,15 @@ export type RopeScaling =
       readonly lowFrequencyFactor: number;
       readonly highFrequencyFactor: number;
       readonly originalContext: number;
+    }
+  | {
+      readonly kind: 'longrope';
+      /** What each pair's frequency is divided by, for texts up to `originalContext` and for longer ones. */
+      readonly shortFactors: readonly number[];
+      readonly longFactors: readonly number[];
+      readonly originalContext: number;
+      /** Cosines and sines are multiplied by it. */
+      readonly amplitude: number;
     };
 
 /** `rms-plus-one`: RMSNorm whose stored gain w stands for 1 + w (Gemma). `layer`: LayerNorm, with a bias where it is stored. */

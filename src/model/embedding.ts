@@ -3,6 +3,7 @@ import { BirdboneError } from '../errors.js';
 import type { TokenBatch } from './batches.js';
 import type { Model } from './decoder.js';
 import type { HiddenStates } from './hidden-states.js';
+import { refuseLongerTexts } from './rope.js';
 
 export interface EmbeddingOptions {
   /**
@@ -16,13 +17,40 @@ export interface EmbeddingOptions {
 }
 
 /**
- * Fills the hidden states with the embedding rows of their batches' ids. Rows come by positional reads of the pages
+ * Fills the hidden states with the embedding rows of their batches' ids, scaled and with learned positions added where the model
+ * has them. Rows come by positional reads of the pages
  * that hold them; never more than `cacheBytes` (64 MiB) of the table is in memory, whatever its size. Throws `usage`
  * for an id outside the vocabulary.
  */
 export async function embedBatches(model: Model, states: HiddenStates, options: EmbeddingOptions = {}): Promise<void> {
   const pages = new EmbeddingPages(model, options);
-  for (const [i, batch] of states.batches.entries()) await states.store(i, await pages.lookUp(batch));
+  const positions = await learnedPositions(model, states.batches);
+  const scale = model.decoder.embeddingScale;
+  for (const [i, batch] of states.batches.entries()) {
+    const values = await pages.lookUp(batch);
+    if (scale !== undefined) multiply(values, Math.fround(scale));
+    if (positions !== undefined) addPositions(values, batch, positions);
+    await states.store(i, values);
+  }
+}
+
+/** The learned positions' rows for the longest batch, [t, hidden]; undefined for a model that has none. */
+async function learnedPositions({ checkpoint, decoder }: Model, batches: readonly TokenBatch[]) {
+  if (decoder.positions === undefined) return undefined;
+  const count = batches.reduce((longest, { columns }) => Math.max(longest, columns), 0);
+  refuseLongerTexts(decoder, count);
+  return readFloats(checkpoint, decoder.positions, { start: 0, count });
+}
+
+function multiply(values: Float32Array, factor: number): void {
+  for (let i = 0; i < values.length; i++) values[i]! *= factor;
+}
+
+function addPositions(values: Float32Array, batch: TokenBatch, positions: Float32Array): void {
+  const rowLength = values.length / batch.rows;
+  for (let row = 0; row < batch.rows; row++) {
+    for (let i = 0; i < rowLength; i++) values[row * rowLength + i]! += positions[i]!;
+  }
 }
 
 class EmbeddingPages {

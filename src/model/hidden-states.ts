@@ -38,13 +38,20 @@ export async function createHiddenStates(
   options: HiddenStatesOptions,
 ): Promise<HiddenStates> {
   const lengths = batches.map((batch) => batch.rows * batch.columns * hiddenSize);
-  const totalBytes = 4 * lengths.reduce((sum, length) => sum + length, 0);
-  const spilled = totalBytes > options.memoryBytes;
-  const slots = spilled ? await fileSlots(lengths, options.spillFolder) : memorySlots(lengths);
-  return { batches, hiddenSize, spilled, ...slots };
+  return { batches, hiddenSize, ...(await createArrays(lengths, options)) };
 }
 
-type Slots = Pick<HiddenStates, 'load' | 'store' | 'close'>;
+/** Arrays of fixed lengths that are stored and loaded whole, by number: in memory, or in a file. */
+export type SpillableArrays = Pick<HiddenStates, 'spilled' | 'load' | 'store' | 'close'>;
+
+/** Makes empty arrays of these lengths: in memory when they fit `memoryBytes` together, else in one file, one after the other. */
+export async function createArrays(lengths: readonly number[], options: HiddenStatesOptions): Promise<SpillableArrays> {
+  const totalBytes = 4 * lengths.reduce((sum, length) => sum + length, 0);
+  const spilled = totalBytes > options.memoryBytes;
+  return { spilled, ...(spilled ? await fileSlots(lengths, options.spillFolder) : memorySlots(lengths)) };
+}
+
+type Slots = Omit<SpillableArrays, 'spilled'>;
 
 function memorySlots(lengths: readonly number[]): Slots {
   const values: (Float32Array | undefined)[] = lengths.map(() => undefined);

@@ -1,6 +1,6 @@
 export type { Architecture } from './architecture.js';
 export { architectures } from './architectures.js';
-export { batchesOf, isPadded, realPositions, type TokenBatch, tokensPerBatch } from './batches.js';
+export { apartAbove, batchesOf, isPadded, realPositions, type TokenBatch, tokensPerBatch } from './batches.js';
 export { forwardBlock, type Observe } from './block.js';
 export type {
   Activation,
@@ -23,13 +23,16 @@ export { describeModel } from './describe.js';
 export { type EmbeddingOptions, embedBatches } from './embedding.js';
 export { type HeadSection, headSections, loadFinalNorm, loadHead } from './head.js';
 export {
+  createArrays,
   createHiddenStates,
   DEFAULT_MEMORY_BYTES,
   type HiddenStates,
   type HiddenStatesOptions,
+  type SpillableArrays,
 } from './hidden-states.js';
 export { type InspectedTensor, type Inspection, type InspectOptions, inspectModel } from './inspect.js';
 export { disposeBlock, type LoadedBlock, type LoadedLinear, linearOf, loadBlock } from './loaded-block.js';
+export { loadLinearMatrix } from './matrix-loading.js';
 export { folderOf, openComparable, openModel, withCheckpoint } from './model.js';
 export { applyNorm, disposeNorm, type Norm } from './norm.js';
 export { type PassOptions, runBlock } from './passes.js';

@@ -17,16 +17,19 @@ export interface PositionTables {
 }
 
 /**
- * Returns the rotary angle per position of each of the dimensions / 2 pairs, in f64 radians.
+ * Returns the rotary angle per position of each of the dimensions / 2 pairs, in f64 radians, for a text of so many tokens (which
+ * only LongRoPE heeds).
  * Sources: Su et al. 2021 (θ^(−2j/d)); Chen et al. 2023 for linear scaling; Llama 3.1's wavelength-dependent rule as in
- * transformers, modeling_rope_utils.py (`_compute_llama3_parameters`).
+ * transformers, modeling_rope_utils.py (`_compute_llama3_parameters`, `_compute_longrope_parameters`).
  */
-export function inverseFrequencies(dimensions: number, theta: number, scaling: RopeScaling): Float64Array {
-  const length = dimensions / 2;
-  return Float64Array.from({ length }, (_, pair) => scale(theta ** ((-2 * pair) / dimensions), scaling));
+export function inverseFrequencies({ dimensions, theta, scaling }: Rope, tokens = 0): Float64Array {
+  const plain = Float64Array.from({ length: dimensions / 2 }, (_, pair) => theta ** ((-2 * pair) / dimensions));
+  if (scaling.kind !== 'longrope') return plain.map((frequency) => scale(frequency, scaling));
+  const factors = tokens > scaling.originalContext ? scaling.longFactors : scaling.shortFactors;
+  return plain.map((frequency, pair) => frequency / factors[pair]!);
 }
 
-function scale(frequency: number, scaling: RopeScaling): number {
+function scale(frequency: number, scaling: Exclude<RopeScaling, { readonly kind: 'longrope' }>): number {
   switch (scaling.kind) {
     case 'none':
       return frequency;
@@ -48,30 +51,38 @@ export interface PositionedBlock {
   readonly spec: Pick<BlockShape, 'rope' | 'slidingWindow'>;
 }
 
+/** Throws `usage` when the model was not made for so many tokens. */
+export function refuseLongerTexts({ maxContext }: Pick<Decoder, 'maxContext'>, tokens: number): void {
+  if (tokens <= maxContext) return;
+  throw new BirdboneError(
+    'usage',
+    `A text window of ${tokens} tokens is longer than the model's context of ${maxContext}.`,
+    {
+      suggestions: [`Use --context ${maxContext} or less.`],
+    },
+  );
+}
+
 /** Uploads a block's tables for `tokens` positions. Throws `usage` when the model was not made for so many. */
 export function positionTables({ decoder, spec }: PositionedBlock, tokens: number, device: Device): PositionTables {
-  if (tokens > decoder.maxContext) {
-    throw new BirdboneError(
-      'usage',
-      `A text window of ${tokens} tokens is longer than the model's context of ${decoder.maxContext}.`,
-      { suggestions: [`Use --context ${decoder.maxContext} or less.`] },
-    );
-  }
+  refuseLongerTexts(decoder, tokens);
   return {
     ...(spec.rope !== undefined && { rotation: rotationTables(spec.rope, tokens, device) }),
     mask: device.upload(attentionMask(tokens, spec.slidingWindow), [tokens, tokens]) as Tensor2D,
   };
 }
 
-function rotationTables({ dimensions, theta, scaling }: Rope, tokens: number, device: Device) {
-  const frequencies = inverseFrequencies(dimensions, theta, scaling);
+function rotationTables(rope: Rope, tokens: number, device: Device) {
+  const { dimensions, scaling } = rope;
+  const frequencies = inverseFrequencies(rope, tokens);
+  const amplitude = scaling.kind === 'longrope' ? scaling.amplitude : 1;
   const cos = new Float32Array(tokens * dimensions);
   const sin = new Float32Array(tokens * dimensions);
   for (let position = 0; position < tokens; position++) {
     for (let column = 0; column < dimensions; column++) {
       const angle = position * frequencies[column % frequencies.length]!;
-      cos[position * dimensions + column] = Math.cos(angle);
-      sin[position * dimensions + column] = Math.sin(angle);
+      cos[position * dimensions + column] = amplitude * Math.cos(angle);
+      sin[position * dimensions + column] = amplitude * Math.sin(angle);
     }
   }
   return {

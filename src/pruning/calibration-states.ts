@@ -1,4 +1,11 @@
-import { batchesOf, createHiddenStates, embedBatches, type HiddenStates, tokensPerBatch } from '../model/index.js';
+import {
+  apartAbove,
+  batchesOf,
+  createHiddenStates,
+  embedBatches,
+  type HiddenStates,
+  tokensPerBatch,
+} from '../model/index.js';
 import type { EditContext } from './edit.js';
 
 /** The calibration windows' hidden states before the first block. The caller closes them. */
@@ -7,7 +14,7 @@ export async function calibrationStates(
 ): Promise<HiddenStates> {
   const { model, device, calibration, memoryBytes, spillFolder } = context;
   const longest = calibration.reduce((length, passage) => Math.max(length, passage.ids.length), 0);
-  const batches = batchesOf(calibration, tokensPerBatch(model.decoder, longest, device));
+  const batches = batchesOf(calibration, tokensPerBatch(model.decoder, longest, device), apartAbove(model.decoder));
   const states = await createHiddenStates(batches, model.decoder.hidden, { memoryBytes, spillFolder });
   try {
     await embedBatches(model, states);

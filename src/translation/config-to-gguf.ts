@@ -18,7 +18,8 @@ export interface DecoderNumbers {
   readonly ropeScaling:
     | { readonly kind: 'none' }
     | { readonly kind: 'linear'; readonly factor: number }
-    | ({ readonly kind: 'llama3' } & Llama3Scaling);
+    | ({ readonly kind: 'llama3' } & Llama3Scaling)
+    | { readonly kind: 'longrope' };
   readonly slidingWindow?: number;
   readonly blocks: readonly unknown[];
 }

@@ -1,5 +1,6 @@
 import { dispose, type Tensor2D } from '@tensorflow/tfjs-core';
 import {
+  apartAbove,
   applyNorm,
   batchesOf,
   createHiddenStates,
@@ -13,7 +14,7 @@ import {
   runBlock,
   type TokenBatch,
 } from '../../src/model/index.js';
-import { type Device, disposeMatrix, linear } from '../../src/tensor/index.js';
+import { type Device, disposeMatrix, linear, softcap } from '../../src/tensor/index.js';
 
 /** Logits [t · vocabulary] of each sequence, by the same steps that every pass over a text takes. */
 export async function logitsOf(
@@ -25,6 +26,7 @@ export async function logitsOf(
   const batches = batchesOf(
     sequences.map((ids) => ({ ids })),
     maxTokens,
+    apartAbove(model.decoder),
   );
   const { hidden: hiddenSize, blocks } = model.decoder;
   const states = await createHiddenStates(batches, hiddenSize, { memoryBytes: 2 ** 30, spillFolder: '' });
@@ -55,9 +57,11 @@ async function headOf(model: Model, batch: TokenBatch, values: Float32Array, dev
     const start = row * batch.columns * width;
     const hidden = device.upload(values.subarray(start, start + length * width), [length, width]) as Tensor2D;
     const normed = applyNorm(norm, hidden);
-    const logits = linear(normed, head);
+    const raw = linear(normed, head);
+    const cap = model.decoder.finalSoftcap;
+    const logits = cap === undefined ? raw : softcap(raw, cap);
     results.push((await device.read(logits)) as Float32Array);
-    dispose([hidden, normed, logits]);
+    dispose([hidden, normed, raw, logits]);
   }
   disposeNorm(norm);
   disposeMatrix(head);

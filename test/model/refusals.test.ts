@@ -10,8 +10,8 @@ const MISTRAL = { model_type: 'mistral', architectures: ['MistralForCausalLM'], 
 
 /** What is asked for, the key that the refusal must name, and what it must say is allowed. */
 const UNSUPPORTED: readonly [Record<string, unknown>, string, string][] = [
-  [{ model_type: 'gpt2' }, '"gpt2"', 'llama, mistral'],
-  [{ model_type: 'mixtral', num_local_experts: 8 }, '"mixtral"', 'llama, mistral'],
+  [{ model_type: 'bloom' }, '"bloom"', 'llama, mistral'],
+  [{ model_type: 'deepseek_v3', n_routed_experts: 8 }, '"deepseek_v3"', 'llama, mistral'],
   [{ model_type: undefined }, 'model_type', 'llama, mistral'],
   [{ architectures: ['LlamaForSequenceClassification'] }, 'architectures', 'LlamaForCausalLM'],
   [{ architectures: ['MistralForCausalLM'] }, 'architectures', 'LlamaForCausalLM'],

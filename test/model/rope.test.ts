@@ -5,7 +5,11 @@ import { openDevice } from '../../src/tensor/index.js';
 
 describe('inverseFrequencies', () => {
   it('is θ^(−2j/d)', () => {
-    const [first, second, third, fourth] = inverseFrequencies(8, 10_000, { kind: 'none' });
+    const [first, second, third, fourth] = inverseFrequencies({
+      dimensions: 8,
+      theta: 10_000,
+      scaling: { kind: 'none' },
+    });
     expect(first).toBe(1);
     expect(second).toBeCloseTo(0.1, 15);
     expect(third).toBeCloseTo(0.01, 15);
@@ -13,8 +17,10 @@ describe('inverseFrequencies', () => {
   });
 
   it('divides all of them under linear scaling', () => {
-    const plain = inverseFrequencies(8, 500, { kind: 'none' });
-    expect(inverseFrequencies(8, 500, { kind: 'linear', factor: 4 })).toEqual(plain.map((value) => value / 4));
+    const plain = inverseFrequencies({ dimensions: 8, theta: 500, scaling: { kind: 'none' } });
+    expect(inverseFrequencies({ dimensions: 8, theta: 500, scaling: { kind: 'linear', factor: 4 } })).toEqual(
+      plain.map((value) => value / 4),
+    );
   });
 
   // Llama 3.1's own rope_scaling at head_dim 128, theta 500000: by the wavelengths 2π · 500000^(j/64) against 8192 / 4 and
@@ -27,8 +33,8 @@ describe('inverseFrequencies', () => {
       highFrequencyFactor: 4,
       originalContext: 8192,
     } as const;
-    const plain = inverseFrequencies(128, 500_000, { kind: 'none' });
-    const scaled = inverseFrequencies(128, 500_000, llama31);
+    const plain = inverseFrequencies({ dimensions: 128, theta: 500_000, scaling: { kind: 'none' } });
+    const scaled = inverseFrequencies({ dimensions: 128, theta: 500_000, scaling: llama31 });
     const wavelengths = plain.map((value) => (2 * Math.PI) / value);
     wavelengths.forEach((wavelength, j) => {
       if (wavelength < 2048) expect(scaled[j]).toBe(plain[j]);

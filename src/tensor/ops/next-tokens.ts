@@ -3,6 +3,7 @@ import type { Device } from '../device.js';
 import type { Matrix, RowRange } from '../matrix.js';
 import { logitDivergence, logitStatistics } from './logit-statistics.js';
 import { DivergenceTally, NextTokenTally } from './next-token-tally.js';
+import { softcap } from './softcap.js';
 
 export interface NextTokenScores {
   /** ln p(target) of each row. */
@@ -38,16 +39,17 @@ export class NextTokenScorer {
   }
 
   /**
-   * Takes in the next rows of the head, [v, h]; hidden [n, h] (after the final norm) are the same rows each time. Logits are
+   * Takes in the next rows of the head, [v, h]; hidden [n, h] are the same rows each time. Logits are
    * made for some rows and one part of the section at a time, so that no tensor passes `device.maxTensorBytes`.
    */
-  async add(hidden: Tensor2D, section: Matrix, device: Device): Promise<void> {
+  async add(side: HiddenAndHead, device: Device): Promise<void> {
+    const { hidden, head: section } = side;
     expectOnePerRow(this.#targets, [hidden]);
     for (const part of partRanges(section)) {
       const tokens = { start: this.#firstToken + part.start, count: part.count };
       for (const rows of rowRanges(this.#targets.length, part, device)) {
         const local = this.#tally.localTargets(rows, tokens);
-        const statistics = tidy(() => statisticsOf(logitsOf(hidden, section, rows, part), local, device));
+        const statistics = tidy(() => statisticsOf(logitsOf(side, rows, part), local, device));
         this.#tally.add(rows, tokens, await takeValues(device, statistics));
       }
     }
@@ -96,8 +98,8 @@ export class NextTokenComparer {
     const tokens = { start: this.#firstToken + part.start, count: part.count };
     const local = this.#now.localTargets(rows, tokens);
     const [baseStatistics, statistics, means] = tidy(() => {
-      const baseLogits = logitsOf(base.hidden, base.head, rows, part);
-      const logits = logitsOf(now.hidden, now.head, rows, part);
+      const baseLogits = logitsOf(base, rows, part);
+      const logits = logitsOf(now, rows, part);
       return [
         statisticsOf(baseLogits, local, device),
         statisticsOf(logits, local, device),
@@ -126,6 +128,8 @@ export class NextTokenComparer {
 export interface HiddenAndHead {
   readonly hidden: Tensor2D;
   readonly head: Matrix;
+  /** Logits l become cap · tanh(l / cap). */
+  readonly softcap?: number | undefined;
 }
 
 /** `NextTokenScorer` with the whole head [V, h] at once. */
@@ -136,7 +140,7 @@ export async function scoreNextTokens(
   device: Device,
 ): Promise<NextTokenScores> {
   const scorer = new NextTokenScorer(targets);
-  await scorer.add(hidden, head, device);
+  await scorer.add({ hidden, head }, device);
   return scorer.scores();
 }
 
@@ -164,13 +168,14 @@ function statisticsOf(logits: Tensor2D, localTargets: Int32Array, device: Device
   return logitStatistics(logits, device.upload(localTargets, [localTargets.length]) as Tensor1D);
 }
 
-/** hidden[rows] · head[vocabulary]ᵀ; `vocabulary` lies within one part of the head. */
-function logitsOf(hidden: Tensor2D, head: Matrix, rows: RowRange, vocabulary: RowRange): Tensor2D {
+/** hidden[rows] · head[vocabulary]ᵀ, capped where the model caps them; `vocabulary` lies within one part of the head. */
+function logitsOf({ hidden, head, softcap: cap }: HiddenAndHead, rows: RowRange, vocabulary: RowRange): Tensor2D {
   const ranges = partRanges(head);
   const index = ranges.findLastIndex(({ start }) => start <= vocabulary.start);
   const part = head.parts[index]! as Tensor2D;
   const weight = rowsOf(part, { start: vocabulary.start - ranges[index]!.start, count: vocabulary.count });
-  return matMul(rowsOf(hidden, rows), weight, false, true);
+  const logits: Tensor2D = matMul(rowsOf(hidden, rows), weight, false, true);
+  return cap === undefined ? logits : softcap(logits, cap);
 }
 
 function rowsOf(matrix: Tensor2D, rows: RowRange): Tensor2D {

@@ -1,6 +1,6 @@
-import { mul, type Tensor, tanh } from '@tensorflow/tfjs-core';
+import { mul, type Tensor, tanh, tidy } from '@tensorflow/tfjs-core';
 
 /** cap · tanh(x / cap), element by element: what stays within ±cap. Source: Gemma Team 2024, "Gemma 2", section 2. */
 export function softcap<X extends Tensor>(x: X, cap: number): X {
-  return mul(tanh(mul(x, 1 / cap)), cap) as X;
+  return tidy(() => mul(tanh(mul(x, 1 / cap)), cap) as X);
 }
