@@ -38,10 +38,10 @@ export interface MatrixSummary {
   readonly byHead?: GroupSummary;
 }
 
-/** How a linear's weights divide into heads by its role: rows of q, k and v, columns of o, undefined for the others. */
+/** How a linear's weights divide into heads by its role: rows of q, k and v (in one weight, too), columns of o, undefined for the others. */
 export function headGroups(role: string, headDim: number): HeadGroups | undefined {
   if (role === 'o') return { axis: 'columns', headDim };
-  return role === 'q' || role === 'k' || role === 'v' ? { axis: 'rows', headDim } : undefined;
+  return ['q', 'k', 'v', 'qkv'].includes(role) ? { axis: 'rows', headDim } : undefined;
 }
 
 /**

@@ -82,7 +82,8 @@ async function pruneBlock(
   const block = await loadBlock(model, index, device);
   try {
     const { solver } = rules;
-    const masks = solver.kind === 'prunes' ? new Map() : await masksByEvidence(rules, { block, states, gradients }, context);
+    const masks =
+      solver.kind === 'prunes' ? new Map() : await masksByEvidence(rules, { block, states, gradients }, context);
     if (solver.kind === 'mask-only') for (const [spec, mask] of masks) await changes.writeMask(spec, mask);
     else await solve(solver, { ...rules, block, states, linears, masks, changes }, context);
   } finally {
@@ -109,7 +110,11 @@ function solve(
 
 async function masksByEvidence(
   { metric, removals }: BlockRules,
-  work: { readonly block: LoadedBlock; readonly states: HiddenStates; readonly gradients: GradientEvidence | undefined },
+  work: {
+    readonly block: LoadedBlock;
+    readonly states: HiddenStates;
+    readonly gradients: GradientEvidence | undefined;
+  },
   context: EditContext,
 ): Promise<ReadonlyMap<LinearSpec, Mask>> {
   const { block, states, gradients } = work;

@@ -1,3 +1,3 @@
 export type { Edit, EditContext, Proposal } from './edit.js';
 export { type PruneSettings, pruneEdit } from './prune-edit.js';
-export { type LinearSummary, type ScoreContext, scoreModel } from './score-model.js';
+export { type NamedMetrics, type ScoreContext, type ScoredLinear, scoreModel } from './score-model.js';

@@ -1,7 +1,7 @@
 import { open, rm } from 'node:fs/promises';
 import { renameDurably } from '../checkpoint/index.js';
 import { summariesToCsv } from '../importance/index.js';
-import type { LinearSummary } from '../pruning/index.js';
+import type { LinearSummary } from './linear-summary.js';
 
 /** What a score file says besides the scores. */
 export interface ScoreHeader {

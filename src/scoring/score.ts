@@ -7,8 +7,9 @@ import { type Report, silent } from '../events.js';
 import { type ImportanceMetric, metrics, needsText } from '../importance/index.js';
 import { hashCheckpoint } from '../manifest/index.js';
 import { DEFAULT_MEMORY_BYTES, loadTokenizer, type Model, openModel } from '../model/index.js';
-import { type LinearSummary, scoreModel } from '../pruning/index.js';
+import { scoreModel } from '../pruning/index.js';
 import { type DeviceChoice, openDevice } from '../tensor/index.js';
+import { type LinearSummary, summarize } from './linear-summary.js';
 import { SCORE_FORMATS, type ScoreFormat, type ScoreHeader, writeScores } from './score-file.js';
 
 /** Which model to score, by which metric, into which file. */
@@ -76,6 +77,7 @@ async function scoreAll(
   try {
     for (const message of device.notices) report({ type: 'notice', message });
     const summaries: LinearSummary[] = [];
+    const metrics = new Map([[options.metric, metric]]);
     const context = {
       model,
       device,
@@ -85,7 +87,10 @@ async function scoreAll(
       report,
       ...(options.signal && { signal: options.signal }),
     };
-    for await (const summary of scoreModel(metric, context)) summaries.push(summary);
+    for await (const linear of scoreModel(metrics, context)) {
+      const { headDim } = model.decoder.blocks[linear.block]!;
+      summaries.push(summarize(linear, linear.scores.get(options.metric)!, headDim));
+    }
     return summaries;
   } finally {
     await rm(spillFolder, { recursive: true, force: true });

@@ -1,10 +1,9 @@
 import { tmpdir } from 'node:os';
-import { dispose } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { metrics } from '../../src/importance/index.js';
 import { disposeBlock, loadBlock, type Model, openModel } from '../../src/model/index.js';
 import { calibrationStates } from '../../src/pruning/calibration-states.js';
-import { inputNorms } from '../../src/pruning/input-norms.js';
+import { inputEvidence } from '../../src/pruning/input-evidence.js';
 import { scoreMatrix } from '../../src/pruning/score-matrix.js';
 import { maskToBytes } from '../../src/sparsity/index.js';
 import { type Device, openDevice } from '../../src/tensor/index.js';
@@ -80,17 +79,17 @@ describe.skipIf(sharedMissing)(`pruning against the reference${sharedMissing ? `
     const calibration = windows.map((ids) => ({ ids }));
     const states = await calibrationStates({ model, device, calibration, memoryBytes: 2 ** 30, spillFolder: tmpdir() });
     const block = await loadBlock(model, 0, device);
-    const norms = await inputNorms(block, states, { device });
     const wanda = await metrics.load('wanda');
+    const inputs = await inputEvidence(wanda.needs, block, states, { device, report: () => {} });
     for (const spec of block.spec.linears) {
-      const operands = { weight: block.linears.get(spec.weight)!.weight, norms: norms.get(spec.input)! };
-      const { values } = await scoreMatrix(wanda, spec, operands, device);
+      const { weight } = block.linears.get(spec.weight)!;
+      const evidence = { columns: inputs.get(spec.input) };
+      const { values } = await scoreMatrix(wanda, spec, { weight, evidence }, device);
       const { scores } = expected![spec.role as keyof PrunedBlock];
       const errors = values.map((value, i) => Math.abs(value - scores[i]!) / (scores[i]! || 1));
       expect(values.length).toBe(scores.length);
       expect(errors.reduce((worst, error) => Math.max(worst, error))).toBeLessThan(SAME_SCORE);
     }
-    dispose([...norms.values()]);
     disposeBlock(block);
     await states.close();
   });

@@ -99,7 +99,7 @@ describe('score', () => {
   it.each([
     [{ metric: 'wanda', out: 'x.json' }, /no calibration text/],
     [{ metric: 'magnitude', out: 'x.txt' }, /must end in \.json or \.csv/],
-    [{ metric: 'taylor', out: 'x.json' }, /There is no metric "taylor"/],
+    [{ metric: 'tailor', out: 'x.json' }, /There is no metric "tailor"/],
   ])('refuses %j before any work', async (options, message) => {
     await expect(score({ model, device: 'cpu', ...options })).rejects.toMatchObject({
       code: 'usage',
