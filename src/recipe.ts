@@ -19,6 +19,18 @@ const pruneStep = z.strictObject({
   compare: z.enum(['row', 'layer', 'global']).optional(),
   /** What becomes of the weights that stay: refit, sparsegpt, sparsegpt-refit or alps; nothing by default. */
   solver: z.string().optional(),
+  /** What goes: single weights (the default), or whole growth plates, which make the published model smaller. */
+  plates: z.enum(['weights', 'ffn', 'heads', 'blocks', 'hidden', 'auto']).optional(),
+  /** How plates are divided among the blocks: the same share of each (the default), the best anywhere, by measured sensitivity. */
+  shedding: z.enum(['uniform', 'targeted', 'adaptive']).optional(),
+  /** What makes up for the inputs that go: least squares in those that stay (the default), a bias, or nothing. */
+  fold: z.enum(['ls', 'flap', 'none']).optional(),
+  /** The engine that is to load the result; hf by default. */
+  target: z.enum(['hf', 'vllm', 'llama.cpp']).optional(),
+  /** Devices that the engine splits the result over; 1 by default. */
+  tensorParallel: z.int().min(1).max(1024).optional(),
+  /** From 0 to 1: how many of the protected plates may go all the same; 0.5 by default. */
+  aggressiveness: z.number().min(0).max(1).optional(),
   waves: z.int().min(1).max(1000).default(5),
   schedule: z.enum(['constant', 'linear', 'cubic']).default('cubic'),
   /** The smallest step in sparsity that is still tried after a wave was rolled back. */
@@ -57,6 +69,11 @@ export const recipeSchema = z.strictObject({
   maxDrop: z.number().gte(0).lte(1).default(0.03),
   /** The whole confidence interval must be inside the gate. */
   gateConfident: z.boolean().default(false),
+  /**
+   * What is measured after each wave. `full`: also what needs the dense model beside the candidate, its KL divergence, the rate of
+   * equal top tokens and each block's output error; `basic`: accuracy, perplexity, and what the gate names.
+   */
+  monitor: z.enum(['full', 'basic']).default('full'),
   seed: z.int().min(0).max(0xffff_ffff).default(0),
   /** Shards of the result are at most this large. */
   maxShardBytes: z.int().min(1_000_000).default(5_000_000_000),

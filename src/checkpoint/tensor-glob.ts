@@ -1,7 +1,7 @@
 import { BirdboneError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import type { Checkpoint } from './checkpoint.js';
-import { quoted } from './files/quote.js';
+import { quoted, shellWord } from './files/quote.js';
 import { sortNames } from './tensor-info.js';
 
 /** What has tensors by name: a checkpoint, or what is known of one. */
@@ -44,7 +44,7 @@ function nothingMatches(glob: string, names: readonly string[], path: string): B
   return new BirdboneError('usage', `No tensor's name matches ${quoted(glob)}.`, {
     suggestions: [
       ...(near.length > 0 ? [`Near it are ${near.join(', ')}.`] : []),
-      `See the names: birdbone inspect ${path} --tensors`,
+      `See the names: birdbone inspect ${shellWord(path)} --tensors`,
     ],
   });
 }

@@ -42,6 +42,11 @@ export const gateFlags = {
     summary: 'Demand that the whole 95 % interval is inside the gate.',
     env: envOf('gate-confident'),
   }),
+  monitor: Flags.option({ options: ['full', 'basic'] as const })({
+    summary:
+      'What to measure after each wave: full (the default) or basic, in half the time, without KL, agreement, blocks.',
+    env: envOf('monitor'),
+  }),
 };
 
 /** How a run is carried out; none of it changes the result's weights. */
@@ -76,6 +81,7 @@ export interface RecipeFlags {
   readonly 'max-drop'?: number | undefined;
   readonly gate?: string | undefined;
   readonly 'gate-confident'?: boolean | undefined;
+  readonly monitor?: 'full' | 'basic' | undefined;
   readonly 'max-shard-size'?: number | undefined;
   readonly seed?: number | undefined;
 }
@@ -108,6 +114,7 @@ export function recipeOverrides(flags: RecipeFlags): Partial<RecipeInput> {
     gate: flags.gate,
     // A switch that is off is a switch that was not given.
     gateConfident: flags['gate-confident'] || undefined,
+    monitor: flags.monitor,
     maxShardBytes: flags['max-shard-size'],
     seed: flags.seed,
   }) as Partial<RecipeInput>;

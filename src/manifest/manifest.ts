@@ -45,6 +45,8 @@ const wave = z.strictObject({
   figures,
   /** Part of these weights; a wave that was rolled back, at once or later, is not. */
   active: z.boolean(),
+  /** The growth plates that it shed, by kind and block: "0-4,17" are their indices. */
+  plates: z.record(z.string(), z.unknown()).optional(),
 });
 
 /**

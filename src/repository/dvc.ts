@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { FileSource } from '../checkpoint/index.js';
+import { FileSource, shellWord } from '../checkpoint/index.js';
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import { type DvcCache, dvcCache } from './dvc-cache.js';
@@ -93,7 +93,8 @@ async function checkOutput(check: Check): Promise<Verdict> {
   const { root, output, cache, signal } = check;
   const { md5, hash, path: name } = output;
   if (isElsewhere(name)) return { status: 'unchecked', what: `${name} is outside of the repository` };
-  if (md5 === undefined) return { status: 'unchecked', what: `no md5 is recorded for ${name}: dvc add ${name}` };
+  if (md5 === undefined)
+    return { status: 'unchecked', what: `no md5 is recorded for ${name}: dvc add ${shellWord(name)}` };
   const file = path.join(root, name);
   const kind = await kindOf(file);
   if (kind === 'folder') return checkFolder(check, md5);
@@ -170,7 +171,7 @@ function differing(facts: { md5: string; found?: string; what: string; name: str
     where: 'working-tree',
     expected: md5,
     ...(found !== undefined && { found }),
-    what: `${what}: dvc add ${name} if that was meant, else dvc checkout ${name}`,
+    what: `${what}: dvc add ${shellWord(name)} if that was meant, else dvc checkout ${shellWord(name)}`,
   };
 }
 

@@ -1,3 +1,4 @@
+import { shellWord } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { gitOutput } from './git.js';
 import { HASHES_FILE } from './weight-hashes.js';
@@ -89,7 +90,7 @@ function unmerged(root: string, path: string): BirdboneError {
   const suggestions =
     path === HASHES_FILE
       ? ['Settle which weights are right, then: birdbone hash --update && git add .weight_hashes.json']
-      : [`Choose one: git checkout --ours -- ${path}, or --theirs; then git add ${path}`];
+      : [`Choose one: git checkout --ours -- ${shellWord(path)}, or --theirs; then git add ${shellWord(path)}`];
   return new BirdboneError('unreadable', `${path} has a merge conflict that is not settled.`, {
     file: root,
     suggestions,

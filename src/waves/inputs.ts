@@ -21,6 +21,8 @@ export interface Inputs {
   /** Text the gate is measured on; undefined when the gate is off and no text was given. */
   readonly evaluation: TextPassages | undefined;
   readonly calibration: Calibration | undefined;
+  /** What the edits say of the model. */
+  readonly notices: readonly string[];
 }
 
 /** Opens a run's model and texts. Writes nothing; what is wrong with a recipe's files is found here, before hours of work. */
@@ -31,11 +33,13 @@ export async function openInputs(recipe: Recipe): Promise<Inputs> {
   try {
     // What an edit cannot take on, it says when it plans.
     for (const edit of edits) edit.plan(model);
+    const notices: string[] = [];
+    for (const edit of edits) notices.push(...((await edit.check?.(model)) ?? []));
     const texts = await readTexts(recipe, model, {
       gateIsOff: isOff(gate),
       needed: edits.some((edit) => edit.needsCalibration),
     });
-    return { recipe, model, edits, gate, ...texts };
+    return { recipe, model, edits, gate, ...texts, notices };
   } catch (error) {
     await model.checkpoint.close();
     throw error;
@@ -79,7 +83,7 @@ function lookers({ steps }: Recipe): string {
 
 /** What a user should know about the model's files and the texts before figures are made of them. */
 export function inputNotices(inputs: Inputs): string[] {
-  return [...(inputs.model.checkpoint.notices ?? []), ...textNotices(inputs)];
+  return [...(inputs.model.checkpoint.notices ?? []), ...inputs.notices, ...textNotices(inputs)];
 }
 
 function textNotices({ calibration, evaluation }: Inputs): string[] {

@@ -1,5 +1,6 @@
 import { type Checkpoint, chunksOf, type Layer, type LayerPlan } from '../checkpoint/index.js';
 import { combineMasks, keptCount, type Mask, maskBytes } from '../sparsity/index.js';
+import type { History } from '../state/index.js';
 import { countZeros } from '../tensor/index.js';
 
 /** How much of one tensor is removed. */
@@ -40,15 +41,22 @@ export async function removedBy(
   return counted;
 }
 
-/** Fraction removed of all of them. */
-export function sparsityOf(tensors: readonly TensorSparsity[]): number {
+/** Elements of all of them, and how many of those are removed. */
+export function totalOf(tensors: readonly TensorSparsity[]): Omit<TensorSparsity, 'name'> {
   let elements = 0;
   let removed = 0;
   for (const tensor of tensors) {
     elements += tensor.elements;
     removed += tensor.removed;
   }
-  return elements === 0 ? 0 : removed / elements;
+  return { elements, removed };
+}
+
+/** How many elements the waves that were kept before had removed from these tensors, as their records say. */
+export function removedBefore({ waves }: Pick<History, 'waves'>, tensors: readonly TensorSparsity[]): number {
+  const kept = waves.filter(({ active }) => active);
+  const last = new Map(kept.flatMap(({ layers }) => layers.map(({ name, sparsity }) => [name, sparsity] as const)));
+  return tensors.reduce((sum, { name, elements }) => sum + Math.round((last.get(name) ?? 0) * elements), 0);
 }
 
 async function maskedIn(name: string, elements: number, layers: readonly Layer[]): Promise<number> {

@@ -19,6 +19,21 @@ export function marksOf({ waves }: Pick<History, 'waves'>, { decoder }: Pick<Mod
   return shedding.reduce((marks, { wave, plates }) => marks.with(Marks.from(plates, graph, nameOf(wave))), Marks.none);
 }
 
+/**
+ * The plates that no later wave of the run may shed: selective rollbacks found that they break the gate. Throws as `marksOf`.
+ */
+export function sparedOf({ waves }: Pick<History, 'waves'>, { decoder }: Pick<Model, 'decoder'>): Marks {
+  const found = waves.flatMap(({ wave, selective }) =>
+    selective?.outcome === 'found' ? [{ wave, culprits: selective.culprits }] : [],
+  );
+  if (found.length === 0) return Marks.none;
+  const graph = plateGraph(decoder);
+  return found.reduce(
+    (spared, { wave, culprits }) => spared.with(Marks.from(culprits, graph, nameOf(wave))),
+    Marks.none,
+  );
+}
+
 /** Whether the state that `past` is at has shed plates: whether what is published of it has other shapes than its base. */
 export function hasPlates({ waves }: Pick<History, 'waves'>): boolean {
   return waves.some(({ active, plates }) => active && plates !== undefined);

@@ -78,10 +78,19 @@ function baselineOf(scores: readonly PassageScore[], session: MeasuringSession):
   return { scores, figures: summarize(scores, { seed: session.inputs.recipe.seed }) };
 }
 
-/** Measures a candidate on the gate's text. The base model runs again only for a gate that needs its logits (kl, agreement). */
-export async function measure(candidate: Model, baseline: Baseline, session: MeasuringSession): Promise<Measurement> {
+/**
+ * Measures a candidate on the gate's text. The base model runs beside it for what needs its logits (KL divergence, agreement): all
+ * that a run monitors, or, where `onlyGate` says so, what its gate names and nothing besides.
+ */
+export async function measure(
+  candidate: Model,
+  baseline: Baseline,
+  session: MeasuringSession,
+  { onlyGate = false }: { readonly onlyGate?: boolean } = {},
+): Promise<Measurement> {
   const { inputs, scoring } = session;
-  const base = inputs.gate.needsBaseLogits ? { base: inputs.model } : {};
+  const withBase = inputs.gate.needsBaseLogits || (!onlyGate && inputs.recipe.monitor === 'full');
+  const base = withBase ? { base: inputs.model } : {};
   const { scores, comparisons } = await scorePassages(candidate, passagesOf(session), { ...scoring, ...base });
   const seed = { seed: inputs.recipe.seed };
   return {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { shellWord } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type History, historyOf, Journal, type JournalRecord, type StateFolder, stateFolder } from '../state/index.js';
 
@@ -33,7 +34,7 @@ export function refuseCollected(next: History, folder: StateFolder): void {
   throw new BirdboneError(
     'usage',
     `The layer of wave ${gone.wave} was removed by gc; no state that has it can be made.`,
-    { suggestions: [`See what is left: birdbone log ${folder.out}`] },
+    { suggestions: [`See what is left: birdbone log ${shellWord(folder.out)}`] },
   );
 }
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { shellWord } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { type History, type StateFolder, stateAfter, type WaveState } from '../state/index.js';
@@ -52,7 +53,9 @@ export function stateAt(point: string | number, past: History, folder: StateFold
   throw new BirdboneError(
     'usage',
     `${folder.out} has no tag "${point}"; a point is a wave's number, ${known.join(', ')}.`,
-    { suggestions: [...near.map((name) => `Did you mean ${name}?`), `See them: birdbone log ${folder.out}`] },
+    {
+      suggestions: [...near.map((name) => `Did you mean ${name}?`), `See them: birdbone log ${shellWord(folder.out)}`],
+    },
   );
 }
 
@@ -71,6 +74,6 @@ function waveIn({ waves }: History, wave: number, folder: StateFolder): number {
   throw new BirdboneError(
     'usage',
     `There is no wave ${wave}; this run has waves 1 to ${last}, and 0 is the dense model.`,
-    { suggestions: [`See them: birdbone log ${folder.out}`] },
+    { suggestions: [`See them: birdbone log ${shellWord(folder.out)}`] },
   );
 }

@@ -2,13 +2,13 @@ import { rm } from 'node:fs/promises';
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { silent } from '../events.js';
 import { DEFAULT_MEMORY_BYTES } from '../model/index.js';
-import { lock, stateFolder } from '../state/index.js';
+import { lock, stateFolder, type WaveJournalRecord } from '../state/index.js';
 import { openDevice } from '../tensor/index.js';
 import { baseOf } from './base.js';
 import { beginOrResume } from './begin.js';
 import { publishStack } from './evidence.js';
 import { flatFigures } from './figures.js';
-import { inputNotices, openInputs } from './inputs.js';
+import { type Inputs, inputNotices, openInputs } from './inputs.js';
 import { type Baseline, measureBaseline, readBaseline } from './measure.js';
 import { history, type Session } from './session.js';
 import type { RunOptions, RunResult } from './settings.js';
@@ -18,36 +18,42 @@ import { runWave } from './wave.js';
 /**
  * Runs a recipe: waves until its targets are reached or the gate lets nothing more go, then publishes what was kept, with
  * manifest and diff. Every step is in the journal before the next begins, so a run that is killed anywhere goes on with
- * `resume` and ends in the same bytes. Throws `gate-failed` when no wave was kept; then nothing is published.
+ * `resume` and ends in the same bytes. Throws `gate-failed` when no wave was kept, `not-finite` when a wave made the model give no
+ * numbers; then nothing is published.
  */
 export async function run(options: RunOptions): Promise<RunResult> {
   const inputs = await openInputs(options.recipe);
   try {
-    const folder = stateFolder(options.recipe.out, options.state);
-    const device = await openDevice(
-      options.device ?? 'auto',
-      options.threads === undefined ? {} : { threads: options.threads },
-    );
-    try {
-      for (const message of [...device.notices, ...inputNotices(inputs)]) options.report?.({ type: 'notice', message });
-      const release = await lock(folder.root);
-      try {
-        const journal = await beginOrResume(folder, inputs, device, options);
-        const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
-        const report = options.report ?? silent;
-        const stop = options.signal && { signal: options.signal };
-        const scoring = { device, report, memoryBytes, spillFolder: folder.spill, ...stop };
-        const session = { inputs, device, folder, journal, report, signal: options.signal, memoryBytes, scoring };
-        await runToEnd(session);
-        return await finish(session, options);
-      } finally {
-        await release();
-      }
-    } finally {
-      await device.close();
-    }
+    return await runInputs(inputs, options);
   } finally {
     await inputs.model.checkpoint.close();
+  }
+}
+
+/** `run`, with everything that it reads opened; the caller closes it. */
+export async function runInputs(inputs: Inputs, options: RunOptions): Promise<RunResult> {
+  const folder = stateFolder(options.recipe.out, options.state);
+  const device = await openDevice(
+    options.device ?? 'auto',
+    options.threads === undefined ? {} : { threads: options.threads },
+  );
+  try {
+    for (const message of [...device.notices, ...inputNotices(inputs)]) options.report?.({ type: 'notice', message });
+    const release = await lock(folder.root);
+    try {
+      const journal = await beginOrResume(folder, inputs, device, options);
+      const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
+      const report = options.report ?? silent;
+      const stop = options.signal && { signal: options.signal };
+      const scoring = { device, report, memoryBytes, spillFolder: folder.spill, ...stop };
+      const session = { inputs, device, folder, journal, report, signal: options.signal, memoryBytes, scoring };
+      await runToEnd(session);
+      return await finish(session, options);
+    } finally {
+      await release();
+    }
+  } finally {
+    await device.close();
   }
 }
 
@@ -86,7 +92,7 @@ async function runStep(step: number, baseline: Baseline | undefined, session: Se
     let from = 0;
     for (const wave of past.waves) {
       const committed = wave.verdict === 'committed';
-      if (wave.step === step) outcomes.push({ target: wave.target, committed });
+      if (wave.step === step) outcomes.push(outcomeOf(wave));
       else if (committed) from = wave.target;
     }
     const next = nextTarget({ schedule, target, waves, minStep, from }, outcomes);
@@ -94,6 +100,11 @@ async function runStep(step: number, baseline: Baseline | undefined, session: Se
       return (outcomes.filter((outcome) => outcome.committed).at(-1)?.target ?? from) >= target - 1e-9;
     await runWave({ wave: past.waves.length + 1, step, target: next, edit }, baseline, session);
   }
+}
+
+function outcomeOf({ target, verdict, selective, warnings = [] }: WaveJournalRecord): Outcome {
+  const again = selective?.outcome === 'found';
+  return { target, committed: verdict === 'committed', again, warned: warnings.length > 0 };
 }
 
 async function finish(session: Session, options: RunOptions): Promise<RunResult> {

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { shellWord } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import {
@@ -120,6 +121,6 @@ function noTag(name: string, past: History, out: string): BirdboneError {
     past.tags.map((tag) => tag.name),
   ).slice(0, 1);
   return new BirdboneError('usage', `${out} has no tag "${name}".`, {
-    suggestions: [...near.map((other) => `Did you mean ${other}?`), `See them: birdbone tag ${out} --list`],
+    suggestions: [...near.map((other) => `Did you mean ${other}?`), `See them: birdbone tag ${shellWord(out)} --list`],
   });
 }

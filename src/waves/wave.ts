@@ -1,20 +1,20 @@
-import type { Verdict } from '../evaluation/index.js';
 import type { Model } from '../model/index.js';
 import { Marks } from '../plates/index.js';
 import type { Edit } from '../pruning/index.js';
-import { discardLayer, objectFile, type WaveJournalRecord } from '../state/index.js';
+import { discardLayer, type History, objectFile, type WaveJournalRecord } from '../state/index.js';
 import { ObjectStore, openStoredLayer, StoredLayerWriter } from '../store/index.js';
-import { type FlatFigures, flatFigures } from './figures.js';
-import { plannedTensors, removedBy, sparsityOf } from './layer-sparsity.js';
-import { marksOf } from './marks.js';
-import { type Baseline, measure, verdictOn } from './measure.js';
+import { effectivenessOf } from './effectiveness.js';
+import { stoppedError } from './emergency-stop.js';
+import { type Examination, examine } from './examine.js';
+import { plannedTensors, removedBefore, removedBy, type TensorSparsity, totalOf } from './layer-sparsity.js';
+import { marksOf, sparedOf } from './marks.js';
+import type { Baseline } from './measure.js';
+import { findCulpritPlates, isRepairable } from './selective.js';
 import { closeLayers, history, openLayers, type Session, stacked, type WaveLayer } from './session.js';
-
-/** The gate's word on a wave that nothing was measured of. */
-const UNGUARDED: Verdict = { pass: true, reason: 'no gate and no text to measure on', terms: [] };
+import { warningsOf } from './wave-warnings.js';
 
 /** A pattern that comes in by whole matrices may have none for a small step: the schedule goes on, and nothing is measured. */
-const UNCHANGED: Verdict = { pass: true, reason: 'this step is too small to remove a weight more', terms: [] };
+const UNCHANGED = { pass: true, reason: 'this step is too small to remove a weight more', terms: [] };
 
 export interface WaveSettings {
   readonly wave: number;
@@ -25,63 +25,67 @@ export interface WaveSettings {
 }
 
 /**
- * One wave: the edit proposes a layer over the waves kept so far, the candidate is measured, and the journal records the
- * verdict; that record is the commit. Objects that no wave in the journal names were never kept, whatever lies on disk.
+ * One wave: the edit proposes a layer over the waves kept so far, the candidate is examined, and the journal records the verdict;
+ * that record is the commit. Of a wave that sheds plates and fails its gate, the record also says which of them did it, where that
+ * can be found. Objects that no wave in the journal names were never kept, whatever lies on disk. Throws `not-finite`, after the
+ * record, for a wave that made the model give no numbers.
  */
 export async function runWave(settings: WaveSettings, baseline: Baseline | undefined, session: Session): Promise<void> {
-  const { folder, inputs, journal, report } = session;
+  const { folder, inputs, journal } = session;
   const past = history(session);
   const opened = await openLayers(folder, past);
   try {
-    const model = stacked(inputs.model, opened);
-    const plan = settings.edit.plan(model);
-    const marks = marksOf(past, model);
-    const { sha256, shed } = await propose(settings, { model, layers: opened, marks }, session);
-    opened.push(await openStoredLayer(new ObjectStore(folder.objects), sha256));
-    const candidate = stacked(inputs.model, opened);
-    const tensors = await removedBy(plannedTensors(plan), opened, candidate.checkpoint);
-    const sparsity = sparsityOf(tensors);
-    const last = past.waves.filter((wave) => wave.active).at(-1);
-    const changed = plan.values.length > 0 || sparsity !== (last?.sparsity ?? 0);
-    const { verdict, figures } = changed
-      ? await judgeStack(candidate, baseline, session)
-      : { verdict: UNCHANGED, figures: last?.figures ?? past.baseline?.figures ?? {} };
-    const record: WaveJournalRecord = {
-      type: 'wave',
-      wave: settings.wave,
-      step: settings.step,
-      target: settings.target,
-      sparsity,
-      changed,
-      layers: tensors.map(({ name, elements, removed }) => ({ name, sparsity: removed / elements })),
-      layer: { name: objectFile(sha256), sha256 },
-      verdict: verdict.pass ? 'committed' : 'rolled-back',
-      reason: verdict.reason,
-      terms: verdict.terms,
-      figures,
-      ...(!shed.isEmpty && { plates: shed.toJSON() }),
-    };
+    const kept = stacked(inputs.model, opened);
+    const proposed = await propose(settings, { model: kept, layers: opened, past }, session);
+    const layers = [...opened, await openStoredLayer(new ObjectStore(folder.objects), proposed.sha256)];
+    const candidate = stacked(inputs.model, layers);
+    const plan = settings.edit.plan(kept);
+    const tensors = await removedBy(plannedTensors(plan), layers, candidate.checkpoint);
+    const newlyRemoved = totalOf(tensors).removed - removedBefore(past, tensors);
+    const isChanged = plan.values.length > 0 || newlyRemoved !== 0 || !proposed.shed.isEmpty;
+    const examined = isChanged ? await examine(candidate, baseline, session) : unchanged(past);
+    const found =
+      baseline !== undefined && isToBeSearched(examined) && isRepairable(past, settings, proposed.shed)
+        ? await findCulpritPlates({ kept, layers: opened, shed: proposed.shed }, baseline, session)
+        : undefined;
+    const record = recordOf({ settings, past, proposed, tensors, newlyRemoved, isChanged, examined, found });
     await journal.append({ ...record });
-    if (!verdict.pass) await discardLayer(folder, history(session), sha256);
-    report({ ...record });
+    await conclude(record, session);
   } finally {
     await closeLayers(opened);
   }
 }
 
-/** What a wave is proposed over: the base through the waves kept so far, and the plates that they have shed. */
+/** What is there when a wave is over, and before the next one begins. */
+async function conclude(record: WaveJournalRecord, session: Session): Promise<void> {
+  const { folder, report, inputs } = session;
+  if (record.verdict === 'rolled-back') await discardLayer(folder, history(session), record.layer.sha256);
+  report({ ...record });
+  for (const { reason } of record.warnings ?? []) {
+    report({ type: 'notice', message: `Wave ${record.wave}: ${reason}. The next step is half as large.` });
+  }
+  if (record.stopped !== undefined) throw stoppedError(record, inputs.recipe.out);
+}
+
+/** A layer in the store, not yet kept. */
+interface Proposed {
+  /** The name of its object. */
+  readonly sha256: string;
+  readonly shed: Marks;
+}
+
+/** What a wave is proposed over: the base through the waves kept so far. */
 interface Before {
   readonly model: Model;
   readonly layers: readonly WaveLayer[];
-  readonly marks: Marks;
+  readonly past: History;
 }
 
-/** Stores the wave's layer; returns the name of its object, and the plates that it sheds. */
 async function propose(
   { edit, target, wave }: WaveSettings,
-  { model, layers, marks }: Before,
+  { model, layers, past }: Before,
   session: Session,
-): Promise<{ readonly sha256: string; readonly shed: Marks }> {
+): Promise<Proposed> {
   const { inputs, folder, device, memoryBytes, report, signal } = session;
   const before = { checkpoint: model.checkpoint, layers };
   const writer = new StoredLayerWriter(new ObjectStore(folder.objects), { wave, plan: edit.plan(model), before });
@@ -91,8 +95,8 @@ async function propose(
       device,
       target,
       calibration: inputs.calibration?.passages ?? [],
-      marks,
-      spared: Marks.none,
+      marks: marksOf(past, model),
+      spared: sparedOf(past, model),
       writer,
       memoryBytes,
       spillFolder: folder.spill,
@@ -106,12 +110,53 @@ async function propose(
   }
 }
 
-async function judgeStack(
-  candidate: Model,
-  baseline: Baseline | undefined,
-  session: Session,
-): Promise<{ verdict: Verdict; figures: FlatFigures }> {
-  if (baseline === undefined) return { verdict: UNGUARDED, figures: {} };
-  const measured = await measure(candidate, baseline, session);
-  return { verdict: verdictOn(measured, baseline, session), figures: flatFigures(measured) };
+function unchanged(past: History): Examination {
+  const last = past.waves.findLast(({ active }) => active);
+  return { verdict: UNCHANGED, figures: last?.figures ?? past.baseline?.figures ?? {} };
+}
+
+/** A search can find who broke a gate, not why numbers end. */
+function isToBeSearched({ verdict, stopped }: Examination): boolean {
+  return !verdict.pass && stopped === undefined;
+}
+
+interface Done {
+  readonly settings: WaveSettings;
+  readonly past: History;
+  readonly proposed: Proposed;
+  readonly tensors: readonly TensorSparsity[];
+  readonly newlyRemoved: number;
+  readonly isChanged: boolean;
+  readonly examined: Examination;
+  readonly found: Awaited<ReturnType<typeof findCulpritPlates>> | undefined;
+}
+
+function recordOf(done: Done): WaveJournalRecord {
+  const { settings, past, proposed, tensors, newlyRemoved, isChanged, examined, found } = done;
+  const { verdict, figures, blocks, stopped } = examined;
+  const { elements, removed } = totalOf(tensors);
+  const before = past.waves.findLast(({ active }) => active)?.figures ?? past.baseline?.figures ?? {};
+  const effectiveness = isChanged ? effectivenessOf(newlyRemoved, before, figures) : undefined;
+  const record: WaveJournalRecord = {
+    type: 'wave',
+    wave: settings.wave,
+    step: settings.step,
+    target: settings.target,
+    sparsity: elements === 0 ? 0 : removed / elements,
+    changed: isChanged,
+    layers: tensors.map((tensor) => ({ name: tensor.name, sparsity: tensor.removed / tensor.elements })),
+    layer: { name: objectFile(proposed.sha256), sha256: proposed.sha256 },
+    verdict: verdict.pass ? 'committed' : 'rolled-back',
+    reason: found === undefined ? verdict.reason : `${verdict.reason}; ${found.text}`,
+    terms: verdict.terms,
+    figures,
+    ...(!proposed.shed.isEmpty && { plates: { ...proposed.shed.toJSON() } }),
+    removed: { parameters: removed, of: elements },
+    ...(blocks && { blocks }),
+    ...(effectiveness && { effectiveness }),
+    ...(found && { selective: found.record }),
+    ...(stopped && { stopped }),
+  };
+  const warnings = verdict.pass && isChanged ? warningsOf(past, record) : [];
+  return { ...record, ...(warnings.length > 0 && { warnings }) };
 }

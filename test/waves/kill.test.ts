@@ -32,6 +32,8 @@ describe('kill -9', () => {
         '4',
         '--max-drop',
         '100%',
+        '--monitor',
+        'basic',
         '--device',
         'cpu',
       ],

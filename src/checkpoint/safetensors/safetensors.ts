@@ -1,7 +1,7 @@
 import { BirdboneError } from '../../errors.js';
 import type { Checkpoint, TensorInfo } from '../checkpoint.js';
 import type { ByteSource } from '../files/bytes.js';
-import { quoted } from '../files/quote.js';
+import { quoted, shellWord } from '../files/quote.js';
 import type { CheckpointFormat } from '../format.js';
 import { sortNames } from '../tensor-info.js';
 import { aliasesOf, readSafetensorsHeader, type SafetensorsHeader } from './header.js';
@@ -66,7 +66,7 @@ export function noSuchTensor(path: string, name: string): BirdboneError {
   return new BirdboneError('unreadable', `${path} has no tensor ${quoted(name)}.`, {
     file: path,
     tensor: name,
-    suggestions: [`See what it has: birdbone inspect ${path} --tensors`],
+    suggestions: [`See what it has: birdbone inspect ${shellWord(path)} --tensors`],
   });
 }
 

@@ -1,6 +1,7 @@
 import { BirdboneError } from '../../errors.js';
 import type { ByteSource } from '../files/bytes.js';
 import { unreadable } from '../files/failure.js';
+import { shellWord } from '../files/quote.js';
 import type { CheckpointFormat } from '../format.js';
 import { readLegacyFile } from './legacy-file.js';
 import { claimOf, SIGNATURE_BYTES } from './signatures.js';
@@ -46,7 +47,7 @@ function complaintsAbout(path: string): Complaints {
       throw new BirdboneError('unsupported', `Cannot read ${path}: ${problem}.`, {
         file: path,
         suggestions: [
-          `See what it would do when loaded in Python: birdbone scan ${path}`,
+          `See what it would do when loaded in Python: birdbone scan ${shellWord(path)}`,
           'If you trust where it comes from, load it in Python and save its tensors alone, as safetensors.',
         ],
       });

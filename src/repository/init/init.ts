@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { chmod, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { makeFolder, writeFileDurably, writing } from '../../checkpoint/index.js';
+import { makeFolder, shellWord, writeFileDurably, writing } from '../../checkpoint/index.js';
 import { BirdboneError, stopIfAborted } from '../../errors.js';
 import { git, gitOutput, gitRoot, withoutNewline } from '../git.js';
 import type { Conflict } from './change.js';
@@ -77,7 +77,9 @@ export async function initRepository(folder: string, options: InitOptions): Prom
 export async function repositoryOf(folder: string): Promise<string | undefined> {
   const status = await stat(folder).catch(() => undefined);
   if (status?.isDirectory() !== true) {
-    const suggestions = [status === undefined ? `mkdir ${folder}` : `birdbone init ${path.dirname(folder)}`];
+    const suggestions = [
+      status === undefined ? `mkdir ${shellWord(folder)}` : `birdbone init ${shellWord(path.dirname(folder))}`,
+    ];
     throw new BirdboneError('usage', `${folder} is not a folder.`, { file: folder, suggestions });
   }
   const root = await gitRoot(folder);
@@ -120,6 +122,6 @@ async function nextSteps(
     ...(filters ? [] : ['git lfs install']),
     ...(committed.some(({ exempt }) => !exempt) ? ['birdbone init --plan-lfs'] : []),
     ...(hasHook ? [] : ['pre-commit install, or birdbone hooks install where there is no pre-commit']),
-    ...(changes.length === 0 ? [] : [`git add ${changes.map(({ path: name }) => name).join(' ')}`]),
+    ...(changes.length === 0 ? [] : [`git add ${changes.map(({ path: name }) => shellWord(name)).join(' ')}`]),
   ];
 }
