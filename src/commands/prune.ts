@@ -5,10 +5,12 @@ import { count, envOf, ratio, writerFlags } from '../cli/flags.js';
 import { renderPlan } from '../cli/plan-report.js';
 import { dataFlags, gateFlags, recipeOverrides, runFlags, runSettings, textFlags } from '../cli/recipe-flags.js';
 import { renderRun } from '../cli/run-report.js';
+import { shedFields, shedFlags } from '../cli/shed-flags.js';
 import type { Plan, RunResult } from '../waves/index.js';
 
 export default class Prune extends BaseCommand<typeof Prune> {
-  static override readonly summary = 'remove weights in waves, and roll back a wave that costs too much';
+  static override readonly summary =
+    'remove weights or whole plates in waves, and roll back a wave that costs too much';
   static override readonly description = [
     'Each wave removes some weights, measures the model against the dense one, and is kept only inside the gate (--max-drop, --gate).',
     'A wave that is not is rolled back and tried with half the step, down to --min-step.',
@@ -23,7 +25,7 @@ export default class Prune extends BaseCommand<typeof Prune> {
   };
   static override readonly flags = {
     out: Flags.string({ summary: 'Folder for the result.', required: true, helpValue: '<dir>', env: envOf('out') }),
-    sparsity: ratio({ summary: 'Fraction of the linear weights inside the blocks to remove.', env: envOf('sparsity') }),
+    sparsity: ratio({ summary: 'Fraction of the weights inside the blocks to remove.', env: envOf('sparsity') }),
     metric: Flags.string({
       summary: 'How much a weight counts: wanda (the default) or magnitude.',
       env: envOf('metric'),
@@ -50,6 +52,7 @@ export default class Prune extends BaseCommand<typeof Prune> {
       summary: 'The smallest step in sparsity that is still tried; 1% by default.',
       env: envOf('min-step'),
     }),
+    ...shedFlags,
     ...textFlags,
     ...dataFlags,
     ...gateFlags,
@@ -72,13 +75,29 @@ export default class Prune extends BaseCommand<typeof Prune> {
       command:
         '<%= config.bin %> prune models/fledgling --out out/2-4 --pattern 2:4 --metric magnitude --data models/fledgling/evaluation.txt --gate "accuracy<5% and perplexity<1.2x"',
     },
+    {
+      description: 'Shed a fifth of the heads and FFN channels, for llama.cpp',
+      command:
+        '<%= config.bin %> prune models/fledgling --out out/small --plates auto --target llama.cpp --sparsity 0.2 --calibration models/fledgling/calibration.txt --max-drop 20%',
+    },
   ];
 
   async run(): Promise<RunResult | Plan> {
     const { parseRecipe } = await import('../recipe.js');
     const { planRun, run } = await import('../waves/index.js');
     const { sparsity, metric, pattern, compare, solver, waves, schedule, 'min-step': minStep } = this.flags;
-    const step = { do: 'prune', sparsity, metric, pattern, compare, solver, waves, schedule, minStep };
+    const step = {
+      do: 'prune',
+      sparsity,
+      metric,
+      pattern,
+      compare,
+      solver,
+      waves,
+      schedule,
+      minStep,
+      ...shedFields(this.flags),
+    };
     const recipe = parseRecipe(
       { recipe: 1, model: this.args.model, ...recipeOverrides(this.flags), steps: [step] },
       'The command line',

@@ -7,6 +7,10 @@ import type { Device } from '../tensor/index.js';
 /** What an edit works with. `model` is the base under the layers kept so far; it is never changed. */
 export interface EditContext {
   readonly model: Model;
+  /** The base under no layers; `model` itself unless given. */
+  readonly dense?: Model;
+  /** Of whatever is drawn by chance; 0 unless given. */
+  readonly seed?: number;
   readonly device: Device;
   /** The sparsity to reach over all weights that the edit may change. */
   readonly target: number;
@@ -37,6 +41,11 @@ export interface Edit {
   readonly needsCalibration: boolean;
   /** The sparsity that the whole step is to reach. */
   readonly target: number;
+  /**
+   * Looks at a model before any work: throws what will keep the edit, or the loading of its result, from working, and returns what
+   * a user should know of it, a sentence each. Absent: any model will do.
+   */
+  check?(model: Model): Promise<readonly string[]>;
   /** Which masks and replacements the layer will hold: everything but the values. */
   plan(model: Model): LayerPlan;
   /** Writes every mask and replacement of its plan, and says which plates they shed, if any. Deterministic. */

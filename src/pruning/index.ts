@@ -1,3 +1,5 @@
 export type { Edit, EditContext, Proposal } from './edit.js';
 export { type PruneSettings, pruneEdit } from './prune-edit.js';
 export { type NamedMetrics, type ScoreContext, type ScoredLinear, scoreModel } from './score-model.js';
+export { shedEdit } from './shed-edit.js';
+export { refuseWithoutPlates } from './shed-settings.js';

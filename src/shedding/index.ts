@@ -1,2 +1,18 @@
+export {
+  type Allotment,
+  blockParameters,
+  type Share,
+  type Stock,
+  sparsityOf,
+  stocksOf,
+  uniformAllotment,
+  type WidthKind,
+} from './budget/allotment.js';
+export type { Target } from './budget/steps.js';
+export { adaptiveAllotment, type Curve, targetedAllotment } from './budget/uneven.js';
+export { checkTarget, type SheddingPattern } from './check-target.js';
+export { type ColumnSets, type Compensation, type Removal, removalOrder } from './choice/column-sets.js';
 export { cutModel, refuseUncuttable } from './cut/cut-model.js';
 export { type BlockWidths, isUniform, type ModelWidths, widthsWithout } from './cut/widths.js';
+export { foldColumns } from './fold/fold-columns.js';
+export { readWeight, storedWeight } from './fold/linear-weight.js';

@@ -1,0 +1,44 @@
+import { type PlateGraph, plateGraph } from '../plates/index.js';
+import {
+  type Allotment,
+  adaptiveAllotment,
+  checkTarget,
+  type Share,
+  targetedAllotment,
+  uniformAllotment,
+} from '../shedding/index.js';
+import type { Edit, EditContext, Proposal } from './edit.js';
+import { shedPlan } from './shed-plan.js';
+import { type ShedRules, type ShedSettings, shedRules, WIDTH_KINDS } from './shed-settings.js';
+import { surveyCurves } from './shed-survey.js';
+import { shedWidths } from './shed-widths.js';
+
+/** An edit that sheds whole plates: what is published of it is smaller, not just sparse. */
+export async function shedEdit(settings: ShedSettings): Promise<Edit> {
+  const rules = shedRules(settings);
+  return {
+    needsCalibration: true,
+    target: rules.sparsity,
+    check: (model) => checkTarget(model, shareOf(rules, rules.sparsity), rules.shedding),
+    plan: (model) => shedPlan(model, rules.compensation),
+    propose: (context) => propose(rules, context),
+  };
+}
+
+function shareOf({ plates, target }: ShedRules, sparsity: number): Share {
+  return { sparsity, kinds: WIDTH_KINDS[plates]!, target };
+}
+
+async function propose(rules: ShedRules, context: EditContext): Promise<Proposal> {
+  const { compensation, aggressiveness } = rules;
+  const allotment = await allotmentOf(rules, plateGraph(context.model.decoder), context);
+  return { marks: await shedWidths({ allotment, compensation, aggressiveness }, context) };
+}
+
+async function allotmentOf(rules: ShedRules, graph: PlateGraph, context: EditContext): Promise<Allotment> {
+  const share = shareOf(rules, context.target);
+  if (rules.shedding === 'uniform') return uniformAllotment(graph, share);
+  const curves = await surveyCurves({ ...rules, graph, share }, context.spared, context);
+  const allot = rules.shedding === 'targeted' ? targetedAllotment : adaptiveAllotment;
+  return allot(graph, context.target, curves);
+}

@@ -1,0 +1,118 @@
+import { BirdboneError } from '../errors.js';
+import { TARGETS, type TargetName } from '../plates/index.js';
+import type { Compensation, SheddingPattern, Target, WidthKind } from '../shedding/index.js';
+
+/** What a step that sheds plates leaves to choose, as a recipe has it. */
+export interface ShedSettings {
+  readonly plates?: 'weights' | 'ffn' | 'heads' | 'blocks' | 'hidden' | 'auto' | undefined;
+  /** Fraction of the blocks' parameters that goes. */
+  readonly sparsity?: number | undefined;
+  readonly shedding?: SheddingPattern | undefined;
+  readonly fold?: 'ls' | 'flap' | 'none' | undefined;
+  readonly target?: TargetName | undefined;
+  readonly tensorParallel?: number | undefined;
+  readonly aggressiveness?: number | undefined;
+  /** Of single weights; nothing here heeds them. */
+  readonly pattern?: string | undefined;
+  readonly compare?: string | undefined;
+  readonly solver?: string | undefined;
+}
+
+/** The same with every default filled in. */
+export interface ShedRules {
+  readonly plates: 'ffn' | 'heads' | 'blocks' | 'hidden' | 'auto';
+  readonly sparsity: number;
+  readonly shedding: SheddingPattern;
+  readonly compensation: Compensation;
+  readonly target: Target;
+  readonly aggressiveness: number;
+}
+
+/** The kinds of plates that narrow blocks, by what `--plates` calls them. */
+export const WIDTH_KINDS: Readonly<Partial<Record<ShedRules['plates'], readonly WidthKind[]>>> = {
+  ffn: ['ffn-channel'],
+  heads: ['kv-group'],
+  auto: ['kv-group', 'ffn-channel'],
+};
+
+const DEFAULT_AGGRESSIVENESS = 0.5;
+
+/** What settings mean. Throws `usage` for what a step with plates cannot heed, or lacks. */
+export function shedRules(settings: ShedSettings): ShedRules {
+  const {
+    plates = 'weights',
+    sparsity,
+    shedding = 'uniform',
+    fold = 'ls',
+    target = 'hf',
+    tensorParallel: shards = 1,
+  } = settings;
+  if (plates === 'weights') throw new RangeError('a step of single weights sheds no plates');
+  if (sparsity === undefined) throw noSparsity(plates);
+  refuseOfWeights(settings, plates);
+  if (shards > 1 && !TARGETS[target].sharded) throw notSharded(target, shards);
+  const rules = { plates, sparsity, shedding, target: { rules: TARGETS[target], shards } };
+  const compensation = compensationOf(fold);
+  return { ...rules, compensation, aggressiveness: settings.aggressiveness ?? DEFAULT_AGGRESSIVENESS };
+}
+
+/** Throws `usage` for a step of single weights that says something of plates: it would be without effect. */
+export function refuseWithoutPlates(settings: ShedSettings): void {
+  const { shedding, fold, target, tensorParallel, aggressiveness } = settings;
+  const flags = { '--shedding': shedding, '--fold': fold, '--target': target, '--tp': tensorParallel };
+  const given = Object.entries({ ...flags, '--aggressiveness': aggressiveness }).find(
+    ([, value]) => value !== undefined,
+  );
+  if (given === undefined) return;
+  throw new BirdboneError(
+    'usage',
+    `${given[0]} ${given[1]} has no effect on single weights. It is allowed together with --plates.`,
+    {
+      suggestions: ['Shed whole plates: --plates auto', `Leave ${given[0]} out.`],
+    },
+  );
+}
+
+function refuseOfWeights({ pattern = 'unstructured', compare, solver }: ShedSettings, plates: string): void {
+  const flags = {
+    '--pattern': pattern === 'unstructured' ? undefined : pattern,
+    '--compare': compare,
+    '--solver': solver,
+  };
+  const given = Object.entries(flags).find(([, value]) => value !== undefined);
+  if (given === undefined) return;
+  throw new BirdboneError(
+    'usage',
+    `${given[0]} ${given[1]} is of single weights, and --plates ${plates} sheds whole plates.`,
+    {
+      suggestions: [`Leave ${given[0]} out.`, 'Remove single weights: --plates weights'],
+    },
+  );
+}
+
+function compensationOf(fold: 'ls' | 'flap' | 'none'): Compensation {
+  if (fold !== 'flap') return fold;
+  throw new BirdboneError(
+    'unsupported',
+    '--fold flap keeps what is shed as a bias, and waves cannot add tensors to a model.',
+    {
+      suggestions: ['Fold it into the inputs that stay: --fold ls'],
+    },
+  );
+}
+
+function noSparsity(plates: string): BirdboneError {
+  return new BirdboneError('usage', `--plates ${plates} leaves open how much to shed.`, {
+    suggestions: ["Shed a fifth of the blocks' parameters: --sparsity 0.2"],
+  });
+}
+
+function notSharded(target: TargetName, shards: number): BirdboneError {
+  return new BirdboneError(
+    'usage',
+    `--tp ${shards} has no effect: --target ${target} does not split heads and channels over devices.`,
+    {
+      suggestions: ['Leave --tp out.', 'Make it for an engine that does: --target vllm'],
+    },
+  );
+}
