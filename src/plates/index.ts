@@ -7,6 +7,8 @@ export { type MetricRule, metricRule } from './metric-rules.js';
 export { type Normalisation, normalise } from './normalise.js';
 export { type ChannelActivity, OUTLIER_FACTOR, protectOutliers, SINK_SHARE } from './outliers.js';
 export {
+  KINDS_IN_BLOCKS,
+  KINDS_OF_BLOCKS,
   PLATE_KINDS,
   type Plate,
   type PlateAddress,

@@ -1,6 +1,7 @@
 import type { PlateGraph } from './graph.js';
 import { Marks } from './marks.js';
 import { KINDS_IN_BLOCKS, KINDS_OF_BLOCKS, type Plate, type PlateRange } from './plate.js';
+import { holdsIndex } from './ranges.js';
 
 /** `first-block`, `last-block`, `outlier-channel`, `attention-sink`: critical pathways. The others break something. */
 export type ProtectionReason =
@@ -27,8 +28,11 @@ export interface Protection {
 export class Protections {
   readonly list: readonly Protection[];
 
+  readonly #all: Marks;
+
   constructor(list: readonly Protection[]) {
     this.list = list;
+    this.#all = Marks.of(list.map(({ plates }) => plates));
   }
 
   /** What protects a plate, the strictest first; empty when nothing does. */
@@ -40,6 +44,11 @@ export class Protections {
       index >= plates.start &&
       index < plates.start + plates.count;
     return this.list.filter(holds).sort((a, b) => b.release - a.release);
+  }
+
+  /** Whether anything protects a plate at aggressiveness 0; fast enough to be asked of every plate of a model. */
+  isProtected({ kind, block }: Pick<PlateRange, 'kind' | 'block'>, index: number): boolean {
+    return holdsIndex(this.#all.indices(kind, KINDS_IN_BLOCKS.includes(kind) ? block : undefined), index);
   }
 
   /** Everything that stays at an aggressiveness. */

@@ -1,0 +1,107 @@
+import { open, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { renameDurably, temporaryName } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
+import type { PlateGraph } from '../plates/index.js';
+import type { PlateList } from './list.js';
+import { type ListedPlate, sliceText } from './listing.js';
+
+/** Lines that are written at once. */
+const CHUNK_LINES = 1024;
+
+/** What the file says besides the plates. */
+export type PlatesHeader = Readonly<Record<string, unknown>>;
+
+/** Throws `usage` unless the file can be written: surveys take long, and must not end at a folder that is not there. */
+export async function checkPlatesFile(file: string, extensions: readonly string[]): Promise<void> {
+  const extension = path.extname(file).toLowerCase();
+  if (!extensions.includes(extension)) {
+    const stem = path.basename(file, path.extname(file));
+    throw new BirdboneError('usage', `"${file}" must end in ${extensions.join(' or ')}.`, {
+      suggestions: [`Call it ${stem}${extensions[0]}`],
+    });
+  }
+  const folder = path.dirname(path.resolve(file));
+  const found = await stat(folder).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  throw new BirdboneError('usage', `"${file}" cannot be written: ${folder} is no folder.`, {
+    suggestions: [`Make it first: mkdir -p ${folder}`],
+  });
+}
+
+/** Writes all plates of a list, JSON with a plate a line or CSV, to a file that appears whole or not at all. */
+export async function writePlates(
+  file: string,
+  header: PlatesHeader,
+  { list, graph }: { readonly list: PlateList; readonly graph: PlateGraph },
+): Promise<void> {
+  const isCsv = file.toLowerCase().endsWith('.csv');
+  await writeWhole(file, isCsv ? csvLines(list, graph) : jsonLines(header, list, graph));
+}
+
+/** Writes pieces of text to a file that appears whole or not at all. */
+export async function writeWhole(file: string, pieces: Iterable<string>): Promise<void> {
+  const temporary = temporaryName(file);
+  const handle = await open(temporary, 'w');
+  try {
+    let chunk: string[] = [];
+    for (const piece of pieces) {
+      chunk.push(piece);
+      if (chunk.length < CHUNK_LINES) continue;
+      await handle.appendFile(chunk.join(''));
+      chunk = [];
+    }
+    await handle.appendFile(chunk.join(''));
+    await handle.sync();
+  } catch (error) {
+    await handle.close();
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await handle.close();
+  await renameDurably(temporary, file);
+}
+
+function* jsonLines(header: PlatesHeader, list: PlateList, graph: PlateGraph): Generator<string> {
+  yield `{"plates":1,${JSON.stringify(header).slice(1, -1)},"list":[\n`;
+  let next = 0;
+  for (const plate of list.lines()) {
+    next += 1;
+    yield `${JSON.stringify({ ...plate, slices: slicesText(graph, plate) })}${next < list.length ? ',' : ''}\n`;
+  }
+  yield ']}\n';
+}
+
+const COLUMNS = [
+  'id',
+  'kind',
+  'block',
+  'index',
+  'status',
+  'parameters',
+  'bytes',
+  'flops',
+  'score',
+  'relative',
+] as const;
+
+function* csvLines(list: PlateList, graph: PlateGraph): Generator<string> {
+  yield `${[...COLUMNS, 'level', 'residual', 'reasons', 'slices'].join(',')}\n`;
+  for (const plate of list.lines()) {
+    const { level, residual, protections } = plate;
+    const reasons = protections.map(({ reason }) => reason).join(' ');
+    const slices = quote(slicesText(graph, plate).join(' '));
+    const figures = COLUMNS.map((column) => plate[column] ?? '');
+    yield `${[...figures, level ?? '', residual ?? '', reasons, slices].join(',')}\n`;
+  }
+}
+
+/** A plate's slices as text: what depends on it. */
+export function slicesText(graph: PlateGraph, plate: Pick<ListedPlate, 'kind' | 'block' | 'index'>): string[] {
+  return graph.slices(plate).map((slice) => sliceText(slice, graph.shapes.get(slice.tensor)!.length));
+}
+
+/** A tensor name comes from a file, which may put anything in it. */
+function quote(text: string): string {
+  return `"${text.replaceAll('"', '""')}"`;
+}
