@@ -9,6 +9,12 @@ const attentionConfig = z.looseObject({
     .min(1)
     .max(2 ** 14)
     .nullish(),
+  /** Of this block, where it has fewer query heads than the others: llama.cpp's format knows that, vLLM does not. */
+  num_attention_heads: z
+    .int()
+    .min(1)
+    .max(2 ** 14)
+    .nullish(),
 });
 const ffnConfig = z.looseObject({
   no_op: z.boolean().nullish(),
@@ -25,16 +31,21 @@ const blockConfig = z.object({ attention: attentionConfig, ffn: ffnConfig });
 export const blockConfigs = z.array(blockConfig);
 export type BlockConfig = z.infer<typeof blockConfig>;
 
-/** The key heads of a block; 0 without attention. Throws for a kind of attention that is not run. */
-export function keyHeadsOf({ attention }: BlockConfig, heads: number, where: Where): number {
-  const { no_op: absent, n_heads_in_group: group, ...rest } = attention;
+/** The heads of a block; none without attention. `all` are the model's. Throws for a kind of attention that is not run. */
+export function headsOf(
+  { attention }: BlockConfig,
+  all: number,
+  where: Where,
+): { readonly heads: number; readonly kvHeads: number } {
+  const { no_op: absent, n_heads_in_group: group, num_attention_heads: own, ...rest } = attention;
   refuseOthers(rest, `block_configs[${where.block}].attention`, where.file);
-  if (absent === true) return 0;
+  if (absent === true) return { heads: 0, kvHeads: 0 };
+  const heads = own ?? all;
   if (group == null || heads % group !== 0) {
     const named = `block_configs[${where.block}].attention.n_heads_in_group`;
     throw disagreement(where.file, `num_attention_heads (${heads}) must be a multiple of ${named} (${group})`);
   }
-  return heads / group;
+  return { heads, kvHeads: heads / group };
 }
 
 /** The FFN's width in a block; 0 without an FFN. Throws for a kind of FFN that is not run. */

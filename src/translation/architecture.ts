@@ -14,6 +14,8 @@ export interface GgufArchitecture {
   readonly tensors: readonly TensorNames[];
   /** Whether a tensor `rope_freqs.weight` may say how Llama 3 scales its frequencies. */
   readonly hasRopeFactors: boolean;
+  /** Its blocks may differ: heads and widths are arrays with an entry for each block, 0 where a block lacks that half. */
+  readonly perBlock?: true;
 }
 
 export interface ModelType {

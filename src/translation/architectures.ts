@@ -30,8 +30,21 @@ const llama: GgufArchitecture = {
   ],
 };
 
+/**
+ * DeciLM: Llama's block, in sizes of its own for every block; what shedding writes when blocks end up with different widths.
+ * Source: ggml-org/llama.cpp, src/models/deci.cpp and convert_hf_to_gguf.py (`DeciModel`).
+ */
+const deci: GgufArchitecture = {
+  name: 'deci',
+  models: [{ modelType: 'nemotron-nas', className: 'DeciLMForCausalLM', slides: false }],
+  ropeOrder: llama.ropeOrder,
+  hasRopeFactors: true,
+  perBlock: true,
+  tensors: llama.tensors,
+};
+
 /** Every architecture that is translated. A new one is a row, and in `src/model/` what it takes to run it. */
-export const ggufArchitectures: readonly GgufArchitecture[] = [llama];
+export const ggufArchitectures: readonly GgufArchitecture[] = [llama, deci];
 
 /** The architecture of a GGUF. Throws `unsupported`, with what is known, for another. */
 export function architectureOfGguf(name: string, file: string): GgufArchitecture {

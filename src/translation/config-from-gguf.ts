@@ -1,6 +1,7 @@
 import { quoted } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import type { GgufArchitecture, ModelType } from './architecture.js';
+import { blockConfig, blockSizes, mostHeads } from './block-sizes.js';
 import type { Llama3Scaling } from './llama3-rope.js';
 import type { MetadataReader } from './metadata-reader.js';
 
@@ -23,7 +24,8 @@ export interface Config {
   readonly head_dim: number;
   readonly max_position_embeddings: number;
   readonly num_attention_heads: number;
-  readonly num_key_value_heads: number;
+  /** null where blocks have their own; see `blockSizes`. */
+  readonly num_key_value_heads: number | null;
   readonly rope_theta: number;
   readonly [key: string]: unknown;
 }
@@ -52,8 +54,9 @@ export function configFromGguf(reader: MetadataReader, architecture: GgufArchite
   const key = (name: string) => `${architecture.name}.${name}`;
   refuseOtherKeys(reader, architecture);
   const required = (name: string) => reader.required(key(name), reader.sameForAllBlocks(key(name)));
-  const heads = required('attention.head_count');
-  const kvHeads = reader.sameForAllBlocks(key('attention.head_count_kv')) ?? heads;
+  const sizes = architecture.perBlock ? blockSizes(reader, architecture) : undefined;
+  const heads = sizes === undefined ? required('attention.head_count') : mostHeads(reader, architecture, sizes);
+  const kvHeads = sizes === undefined ? (reader.sameForAllBlocks(key('attention.head_count_kv')) ?? heads) : null;
   const hidden = required('embedding_length');
   const model = modelTypeOf(reader, architecture);
   const window = reader.integer(key('attention.sliding_window'));
@@ -66,7 +69,7 @@ export function configFromGguf(reader: MetadataReader, architecture: GgufArchite
     head_dim: headDim(reader, architecture, { heads, hidden }),
     hidden_act: 'silu',
     hidden_size: hidden,
-    intermediate_size: required('feed_forward_length'),
+    intermediate_size: sizes === undefined ? required('feed_forward_length') : null,
     max_position_embeddings: required('context_length'),
     mlp_bias: facts.mlpBias,
     model_type: model.modelType,
@@ -83,6 +86,7 @@ export function configFromGguf(reader: MetadataReader, architecture: GgufArchite
     tie_word_embeddings: !facts.hasHead,
     torch_dtype: facts.torchDtype,
     vocab_size: facts.vocabulary,
+    ...(sizes !== undefined && { block_configs: sizes.map((block) => blockConfig(block, heads)) }),
   };
 }
 

@@ -9,6 +9,7 @@ import {
 import { BirdboneError } from '../errors.js';
 import { findName, type GgufArchitecture, nameOf } from './architecture.js';
 import { architectureOfGguf } from './architectures.js';
+import { blockSizes } from './block-sizes.js';
 import { type Config, configFromGguf, unusableTensor } from './config-from-gguf.js';
 import { dequantized } from './dequantized.js';
 import { type Llama3Scaling, recoverScaling } from './llama3-rope.js';
@@ -100,8 +101,8 @@ async function readConfig(gguf: Checkpoint, reader: MetadataReader, architecture
   const facts = {
     vocabulary: embedding.shape[0]!,
     hasHead: gguf.tensors.has('output.weight'),
-    attentionBias: gguf.tensors.has('blk.0.attn_q.bias'),
-    mlpBias: gguf.tensors.has('blk.0.ffn_gate.bias'),
+    attentionBias: someBlockHas(gguf, 'attn_q.bias'),
+    mlpBias: someBlockHas(gguf, 'ffn_gate.bias'),
     torchDtype: torchDtypeOf(gguf.tensors.values()),
   };
   const config = configFromGguf(reader, architecture, facts);
@@ -109,6 +110,11 @@ async function readConfig(gguf: Checkpoint, reader: MetadataReader, architecture
   const base = { theta: config.rope_theta, headDim: config.head_dim };
   const llama3 = await readRopeFactors(gguf, base);
   return llama3 === undefined ? config : configFromGguf(reader, architecture, { ...facts, llama3 });
+}
+
+/** Any block will do: a block may lack its attention or its FFN. */
+function someBlockHas(gguf: Checkpoint, ending: string): boolean {
+  return [...gguf.tensors.keys()].some((name) => name.startsWith('blk.') && name.endsWith(`.${ending}`));
 }
 
 async function readRopeFactors(
@@ -137,18 +143,18 @@ function withRowOrder(
   names: ReadonlyMap<string, string>,
   { architecture, config }: { readonly architecture: GgufArchitecture; readonly config: Config },
 ): Map<string, ViewedTensor> {
-  const heads = { query: config.num_attention_heads, key: config.num_key_value_heads };
+  const sizes = architecture.perBlock ? blockSizes(readerOf(gguf), architecture) : undefined;
+  const all = { heads: config.num_attention_heads, kvHeads: config.num_key_value_heads ?? 0 };
   const viewed = [...names].map(([name, stored]): [string, ViewedTensor] => {
-    const whose = findName(architecture, 'gguf', stored)?.row.heads;
+    const found = findName(architecture, 'gguf', stored);
+    const whose = found?.row.heads;
     if (whose === undefined || architecture.ropeOrder === 'halves') return [name, { stored }];
+    const { heads, kvHeads } = sizes?.[found!.block!] ?? all;
+    const own = whose === 'query' ? heads : kvHeads;
     const rows = gguf.tensors.get(stored)!.shape[0];
     const headRows = config.head_dim;
-    if (rows !== heads[whose] * headRows || headRows % 2 !== 0) {
-      throw unusableTensor(
-        gguf.path,
-        stored,
-        `it has ${rows ?? 'no'} rows; there are ${heads[whose]} heads of ${headRows}`,
-      );
+    if (rows !== own * headRows || headRows % 2 !== 0) {
+      throw unusableTensor(gguf.path, stored, `it has ${rows ?? 'no'} rows; there are ${own} heads of ${headRows}`);
     }
     return [name, { stored, rows: { headRows, wanted: 'halves' } }];
   });

@@ -1,3 +1,4 @@
+export { blockConfig } from './block-sizes.js';
 export { add, type CastTarget, type CastView, castView } from './cast.js';
 export { type CastCounts, noCounts } from './cast-values.js';
 export type { DecoderNumbers } from './config-to-gguf.js';

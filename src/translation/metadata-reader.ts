@@ -37,6 +37,18 @@ export class MetadataReader {
     return this.#integer(key, { type: 'f64', value: only }, 2 ** 31 - 1);
   }
 
+  /** One whole number for each of `blocks` blocks, where a file may also give one for all. */
+  forEachBlock(key: string, blocks: number): readonly number[] | undefined {
+    const value = this.metadata.get(key);
+    if (value?.type !== 'array') {
+      const all = this.integer(key);
+      return all === undefined ? undefined : Array.from({ length: blocks }, () => all);
+    }
+    const values = this.numbers(key)!;
+    if (values.length !== blocks) throw this.wrong(key, `has ${values.length} entries for ${blocks} blocks`);
+    return Array.from(values, (number) => this.#integer(key, { type: 'f64', value: number }, 2 ** 31 - 1));
+  }
+
   /** A token's id; the value that stands for none is none. */
   tokenId(key: string): number | undefined {
     const id = this.integer(key, NO_ID);

@@ -1,5 +1,5 @@
 import type { Architecture } from '../architecture.js';
-import { ffnWidthOf, keyHeadsOf } from '../block-configs.js';
+import { ffnWidthOf, headsOf } from '../block-configs.js';
 import { disagreement } from '../config-errors.js';
 import type { ConfigValues } from '../config-schema.js';
 import type { BlockShape } from '../decoder.js';
@@ -12,10 +12,9 @@ function ownBlock(config: ConfigValues, block: number, plain: BlockShape, file: 
     throw disagreement(file, `block_configs has ${entries.length} entries for ${config.num_hidden_layers} layers`);
   }
   const entry = entries[block]!;
-  const kvHeads = keyHeadsOf(entry, config.num_attention_heads, { block, file });
+  const own = headsOf(entry, config.num_attention_heads, { block, file });
   const ffn = ffnWidthOf(entry, config.hidden_size, { block, file });
-  const attention = kvHeads > 0;
-  return { ...plain, attention, feedForward: ffn > 0, heads: attention ? plain.heads : 0, kvHeads, ffn };
+  return { ...plain, ...own, attention: own.heads > 0, feedForward: ffn > 0, ffn };
 }
 
 /**

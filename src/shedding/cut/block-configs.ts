@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../checkpoint/index.js';
 import { BirdboneError } from '../../errors.js';
+import { blockConfig } from '../../translation/index.js';
 import { type Cut, withChanges } from './own-config.js';
-import type { BlockWidths } from './widths.js';
 
 /** `model_type` of the one container in use for blocks of different widths. */
 export const BLOCK_CONFIGS_TYPE = 'nemotron-nas';
@@ -39,23 +39,6 @@ export function blockConfigs(cut: Cut): JsonObject {
     model_type: BLOCK_CONFIGS_TYPE,
     head_dim: widths.headDim,
     block_configs: widths.blocks.map((block) => blockConfig(block, heads)),
-  };
-}
-
-function blockConfig({ heads, kvHeads, ffn }: BlockWidths, mostHeads: number): JsonObject {
-  const noOp = { no_op: true, replace_with_linear: false };
-  const attention = {
-    n_heads_in_group: heads / kvHeads,
-    no_op: false,
-    ...(heads !== mostHeads && { num_attention_heads: heads }),
-    replace_with_linear: false,
-  };
-  return {
-    attention: heads === 0 ? { n_heads_in_group: null, ...noOp } : attention,
-    ffn:
-      ffn === 0
-        ? { intermediate_size: null, ...noOp }
-        : { intermediate_size: ffn, no_op: false, replace_with_linear: false },
   };
 }
 
