@@ -18,7 +18,7 @@ const mayImport = {
   allocation: ['tensor', 'sparsity'],
   pictures: [],
   plates: ['tensor', 'checkpoint', 'model'],
-  shedding: ['tensor', 'checkpoint', 'model', 'evidence', 'plates', 'solvers'],
+  shedding: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'plates', 'solvers'],
   pruning: [
     'tensor',
     'checkpoint',
@@ -54,6 +54,7 @@ const mayImport = {
     'manifest',
     'model',
     'importance',
+    'sparsity',
     'evidence',
     'plates',
     'pruning',
