@@ -74,8 +74,8 @@ async function pruneByAlps(matrix: SolverMatrix, removal: Removal, spectrum: Spe
   scaleColumns(matrix.values, spectrum.scale);
   const wanted = matrix.values.slice();
   const choose = (values: Float32Array) => support(values, { matrix, removal, present });
-  const mask = await findSupport(wanted, choose, spectrum);
-  // From the dense weights inside the mask, which is where the published code starts its last step as well.
+  const { mask, masked } = await findSupport(wanted, choose, spectrum);
+  matrix.values.set(masked);
   await refitOnSupport(matrix, { ...spectrum, wanted, mask, iterations: REFIT_ITERATIONS });
   scaleColumns(
     matrix.values,
@@ -100,12 +100,20 @@ function isPresent({ bits }: Mask, i: number): boolean {
 
 type ChooseSupport = (values: Float32Array) => Mask;
 
+interface Support {
+  readonly mask: Mask;
+  /** The weights inside the mask, 0 outside. */
+  readonly masked: Float32Array;
+  /** Whether the support is another than that of the largest weights. */
+  readonly moved: boolean;
+}
+
 /** ADMM with a growing penalty ρ, until the support stands still; at once again with a weaker one when it never moved. */
-async function findSupport(wanted: Float32Array, choose: ChooseSupport, spectrum: Spectrum): Promise<Mask> {
+async function findSupport(wanted: Float32Array, choose: ChooseSupport, spectrum: Spectrum): Promise<Support> {
   let penalty = FIRST_PENALTY;
   for (let restarts = 0; ; restarts += 1) {
-    const { mask, moved } = await alternate(wanted, choose, { spectrum, penalty });
-    if (moved || restarts === MOST_RESTARTS) return mask;
+    const found = await alternate(wanted, choose, { spectrum, penalty });
+    if (found.moved || restarts === MOST_RESTARTS) return found;
     penalty /= PENALTY_RESTART;
   }
 }
@@ -114,7 +122,7 @@ async function alternate(
   wanted: Float32Array,
   choose: ChooseSupport,
   { spectrum, penalty: first }: { readonly spectrum: Spectrum; readonly penalty: number },
-): Promise<{ readonly mask: Mask; readonly moved: boolean }> {
+): Promise<Support> {
   const goal = await timesGram(wanted, spectrum);
   const multipliers = new Float32Array(wanted.length);
   let mask = choose(wanted);
@@ -132,13 +140,13 @@ async function alternate(
     for (let i = 0; i < multipliers.length; i += 1) multipliers[i]! += penalty * (free[i]! - masked[i]!);
     if (iteration % ITERATIONS_PER_UPDATE !== 0) continue;
     const changed = differing(mask, before);
-    if (changed === 0) return { mask, moved };
+    if (changed === 0) return { mask, masked, moved };
     moved = true;
     before = mask;
     const share = changed / keptCount(mask);
     penalty *= PENALTY_STEPS.find(({ above }) => share > above)?.factor ?? LAST_PENALTY_STEP;
   }
-  return { mask, moved };
+  return { mask, masked, moved };
 }
 
 /** B G of the scaled Gram matrix. */

@@ -11,17 +11,22 @@ export interface OurSettings {
   readonly method: Method;
   /** As the reference writes it: "50%" or "2:4". */
   readonly pattern: string;
+  /** How the sparsity is divided; the same everywhere unless given. */
+  readonly thresholds?: string;
   readonly calibration: readonly { readonly ids: Int32Array }[];
   readonly device: Device;
   readonly report?: Report;
 }
 
 /** Prunes by the product's own edit, in one wave: the model as it then is, and the bits of what is kept by tensor name. */
-export async function pruneOurs(model: Model, { method, pattern, calibration, device, report }: OurSettings) {
+export async function pruneOurs(
+  model: Model,
+  { method, pattern, thresholds, calibration, device, report }: OurSettings,
+) {
   const percent = /^(\d+)%$/.exec(pattern);
   const { metric = 'wanda', solver } = METHODS[method];
   const how = percent === null ? { pattern } : { pattern: 'unstructured', sparsity: Number(percent[1]) / 100 };
-  const edit = await pruneEdit({ metric, solver, ...how });
+  const edit = await pruneEdit({ metric, solver, thresholds, ...how });
   const masks = new Map<string, Uint8Array>();
   const values = new Map<string, MemoryValues>();
   const infos = new Map(edit.plan(model).values.map((info) => [info.name, info]));

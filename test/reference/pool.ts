@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { type Answer, type Job, type Shared, work } from './worker.js';
+import { type Answer, type Job, type Shared, sumGrams, work } from './worker.js';
 
-type AnyJob = { readonly kind: 'score' } | { readonly kind: 'embed' | 'run' | 'statistics'; readonly block: number };
+type AnyJob =
+  | { readonly kind: 'score' }
+  | { readonly kind: 'embed' | 'run' | 'statistics' | 'grams'; readonly block: number };
 
 /** Does jobs over all passages on some threads; answers come in passage order, so sums do not depend on the threads. */
 export interface Pool {
@@ -19,7 +21,10 @@ export function openPool(shared: Shared, threads: number): Pool {
   const everyPassage = shared.passages.map((_, passage) => passage);
   if (threads === 0) {
     return {
-      run: async (job) => everyPassage.map((passage) => work(shared, { ...job, passages: [] }, passage)),
+      run: async (job) =>
+        job.kind === 'grams'
+          ? [sumGrams(shared, job.block, everyPassage)]
+          : everyPassage.map((passage) => work(shared, { ...job, passages: [] }, passage)),
       close: async () => {},
     };
   }

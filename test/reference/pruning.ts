@@ -24,7 +24,7 @@ export const INPUT_OF: Record<LinearName, keyof LinearInputs> = {
 };
 
 /** |W| (Han et al. 2015), or |W_ij| · ‖X_j‖₂ (Sun et al. 2023); `squares` are the Σ X_j² per input. */
-export function importance(weight: Weight, method: Method, squares: Float64Array): Float64Array {
+export function importance(weight: Weight, method: 'magnitude' | 'wanda', squares: Float64Array): Float64Array {
   return weight.values.map((value, i) =>
     method === 'magnitude' ? Math.abs(value) : Math.abs(value) * Math.sqrt(squares[i % weight.columns]!),
   );
@@ -34,7 +34,12 @@ export function importance(weight: Weight, method: Method, squares: Float64Array
  * 1 = stays. "50%" ranks within the whole matrix for magnitude and within each output row for Wanda, as published;
  * "2:4" within every 4 consecutive inputs. Among equal scores the lower index goes first.
  */
-export function keepMask(scores: Float64Array, weight: Weight, method: Method, pattern: string): Uint8Array {
+export function keepMask(
+  scores: Float64Array,
+  weight: Weight,
+  method: 'magnitude' | 'wanda',
+  pattern: string,
+): Uint8Array {
   const keep = new Uint8Array(scores.length).fill(1);
   const percent = /^(\d+)%$/.exec(pattern);
   if (percent !== null) {

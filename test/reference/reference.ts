@@ -1,6 +1,7 @@
-import { LINEARS, type LinearName, type ReferenceModel } from './load.js';
+import { LINEARS, type LinearName, type ReferenceModel, type Weight } from './load.js';
 import { openPool, type Pool } from './pool.js';
 import { INPUT_OF, importance, keepMask, type Method } from './pruning.js';
+import { alps, refit, sparseGpt } from './second-order.js';
 import type { Squares } from './worker.js';
 
 interface PrunedLinear {
@@ -30,14 +31,15 @@ export interface PruneSettings {
 export async function pruneReference(model: ReferenceModel, settings: PruneSettings): Promise<void> {
   const { method, windows } = settings;
   const hidden = windows.map((ids) => new Float64Array(new SharedArrayBuffer(ids.length * model.hidden * 8)));
-  const calibrated = method === 'wanda';
+  const calibrated = method !== 'magnitude';
   const blocks = settings.blocks ?? model.blocks.length;
   const pool = openPool({ model, passages: windows, hidden }, calibrated ? settings.threads : 0);
   try {
     if (calibrated) await pool.run({ kind: 'embed', block: 0 });
     for (let index = 0; index < blocks; index++) {
-      const squares = calibrated ? await inputSquares(pool, index) : undefined;
-      const pruned = pruneBlock(model, index, { ...settings, squares });
+      const squares = method === 'wanda' ? await inputSums(pool, 'squares', index) : undefined;
+      const grams = calibrated && method !== 'wanda' ? await inputSums(pool, 'grams', index) : undefined;
+      const pruned = pruneBlock(model, index, { ...settings, squares, grams });
       settings.onBlock?.(index, pruned);
       // Nothing reads what the last block gives.
       if (calibrated && index + 1 < blocks) await pool.run({ kind: 'run', block: index });
@@ -47,30 +49,46 @@ export async function pruneReference(model: ReferenceModel, settings: PruneSetti
   }
 }
 
-async function inputSquares(pool: Pool, block: number): Promise<Squares> {
-  const answers = await pool.run({ kind: 'statistics', block });
-  const [first, ...rest] = answers.map((answer) => answer.squares!);
-  for (const squares of rest) {
+/** Squares or Gram matrices of a block's inputs, summed over all passages. */
+async function inputSums(pool: Pool, kind: 'squares' | 'grams', block: number): Promise<Squares> {
+  const answers = await pool.run({ kind: kind === 'grams' ? 'grams' : 'statistics', block });
+  const [first, ...rest] = answers.map((answer) => answer[kind]!);
+  for (const sums of rest) {
     for (const input of ['attention', 'output', 'ffn', 'down'] as const) {
-      for (const [i, value] of squares[input].entries()) first![input][i]! += value;
+      for (const [i, value] of sums[input].entries()) first![input][i]! += value;
     }
   }
   return first!;
 }
 
-function pruneBlock(
-  model: ReferenceModel,
-  index: number,
-  { method, pattern, squares }: { method: Method; pattern: string; squares: Squares | undefined },
-): PrunedBlock {
-  const pruned = LINEARS.map((name) => {
-    const weight = model.blocks[index]!.linears[name];
-    const scores = importance(weight, method, squares?.[INPUT_OF[name]] ?? new Float64Array());
-    const keep = keepMask(scores, weight, method, pattern);
-    for (let i = 0; i < keep.length; i++) if (keep[i] === 0) weight.values[i] = 0;
-    return [name, { scores, keep }];
-  });
+interface Known {
+  readonly method: Method;
+  readonly pattern: string;
+  readonly squares: Squares | undefined;
+  readonly grams: Squares | undefined;
+}
+
+function pruneBlock(model: ReferenceModel, index: number, known: Known): PrunedBlock {
+  const pruned = LINEARS.map((name) => [name, pruneLinear(name, model.blocks[index]!.linears[name], known)]);
   return Object.fromEntries(pruned) as Record<LinearName, PrunedLinear>;
+}
+
+function pruneLinear(name: LinearName, weight: Weight, { method, pattern, squares, grams }: Known): PrunedLinear {
+  const dense = weight.values.slice();
+  const gram = grams?.[INPUT_OF[name]];
+  if (method === 'sparsegpt' || method === 'sparsegpt + refit') {
+    const keep = sparseGpt(weight, gram!, pattern);
+    if (method === 'sparsegpt + refit') refit(weight, dense, gram!, keep, 10);
+    return { scores: new Float64Array(), keep };
+  }
+  if (method === 'alps') return { scores: new Float64Array(), keep: alps(weight, gram!, pattern) };
+  const diagonal = gram?.filter((_, i) => i % (weight.columns + 1) === 0);
+  const ranking = method === 'wanda + refit' ? 'wanda' : method;
+  const scores = importance(weight, ranking, squares?.[INPUT_OF[name]] ?? diagonal ?? new Float64Array());
+  const keep = keepMask(scores, weight, ranking, pattern);
+  for (let i = 0; i < keep.length; i++) if (keep[i] === 0) weight.values[i] = 0;
+  if (method === 'wanda + refit') refit(weight, dense, gram!, keep, 20);
+  return { scores, keep };
 }
 
 export interface ReferenceFigures {

@@ -4,7 +4,11 @@ import type { ReferenceModel } from './load.js';
 
 /** What a worker does with its share of the passages. Hidden states and weights lie in shared memory. */
 export type Job =
-  | { readonly kind: 'embed' | 'run' | 'statistics'; readonly block: number; readonly passages: readonly number[] }
+  | {
+      readonly kind: 'embed' | 'run' | 'statistics' | 'grams';
+      readonly block: number;
+      readonly passages: readonly number[];
+    }
   | { readonly kind: 'score'; readonly passages: readonly number[] };
 
 export interface Shared {
@@ -19,6 +23,8 @@ export type Squares = Readonly<Record<keyof LinearInputs, Float64Array>>;
 export interface Answer {
   readonly passage: number;
   readonly squares?: Squares;
+  /** Σ x xᵀ of each input, over all of the job's passages. */
+  readonly grams?: Squares;
   readonly score?: Score;
 }
 
@@ -51,7 +57,38 @@ function columnSquares(model: ReferenceModel, inputs: LinearInputs): Squares {
   return { attention: sum('attention'), output: sum('output'), ffn: sum('ffn'), down: sum('down') };
 }
 
+/** Σ over tokens and passages of x xᵀ, of each of the four inputs: the upper triangles first, then mirrored. */
+export function sumGrams({ model, hidden }: Shared, block: number, passages: readonly number[]): Answer {
+  const widths = { attention: model.hidden, output: model.heads * model.headDim, ffn: model.hidden, down: model.ffn };
+  const sums = Object.entries(widths).map(
+    ([name, n]) => [name as keyof LinearInputs, new Float64Array(n * n)] as const,
+  );
+  for (const passage of passages) {
+    const inputs = runBlock(model, model.blocks[block]!, hidden![passage]!.slice());
+    for (const [name, sum] of sums) addOuterProducts(sum, inputs[name], widths[name]);
+  }
+  for (const [name, sum] of sums) {
+    const n = widths[name];
+    for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) sum[i * n + j] = sum[j * n + i]!;
+  }
+  return { passage: passages[0] ?? 0, grams: Object.fromEntries(sums) as unknown as Squares };
+}
+
+function addOuterProducts(sum: Float64Array, x: Float64Array, n: number): void {
+  for (let token = 0; token < x.length; token += n) {
+    for (let i = 0; i < n; i++) {
+      const factor = x[token + i]!;
+      const row = i * n;
+      for (let j = i; j < n; j++) sum[row + j]! += factor * x[token + j]!;
+    }
+  }
+}
+
 parentPort?.on('message', (job: Job) => {
-  const answers = job.passages.map((passage) => work(workerData as Shared, job, passage));
+  const shared = workerData as Shared;
+  const answers =
+    job.kind === 'grams'
+      ? [sumGrams(shared, job.block, job.passages)]
+      : job.passages.map((passage) => work(shared, job, passage));
   parentPort?.postMessage(answers);
 });
