@@ -2,17 +2,22 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCpu } from '../../src/tensor/backends/cpu.js';
 import {
+  activate,
+  activateGated,
   availableDevices,
   causalAttention,
   columnSquares,
   compareNextTokens,
   type Device,
   disposeMatrix,
+  layerNorm,
   linear,
+  NextTokenScorer,
   openDevice,
   rmsNorm,
   rotary,
   scoreNextTokens,
+  softcap,
   swiglu,
   uploadMatrix,
 } from '../../src/tensor/index.js';
@@ -110,7 +115,66 @@ const attentionShapes: readonly [
   ['more scores than are made at once', 1, 18, 9, 701, 2],
 ];
 
+const far: Values = { data: Float32Array.of(-200, -5, -3, 0, 3, 5, 30, 200), shape: [2, 4] };
+
+const activations: readonly Case[] = [random([1, 1], 9), random([17, 65], 9), far].flatMap((x) => [
+  operation(
+    'silu',
+    [x],
+    (v) => activate(v, 'silu'),
+    (v) => oracle.map((z) => z / (1 + Math.exp(-z)), v),
+  ),
+  operation(
+    'gelu',
+    [x],
+    (v) => activate(v, 'gelu'),
+    (v) => oracle.map(oracle.gelu, v),
+  ),
+  operation(
+    'gelu by tanh',
+    [x],
+    (v) => activate(v, 'gelu-tanh'),
+    (v) => oracle.map(oracle.geluTanh, v),
+  ),
+  operation(
+    'gated gelu by tanh',
+    [x, random(x.shape, 10)],
+    (gate, up) => activateGated(gate, up, 'gelu-tanh'),
+    (gate, up) => oracle.elementwise((g, u) => oracle.geluTanh(g) * u, gate, up),
+  ),
+  operation(
+    'softcap',
+    [x],
+    (v) => softcap(v, 3),
+    (v) => oracle.map((z) => 3 * Math.tanh(z / 3), v),
+  ),
+]);
+
+/** Products up to about ±40, which a cap of 2 bends. */
+const large = (shape: readonly number[], seed: number) => oracle.map((z) => Math.fround(4 * z), random(shape, seed));
+
 const ourOperations: readonly Case[] = [
+  ...activations,
+  ...[
+    [1, 2],
+    [3, 17],
+    [65, 130],
+  ].map((shape) =>
+    operation(
+      'layerNorm',
+      [random(shape, 1), random(shape.slice(1), 2), random(shape.slice(1), 3)],
+      (x, gain, bias) => layerNorm(x, { gain, bias, epsilon: 1e-5 }),
+      (x, gain, bias) => oracle.layerNorm(x, gain, bias, 1e-5),
+    ),
+  ),
+  ...([{ scale: 0.3 }, { cap: 2 }, { scale: 0.3, cap: 2 }] as { scale?: number; cap?: number }[]).map((options) =>
+    operation(
+      `causalAttention with ${JSON.stringify(options)}`,
+      [large([2, 4, 17, 6], 6), large([2, 2, 17, 6], 7), random([2, 2, 17, 6], 8), causalMask(17, 9)],
+      (q, k, v, mask) => causalAttention(q, k, v, mask, { scale: options.scale, softcap: options.cap }),
+      (q, k, v, mask) => oracle.attention(q!, k!, v!, mask!, options),
+    ),
+  ),
   ...[
     [1, 1],
     [3, 17],
@@ -145,7 +209,7 @@ const ourOperations: readonly Case[] = [
         causalMask(t, window),
       ],
       causalAttention,
-      oracle.attention,
+      (q, k, v, mask) => oracle.attention(q!, k!, v!, mask!),
     ),
   ),
   ...[
@@ -447,6 +511,23 @@ describe.each(subjects)('$name', ({ open, missing }) => {
       }
       matrices.forEach(disposeMatrix);
       tf.dispose(states);
+    }));
+
+  it('scores next tokens by capped logits', () =>
+    withoutLeak(async () => {
+      const [values, rows] = [large([3, 5], 24), large([17, 5], 25)];
+      const head = uploadMatrix({ ...device, maxTensorBytes: 4 * 5 * 7 }, Float32Array.from(rows.data), 17, 5);
+      const hidden = upload(values) as tf.Tensor2D;
+      const targets = Int32Array.of(4, 0, 16);
+      const scorer = new NextTokenScorer(targets);
+      await scorer.add({ hidden, head, softcap: 2 }, device);
+      const capped = oracle.map((z) => 2 * Math.tanh(z / 2), oracle.linear(values, rows));
+      const shares = oracle.softmax(capped).data;
+      targets.forEach((target, i) => {
+        expect(scorer.scores().logProbability[i]).toBeCloseTo(Math.log(shares[17 * i + target]!), 5);
+      });
+      disposeMatrix(head);
+      hidden.dispose();
     }));
 
   it('gives equal logits to the lowest index', () =>

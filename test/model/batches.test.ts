@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { batchesOf, isPadded, realPositions, tokensPerBatch } from '../../src/model/index.js';
+import { apartAbove, batchesOf, isPadded, realPositions, tokensPerBatch } from '../../src/model/index.js';
 import type { Device } from '../../src/tensor/index.js';
 import { decoderOf } from './decoder-of.js';
 
@@ -31,6 +31,20 @@ describe('batchesOf', () => {
       [1, 9],
       [1, 2],
     ]);
+  });
+
+  it('keeps passages apart that a model turns differently', () => {
+    const passages = [5, 9, 4, 9, 5].map((length) => passageOf(length));
+    const lengths = (apart?: number) => batchesOf(passages, 64, apart).map((batch) => [...batch.lengths]);
+    expect(lengths()).toEqual([[9, 9, 5, 5, 4]]);
+    expect(lengths(5)).toEqual([
+      [9, 9],
+      [5, 5, 4],
+    ]);
+    expect(lengths(9)).toEqual([[9, 9, 5, 5, 4]]);
+    const longRope = { kind: 'longrope', shortFactors: [], longFactors: [], originalContext: 5, amplitude: 1 } as const;
+    expect(apartAbove({ ropeScaling: longRope })).toBe(5);
+    expect(apartAbove({ ropeScaling: { kind: 'none' } })).toBe(Number.POSITIVE_INFINITY);
   });
 
   it('refuses an empty passage', () => {

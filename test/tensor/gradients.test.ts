@@ -1,15 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  activate,
+  activateGated,
   causalAttention,
   columnSquares,
   type Device,
   disposeMatrix,
   enableGradients,
+  layerNorm,
   linear,
   openDevice,
   rmsNorm,
   rotary,
+  softcap,
   swiglu,
   uploadMatrix,
 } from '../../src/tensor/index.js';
@@ -110,6 +114,40 @@ describe('gradients through the operations', () => {
     await expectGradient([2, 3], (gate) => swiglu(gate as tf.Tensor2D, other));
     await expectGradient([2, 3], (up) => swiglu(other, up as tf.Tensor2D));
     other.dispose();
+  });
+
+  it.each(['silu', 'gelu', 'gelu-tanh'] as const)('activate by %s, alone and gated', async (kind) => {
+    const other = upload([2, 3], 1) as tf.Tensor2D;
+    await expectGradient([2, 3], (x) => activate(x as tf.Tensor2D, kind));
+    await expectGradient([2, 3], (gate) => activateGated(gate as tf.Tensor2D, other, kind));
+    await expectGradient([2, 3], (up) => activateGated(other, up as tf.Tensor2D, kind));
+    other.dispose();
+  });
+
+  it('layerNorm, by its input, its gain and its bias', async () => {
+    const x = upload([3, 5], 1) as tf.Tensor2D;
+    const gain = upload([5], 2) as tf.Tensor1D;
+    const bias = upload([5], 3) as tf.Tensor1D;
+    await expectGradient([3, 5], (input) => layerNorm(input as tf.Tensor2D, { gain, bias, epsilon: 1e-2 }));
+    await expectGradient([5], (g) => layerNorm(x, { gain: g as tf.Tensor1D, bias, epsilon: 1e-2 }));
+    await expectGradient([5], (b) => layerNorm(x, { gain, bias: b as tf.Tensor1D, epsilon: 1e-2 }));
+    tf.dispose([x, gain, bias]);
+  });
+
+  it('causalAttention with a scale and a cap, by query, key and value', async () => {
+    const mask = device.upload(Float32Array.of(0, -1e9, -1e9, 0, 0, -1e9, -1e9, 0, 0), [3, 3]) as tf.Tensor2D;
+    const q = upload([1, 4, 3, 2], 1) as tf.Tensor4D;
+    const k = upload([1, 2, 3, 2], 2) as tf.Tensor4D;
+    const v = upload([1, 2, 3, 2], 3) as tf.Tensor4D;
+    const options = { scale: 1.5, softcap: 0.8 };
+    await expectGradient(q.shape, (x) => causalAttention(x as tf.Tensor4D, k, v, mask, options));
+    await expectGradient(k.shape, (x) => causalAttention(q, x as tf.Tensor4D, v, mask, options));
+    await expectGradient(v.shape, (x) => causalAttention(q, k, x as tf.Tensor4D, mask, options));
+    tf.dispose([mask, q, k, v]);
+  });
+
+  it('softcap', async () => {
+    await expectGradient([4, 3], (x) => softcap(x, 0.7));
   });
 
   it('columnSquares', async () => {

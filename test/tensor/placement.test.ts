@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  activate,
   causalAttention,
   columnSquares,
   type Device,
+  layerNorm,
   linear,
   openDevice,
   rmsNorm,
@@ -50,6 +52,13 @@ const CASES: Record<string, { shapes: number[][]; run: (...inputs: tf.Tensor[]) 
     ],
     run: (gate, up) => swiglu(gate as tf.Tensor2D, up as tf.Tensor2D),
   },
+  layerNorm: {
+    shapes: [[64, 256], [256], [256]],
+    run: (x, gain, bias) =>
+      layerNorm(x as tf.Tensor2D, { gain: gain as tf.Tensor1D, bias: bias as tf.Tensor1D, epsilon: 1e-5 }),
+  },
+  gelu: { shapes: [[64, 256]], run: (x) => activate(x as tf.Tensor2D, 'gelu') },
+  'gelu by tanh': { shapes: [[64, 256]], run: (x) => activate(x as tf.Tensor2D, 'gelu-tanh') },
   columnSquares: { shapes: [[256, 96]], run: (x) => columnSquares(x as tf.Tensor2D) },
   causalAttention: {
     shapes: [

@@ -1,4 +1,4 @@
-import { add, erf, mul, sigmoid, type Tensor2D, tanh } from '@tensorflow/tfjs-core';
+import { add, erf, mul, sigmoid, type Tensor2D, tanh, tidy } from '@tensorflow/tfjs-core';
 import { runOperation } from '../kernels.js';
 import { swiglu } from './swiglu.js';
 
@@ -18,7 +18,7 @@ export function activate(x: Tensor2D, kind: ActivationKind): Tensor2D {
 
 /** activation(gate) · up, both [n, f] → [n, f]. Source: Shazeer 2020, "GLU Variants Improve Transformer". */
 export function activateGated(gate: Tensor2D, up: Tensor2D, kind: ActivationKind): Tensor2D {
-  return kind === 'silu' ? swiglu(gate, up) : mul(activate(gate, kind), up);
+  return kind === 'silu' ? swiglu(gate, up) : tidy(() => mul(activate(gate, kind), up));
 }
 
 function composed(x: Tensor2D, kind: ActivationKind) {
