@@ -1,5 +1,5 @@
 import { bar, sparkline, table } from './picture.js';
-import { formatPercent } from './quantities.js';
+import { formatCount, formatPercent } from './quantities.js';
 import { stateText } from './state-text.js';
 
 /** What a finished run looks like to people; every field is also in its JSON. */
@@ -23,6 +23,9 @@ export interface ShownWave {
   readonly active: boolean;
   readonly reason: string;
   readonly figures: Readonly<Record<string, number>>;
+  readonly blocks?: { readonly errors: readonly number[]; readonly startsAt: number | null };
+  readonly effectiveness?: { readonly perAccuracyPoint: number | null };
+  readonly warnings?: readonly { readonly reason: string }[];
 }
 
 /** The waves, the sparsity of every matrix, what it cost, and where the evidence lies. */
@@ -68,11 +71,13 @@ export function renderWaves(
   baseline: Readonly<Record<string, number>>,
   { at, needsReason = () => true }: WavesOptions,
 ): string {
+  const monitors = MONITORS.filter(({ text }) => waves.some((wave) => text(wave) !== undefined));
   const rows = waves.map((wave) => [
     String(wave.wave),
     formatPercent(wave.sparsity),
     show(wave.figures['accuracy'], formatPercent2),
     show(wave.figures['perplexity'], (value) => value.toFixed(2)),
+    ...monitors.map(({ text }) => text(wave) ?? '–'),
     verdictText(wave, at),
     needsReason(wave) ? wave.reason : '',
   ]);
@@ -81,15 +86,60 @@ export function renderWaves(
     '0.0 %',
     show(baseline['accuracy'], formatPercent2),
     show(baseline['perplexity'], (value) => value.toFixed(2)),
+    ...monitors.map(() => '–'),
     '',
     '',
   ];
-  const lines = [table([dense, ...rows], ['wave', 'sparsity', 'accuracy', 'perplexity', '', ''])];
+  const header = ['wave', 'sparsity', 'accuracy', 'perplexity', ...monitors.map(({ name }) => name), '', ''];
+  const lines = [table([dense, ...rows], header)];
   for (const name of ['accuracy', 'perplexity']) {
     const values = [baseline[name], ...waves.map((wave) => wave.figures[name])].filter((value) => value !== undefined);
     if (values.length > 1) lines.push(`${name.padEnd(10)}  ${sparkline(values)}`);
   }
-  return lines.join('\n');
+  return [...lines, ...blocksLine(waves), ...warningLines(waves)].join('\n');
+}
+
+/** A column of the table of waves that is there when some wave has something in it. */
+interface MonitorColumn {
+  readonly name: string;
+  readonly text: (wave: ShownWave) => string | undefined;
+}
+
+const MONITORS: readonly MonitorColumn[] = [
+  { name: 'KL', text: ({ figures }) => figures['kl']?.toFixed(4) },
+  { name: 'same top', text: ({ figures }) => optional(figures['agreement'], formatPercent) },
+  {
+    // Parameters that went for each percentage point of accuracy.
+    name: 'shed/point',
+    text: ({ effectiveness }) => {
+      if (effectiveness === undefined) return undefined;
+      const { perAccuracyPoint } = effectiveness;
+      return perAccuracyPoint === null ? 'no loss' : formatCount(Math.round(perAccuracyPoint));
+    },
+  },
+];
+
+function optional(value: number | undefined, format: (value: number) => string): string | undefined {
+  return value === undefined ? undefined : format(value);
+}
+
+/** The output error of each block after the last wave that was kept, or failing one after the last. */
+function blocksLine(waves: readonly ShownWave[]): string[] {
+  const measured = waves.filter(({ blocks }) => blocks !== undefined);
+  const wave = measured.findLast(({ active }) => active) ?? measured.at(-1);
+  if (wave?.blocks === undefined) return [];
+  const { errors, startsAt } = wave.blocks;
+  const [least, most] = [Math.min(...errors), Math.max(...errors)].map((error) => formatPercent(error));
+  const start = startsAt === null ? '' : `; damage starts in block ${startsAt}`;
+  return [
+    `blocks      ${sparkline(errors, { min: 0 })}  output error ${least} to ${most} after wave ${wave.wave}${start}`,
+  ];
+}
+
+function warningLines(waves: readonly ShownWave[]): string[] {
+  return waves.flatMap(({ wave, warnings = [] }) =>
+    warnings.map(({ reason }) => `warning     wave ${wave}: ${reason}`),
+  );
 }
 
 /** A bar for each block, the mean of its matrices' sparsity, and one mark for each matrix beside it. */

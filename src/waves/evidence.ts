@@ -19,7 +19,7 @@ import { figuresOfState } from './impact.js';
 import { hasPlates, publishedView } from './marks.js';
 import { manifestOf } from './result-manifest.js';
 import { closeLayers, openLayers, stacked, type WaveLayer } from './session.js';
-import type { RunResult, WaveRecord } from './settings.js';
+import { type RunResult, waveRecordOf } from './settings.js';
 import { sparsityOfState } from './state-sparsity.js';
 
 /** What publishing needs: no device, no texts, so a rollback has it too. */
@@ -84,15 +84,7 @@ async function writeDiff(stack: Stack, past: History, result: Model): Promise<vo
     report,
     ...(signal && { signal }),
   });
-  const waves = past.waves.map(({ wave, target, sparsity, verdict, reason, figures, active }) => ({
-    wave,
-    target,
-    sparsity,
-    verdict,
-    reason,
-    figures,
-    active,
-  }));
+  const waves = past.waves.map(waveRecordOf);
   const mixed = past.state.tensors.length > 0 ? { state: past.state } : {};
   const files = diffFiles(stack);
   await makeFolder(path.dirname(files.json));
@@ -108,9 +100,7 @@ function diffFiles(stack: Stack): DiffFiles {
 
 function resultOf(stack: Stack): RunResult {
   const past = historyOf(stack.journal.records);
-  const waves: WaveRecord[] = past.waves.map(({ wave, step, target, sparsity, verdict, reason, figures, active }) => {
-    return { wave, step, target, sparsity, verdict, reason, figures, active };
-  });
+  const waves = past.waves.map(waveRecordOf);
   const { sparsity, layers } = sparsityOfState(past, stack.base.model.checkpoint.tensors);
   return {
     out: stack.folder.out,

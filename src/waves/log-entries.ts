@@ -1,7 +1,12 @@
 import {
+  type BlockMonitor,
+  type Effectiveness,
+  type EmergencyStop,
   type History,
   historyOf,
   type JournalRecord,
+  type SelectiveRollback,
+  type Warning,
   type WaveJournalRecord,
   type WaveState,
   waveOf,
@@ -27,6 +32,12 @@ export interface WaveEntry extends EntryBase {
   readonly reason: string;
   readonly figures: Readonly<Record<string, number>>;
   readonly tensors: readonly { readonly name: string; readonly before: number; readonly after: number }[];
+  /** Where they apply; see `WaveJournalRecord`. */
+  readonly blocks?: BlockMonitor;
+  readonly effectiveness?: Effectiveness;
+  readonly warnings?: readonly Warning[];
+  readonly selective?: SelectiveRollback;
+  readonly stopped?: EmergencyStop;
 }
 
 /** A rollback, and the wave of each tensor that it moved, before and after. */
@@ -81,7 +92,18 @@ function waveEntry(
   const active = history.waves.find((found) => found.wave === wave.wave)?.active ?? false;
   const command = history.begin?.recipe.steps[wave.step]?.do ?? 'prune';
   const what = { kind: 'wave', command, wave: wave.wave, target, sparsity: wave.sparsity } as const;
-  return { ...what, verdict, active, reason, figures, tensors };
+  return { ...what, verdict, active, reason, figures, tensors, ...detailsOf(wave) };
+}
+
+/** What not every wave has. */
+function detailsOf({ blocks, effectiveness, warnings, selective, stopped }: WaveJournalRecord) {
+  return {
+    ...(blocks && { blocks }),
+    ...(effectiveness && { effectiveness }),
+    ...(warnings && { warnings }),
+    ...(selective && { selective }),
+    ...(stopped && { stopped }),
+  };
 }
 
 function rollbackEntry(record: JournalRecord, upTo: readonly JournalRecord[]): Omit<RollbackEntry, keyof EntryBase> {

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
-import { batchesOf, type Model, tokensPerBatch } from '../model/index.js';
+import { batchesOf, type Model, tokensPerBatch, valuesPerToken } from '../model/index.js';
 import type { Recipe } from '../recipe.js';
 import { freeBytes, historyOf, Journal, stateFolder } from '../state/index.js';
 import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
@@ -8,7 +8,7 @@ import { checkPlace } from './begin.js';
 import { type Inputs, openInputs } from './inputs.js';
 import { targets } from './schedule.js';
 import type { RunOptions } from './settings.js';
-import { layerBytes, prunableOf, sizesOf } from './sizes.js';
+import { layerBytes, sizesOf, weightsOf } from './sizes.js';
 
 /** What a run would do, before it does anything. Bytes and seconds are estimates; what they are made of is beside them. */
 export interface Plan {
@@ -114,15 +114,14 @@ function memoryOf(inputs: Inputs, device: Device): Plan['memoryBytes'] {
   const { decoder } = inputs.model;
   const passages = [...(inputs.calibration?.passages ?? []), ...(inputs.evaluation?.passages ?? [])];
   const context = passages.reduce((longest, passage) => Math.max(longest, passage.ids.length), 0);
-  const block = (4 * prunableOf(decoder)) / decoder.blocks.length;
+  const block = 4 * decoder.blocks.reduce((most, each) => Math.max(most, weightsOf(each)), 0);
   if (context === 0) return { block, batch: 0, hiddenStates: 0 };
   const perBatch = tokensPerBatch(decoder, context, device);
-  const widest = Math.max(decoder.ffn, decoder.hidden, decoder.heads * context);
   const padded = (list: typeof passages) =>
     batchesOf(list, perBatch).reduce((sum, batch) => sum + batch.rows * batch.columns, 0) * 4 * decoder.hidden;
   return {
     block,
-    batch: 4 * perBatch * widest,
+    batch: 4 * perBatch * valuesPerToken(decoder, context),
     hiddenStates: Math.max(
       padded([...(inputs.calibration?.passages ?? [])]),
       padded([...(inputs.evaluation?.passages ?? [])]),

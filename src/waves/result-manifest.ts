@@ -24,8 +24,9 @@ export function manifestOf(past: History, hashes: WeightHashes, base: Base): Man
     seed: begin.recipe.seed,
     versions: { ...begin.versions },
     ...measuredOf(past),
-    waves: past.waves.map(({ wave, step, target, sparsity, verdict, reason, figures, active }) => {
-      return { wave, step, target, sparsity, verdict, reason, figures: { ...figures }, active };
+    waves: past.waves.map(({ wave, step, target, sparsity, verdict, reason, figures, active, plates }) => {
+      const shed = plates && { plates: { ...plates } };
+      return { wave, step, target, sparsity, verdict, reason, figures: { ...figures }, active, ...shed };
     }),
     ...(tensors.length > 0 && { mixed: { rest, tensors: tensors.map(([name, wave]) => ({ name, wave })) } }),
   });

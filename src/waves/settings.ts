@@ -1,6 +1,6 @@
 import type { Report } from '../events.js';
 import type { Recipe } from '../recipe.js';
-import type { WaveState } from '../state/index.js';
+import type { WaveJournalRecord, WaveState } from '../state/index.js';
 import type { DeviceChoice } from '../tensor/index.js';
 
 /** A run: the recipe decides the bytes of the result, the rest where things go and who is told. */
@@ -22,18 +22,34 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What of a wave's record is for everybody: all but how it is stored. `figures` are those of the state after it. */
+const SHOWN = [
+  'wave',
+  'step',
+  'target',
+  'sparsity',
+  'verdict',
+  'reason',
+  'figures',
+  'plates',
+  'removed',
+  'blocks',
+  'effectiveness',
+  'warnings',
+  'selective',
+  'stopped',
+] as const satisfies readonly (keyof WaveJournalRecord)[];
+
 /** One wave as the journal tells it. */
-export interface WaveRecord {
-  readonly wave: number;
-  readonly step: number;
-  readonly target: number;
-  /** Fraction removed of the weights that may be pruned, measured from the masks. */
-  readonly sparsity: number;
-  readonly verdict: 'committed' | 'rolled-back';
-  readonly reason: string;
-  readonly figures: Readonly<Record<string, number>>;
+export interface WaveRecord extends Pick<WaveJournalRecord, (typeof SHOWN)[number]> {
   /** Still part of the published result (not undone by a later `rollback`). */
   readonly active: boolean;
+}
+
+/** What is shown of a wave, without the fields that it does not have. */
+export function waveRecordOf(wave: WaveJournalRecord & { readonly active: boolean }): WaveRecord {
+  const shown = SHOWN.filter((field) => wave[field] !== undefined).map((field) => [field, wave[field]]);
+  return { ...(Object.fromEntries(shown) as Omit<WaveRecord, 'active'>), active: wave.active };
 }
 
 /** What a run kept, what it cost, and where the evidence lies. */

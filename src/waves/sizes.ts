@@ -1,9 +1,9 @@
-import type { Decoder, Model } from '../model/index.js';
+import type { BlockSpec, Decoder, Model } from '../model/index.js';
 
 export interface Sizes {
   readonly parameters: number;
   readonly prunable: number;
-  /** Weights that each token is multiplied by: the blocks' linears and the head. */
+  /** Weights that each token is multiplied by: the blocks' linears (of experts, those of the chosen ones) and the head. */
   readonly multiplied: number;
   readonly bytes: number;
   /** Of the weights that may go. */
@@ -20,14 +20,29 @@ export function sizesOf({ checkpoint, decoder }: Model): Sizes {
   const prunable = prunableOf(decoder);
   const linears = decoder.blocks.flatMap((block) => block.linears.map(({ weight }) => weight));
   const prunableBytes = linears.reduce((sum, name) => sum + (checkpoint.tensors.get(name)?.byteLength ?? 0), 0);
-  return { parameters, prunable, multiplied: prunable + decoder.vocabulary * decoder.hidden, bytes, prunableBytes };
+  const multiplied = sumOver(decoder, multipliedIn) + decoder.vocabulary * decoder.hidden;
+  return { parameters, prunable, multiplied, bytes, prunableBytes };
 }
 
 export function prunableOf(decoder: Decoder): number {
-  return decoder.blocks.reduce(
-    (sum, block) => sum + block.linears.reduce((inner, linear) => inner + linear.rows * linear.columns, 0),
+  return sumOver(decoder, weightsOf);
+}
+
+/** Of one block's linears, all experts'. */
+export function weightsOf({ linears }: BlockSpec): number {
+  return linears.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+}
+
+function multipliedIn({ linears, experts }: BlockSpec): number {
+  const share = experts === undefined ? 1 : experts.perToken / experts.count;
+  return linears.reduce(
+    (sum, { rows, columns, expert }) => sum + rows * columns * (expert === undefined ? 1 : share),
     0,
   );
+}
+
+function sumOver({ blocks }: Decoder, count: (block: BlockSpec) => number): number {
+  return blocks.reduce((sum, block) => sum + count(block), 0);
 }
 
 /** Bytes of the layers of so many waves at most: a bit for every weight that may go, and each weight once that goes. */

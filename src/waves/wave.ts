@@ -92,6 +92,8 @@ async function propose(
   try {
     const proposal = await edit.propose({
       model,
+      dense: inputs.model,
+      seed: inputs.recipe.seed,
       device,
       target,
       calibration: inputs.calibration?.passages ?? [],
