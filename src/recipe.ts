@@ -19,6 +19,8 @@ const pruneStep = z.strictObject({
   compare: z.enum(['row', 'layer', 'global']).optional(),
   /** What becomes of the weights that stay: refit, sparsegpt, sparsegpt-refit or alps; nothing by default. */
   solver: z.string().optional(),
+  /** How the sparsity is divided over the matrices: uniform (the default), owl, error or evolve. */
+  thresholds: z.string().optional(),
   /** What goes: single weights (the default), or whole growth plates, which make the published model smaller. */
   plates: z.enum(['weights', 'ffn', 'heads', 'blocks', 'hidden', 'auto']).optional(),
   /** How plates are divided among the blocks: the same share of each (the default), the best anywhere, by measured sensitivity. */

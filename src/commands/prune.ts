@@ -43,6 +43,10 @@ export default class Prune extends BaseCommand<typeof Prune> {
         'Correct the weights that stay: refit (those the metric keeps), sparsegpt, sparsegpt-refit, alps; none by default.',
       env: envOf('solver'),
     }),
+    thresholds: Flags.option({ options: ['uniform', 'owl', 'error', 'evolve'] as const })({
+      summary: 'How the sparsity is divided over the matrices; uniform by default: the same everywhere.',
+      env: envOf('thresholds'),
+    }),
     waves: count({ summary: 'Waves to the target; 5 by default.', env: envOf('waves') }),
     schedule: Flags.option({ options: ['constant', 'linear', 'cubic'] as const })({
       summary: 'How the waves approach the target; cubic by default: large steps first.',
@@ -85,7 +89,7 @@ export default class Prune extends BaseCommand<typeof Prune> {
   async run(): Promise<RunResult | Plan> {
     const { parseRecipe } = await import('../recipe.js');
     const { planRun, run } = await import('../waves/index.js');
-    const { sparsity, metric, pattern, compare, solver, waves, schedule, 'min-step': minStep } = this.flags;
+    const { sparsity, metric, pattern, compare, solver, thresholds, waves, schedule, 'min-step': minStep } = this.flags;
     const step = {
       do: 'prune',
       sparsity,
@@ -93,6 +97,7 @@ export default class Prune extends BaseCommand<typeof Prune> {
       pattern,
       compare,
       solver,
+      thresholds,
       waves,
       schedule,
       minStep,

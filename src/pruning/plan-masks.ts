@@ -1,6 +1,7 @@
+import type { Counts } from '../allocation/index.js';
 import type { LinearSpec, Model } from '../model/index.js';
 import type { Removal } from '../solvers/index.js';
-import { type FixedPattern, type Mask, matricesWithPattern, type Pattern } from '../sparsity/index.js';
+import { type FixedPattern, type FreePattern, matricesWithPattern, type Pattern } from '../sparsity/index.js';
 
 /** What a wave removes from each matrix, by its name; undefined where it leaves a matrix as it is. */
 export type Removals = (weight: string) => Removal | undefined;
@@ -10,8 +11,8 @@ export interface RemovalSettings {
   readonly compare: 'row' | 'layer';
   /** The sparsity to reach over all matrices. */
   readonly target: number;
-  /** The sparsity of each matrix, where they differ; the target's for all unless given. */
-  readonly sparsityOf?: (weight: string) => number;
+  /** How many weights go of each matrix, where an allocation says; the target's share of all unless given. */
+  readonly counts?: Counts | undefined;
 }
 
 /** A block's linears that pruning may change: all but the router of experts, whose few weights decide where tokens go. */
@@ -24,16 +25,35 @@ export function prunableLinears(model: Model, index: number): readonly LinearSpe
  * what it removes from a matrix, so a target below it is met by the matrices that take the pattern on: those in model order that
  * `matricesWithPattern` picks.
  */
-export function removals(model: Model, { pattern, compare, target, sparsityOf }: RemovalSettings): Removals {
+export function removals(model: Model, { pattern, compare, target, counts }: RemovalSettings): Removals {
   if (pattern.kind === 'free') {
-    return (weight) => {
-      const sparsity = sparsityOf?.(weight) ?? target;
-      return { mask: (scores): Mask => pattern.mask(scores, { sparsity, compare }) };
-    };
+    if (counts !== undefined) return countedRemovals(model, pattern, { compare, counts });
+    const removal: Removal = { mask: (scores) => pattern.mask(scores, { sparsity: target, compare }) };
+    return () => removal;
   }
   const chosen = matricesOf(pattern, model, target);
   const removal: Removal = { group: pattern.group, mask: (scores) => pattern.mask(scores) };
   return (weight) => (chosen.has(weight) ? removal : undefined);
+}
+
+/** A part of a matrix loses its share of the matrix's count, so that the parts' losses add up to it. */
+function countedRemovals(
+  model: Model,
+  pattern: FreePattern,
+  { compare, counts }: { readonly compare: 'row' | 'layer'; readonly counts: Counts },
+): Removals {
+  const widths = new Map(
+    model.decoder.blocks.flatMap(({ linears }) => linears.map((spec) => [spec.weight, spec.columns])),
+  );
+  return (weight) => {
+    const lostBefore = (column: number) => Math.round((counts.get(weight)! * column) / widths.get(weight)!);
+    return {
+      mask: (scores, firstColumn = 0) => {
+        const removed = lostBefore(firstColumn + scores.columns) - lostBefore(firstColumn);
+        return pattern.mask(scores, { removed, compare });
+      },
+    };
+  };
 }
 
 function matricesOf(pattern: FixedPattern, model: Model, target: number): ReadonlySet<string> {

@@ -1,3 +1,4 @@
+import { type Allocation, allocations } from '../allocation/index.js';
 import type { LayerPlan } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type ImportanceMetric, metrics } from '../importance/index.js';
@@ -5,6 +6,7 @@ import type { Model } from '../model/index.js';
 import { type Solver, solvers } from '../solvers/index.js';
 import { type Comparison, type Pattern, parsePattern } from '../sparsity/index.js';
 import { pruneAcrossBlocks } from './across-blocks.js';
+import { allocate } from './allocate.js';
 import { pruneBlockByBlock, usesText } from './block-by-block.js';
 import type { Edit, EditContext } from './edit.js';
 import { prunableLinears, removals } from './plan-masks.js';
@@ -20,6 +22,8 @@ export interface PruneSettings {
   readonly compare?: Comparison | undefined;
   /** What becomes of the weights that stay; nothing by default. */
   readonly solver?: string | undefined;
+  /** How the sparsity is divided over the matrices; the same everywhere by default. */
+  readonly thresholds?: string | undefined;
 }
 
 /** The parts of a pruning step that the passes below need. */
@@ -28,6 +32,7 @@ export interface PruneParts {
   readonly pattern: Pattern;
   readonly compare: Comparison;
   readonly solver: Solver;
+  readonly allocation: Allocation;
 }
 
 /**
@@ -39,15 +44,20 @@ export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
   const pattern = await parsePattern(settings.pattern);
   const name = settings.solver ?? 'none';
   const solver = await solvers.load(name);
+  const thresholds = settings.thresholds ?? 'uniform';
+  const allocation = await allocations.load(thresholds);
   if (pattern.kind === 'fixed' && settings.compare !== undefined)
     throw nothingToCompare(pattern.name, settings.compare);
   if (solver.kind !== 'mask-only' && settings.compare === 'global') throw notAcrossMatrices(name);
   if (solver.kind === 'prunes' && settings.metric !== DEFAULT_METRIC) throw ownRanking(name, settings.metric);
+  if (allocation.kind === 'measured' && (pattern.kind === 'fixed' || settings.compare === 'global')) {
+    throw nothingToDivide(thresholds, pattern.kind === 'fixed' ? `The pattern ${pattern.name}` : '--compare global');
+  }
   // A solver that chooses ranks the weights of a block of columns, or of the matrix, together.
   const scope = solver.kind === 'prunes' ? 'layer' : metric.scope;
-  const parts: PruneParts = { metric, pattern, solver, compare: settings.compare ?? scope };
+  const parts: PruneParts = { metric, pattern, solver, allocation, compare: settings.compare ?? scope };
   return {
-    needsCalibration: usesText(parts),
+    needsCalibration: usesText(parts) || allocation.kind === 'measured',
     target: targetOf(parts.pattern, settings.sparsity),
     plan: (model) => plan(model, name, solver),
     propose: (context) => propose(parts, context),
@@ -70,6 +80,19 @@ function ownRanking(solver: string, metric: string): BirdboneError {
     'usage',
     `The solver ${solver} chooses weights by its own criterion: --metric ${metric} would be without effect.`,
     { suggestions: ['Leave --metric out.', `Correct the weights that ${metric} keeps: --solver refit`] },
+  );
+}
+
+function nothingToDivide(thresholds: string, reason: string): BirdboneError {
+  return new BirdboneError(
+    'usage',
+    `${reason} leaves nothing to divide over the matrices: --thresholds ${thresholds} is not allowed with it.`,
+    {
+      suggestions: [
+        'Leave --thresholds out.',
+        'Compare within rows of any sparsity: --pattern unstructured --compare row',
+      ],
+    },
   );
 }
 
@@ -113,11 +136,13 @@ function plan(model: Model, name: string, solver: Solver): LayerPlan {
   return { masks: [], values: linears.map((linear) => replacedTensor(model, linear, name)) };
 }
 
-function propose({ metric, pattern, compare, solver }: PruneParts, context: EditContext): Promise<void> {
+async function propose(parts: PruneParts, context: EditContext): Promise<void> {
+  const { metric, pattern, compare, solver, allocation } = parts;
   // A fixed pattern fills its own groups; there is nothing to compare across matrices.
   if (compare === 'global' && pattern.kind === 'free') return pruneAcrossBlocks(metric, context);
   const { model, target } = context;
   const scope = compare === 'layer' ? 'layer' : 'row';
-  const rules = { metric, solver, removals: removals(model, { pattern, compare: scope, target }) };
+  const counts = pattern.kind === 'free' ? await allocate(allocation, { pattern, compare: scope }, context) : undefined;
+  const rules = { metric, solver, removals: removals(model, { pattern, compare: scope, target, counts }) };
   return pruneBlockByBlock(rules, context);
 }

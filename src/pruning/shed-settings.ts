@@ -16,6 +16,7 @@ export interface ShedSettings {
   readonly pattern?: string | undefined;
   readonly compare?: string | undefined;
   readonly solver?: string | undefined;
+  readonly thresholds?: string | undefined;
 }
 
 /** The same with every default filled in. */
@@ -73,11 +74,12 @@ export function refuseWithoutPlates(settings: ShedSettings): void {
   );
 }
 
-function refuseOfWeights({ pattern = 'unstructured', compare, solver }: ShedSettings, plates: string): void {
+function refuseOfWeights({ pattern = 'unstructured', compare, solver, thresholds }: ShedSettings, plates: string): void {
   const flags = {
     '--pattern': pattern === 'unstructured' ? undefined : pattern,
     '--compare': compare,
     '--solver': solver,
+    '--thresholds': thresholds,
   };
   const given = Object.entries(flags).find(([, value]) => value !== undefined);
   if (given === undefined) return;

@@ -17,8 +17,8 @@ export interface SolverMatrix {
 export interface Removal {
   /** Inputs that are decided together (M of N:M); absent where the weights of many columns compete. */
   readonly group?: number;
-  /** Keeps the largest scores; the matrix may be a part of whole groups of columns. */
-  mask(scores: MatrixScores): Mask;
+  /** Keeps the largest scores; the matrix may be a part of whole groups of columns, from `firstColumn` on. */
+  mask(scores: MatrixScores, firstColumn?: number): Mask;
 }
 
 export interface SolverContext {

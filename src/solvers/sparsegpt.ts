@@ -106,7 +106,7 @@ function sweepBlock({ matrix, present, removal, sweep }: Work, start: number, co
         scores[next] = sweep.dead[start + j] === 1 ? score * DEAD_INPUT : score;
       }
     }
-    const mask = removal.mask({ name, rows, columns: to - from, values: scores });
+    const mask = removal.mask({ name, rows, columns: to - from, values: scores }, start + from);
     for (let row = 0; row < rows; row += 1) {
       for (let j = from; j < to; j += 1) {
         if (isKept(mask, row, j - from) && isKept(present, row, start + j)) continue;

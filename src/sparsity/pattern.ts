@@ -8,9 +8,17 @@ export type Comparison = 'row' | 'layer' | 'global';
 export interface FreePattern {
   readonly kind: 'free';
   readonly name: string;
-  /** Removes exactly ⌊n · sparsity⌋ of every group of n competing weights. `global` is maskGlobally: it needs all matrices. */
-  mask(scores: MatrixScores, removal: { readonly sparsity: number; readonly compare: 'row' | 'layer' }): Mask;
+  /**
+   * Removes exactly ⌊n · sparsity⌋ of every group of n competing weights, or exactly `removed` weights of the matrix: of each row
+   * the same number, and one more of the rows whose next weight scores least. `global` is maskGlobally: it needs all matrices.
+   */
+  mask(scores: MatrixScores, removal: FreeRemoval): Mask;
 }
+
+export type FreeRemoval = { readonly compare: 'row' | 'layer' } & (
+  | { readonly sparsity: number }
+  | { readonly removed: number }
+);
 
 /** A pattern that says how much goes, and in which groups. */
 export interface FixedPattern {

@@ -1,0 +1,13 @@
+import { registryOf } from '../registry.js';
+import type { Allocation } from './allocation.js';
+
+export type { Allocation, AllocationRequest, Candidate, Contest, Probe } from './allocation.js';
+export { type BudgetMatrix, budgetOf, type Counts } from './budget.js';
+
+/** `--thresholds`: how a sparsity is divided over the matrices. */
+export const allocations = registryOf<Allocation>()('allocation', {
+  uniform: () => import('./uniform.js'),
+  owl: () => import('./owl.js'),
+  error: () => import('./error.js'),
+  evolve: () => import('./evolve.js'),
+});

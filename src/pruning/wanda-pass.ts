@@ -1,0 +1,98 @@
+import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import { stopIfAborted } from '../errors.js';
+import { collectEvidence } from '../evidence/index.js';
+import { type ImportanceMetric, metrics } from '../importance/index.js';
+import {
+  disposeBlock,
+  type HiddenStates,
+  type LinearSpec,
+  type LoadedBlock,
+  loadBlock,
+  runBlock,
+} from '../model/index.js';
+import type { MatrixScores } from '../sparsity/index.js';
+import type { Device, Matrix } from '../tensor/index.js';
+import { calibrationStates } from './calibration-states.js';
+import type { EditContext } from './edit.js';
+import { prunableLinears } from './plan-masks.js';
+
+/** One block on its way through a pass. */
+export interface ScoredBlock {
+  readonly block: LoadedBlock;
+  /** What goes into it. */
+  readonly states: HiddenStates;
+  readonly linears: readonly LinearSpec[];
+  /** Wanda's scores of one of its linears. */
+  score(spec: LinearSpec): Promise<MatrixScores>;
+}
+
+/**
+ * Calls `use` with each block of the model as it is, in order, and Wanda's scores of it. Layers that are compared with each other
+ * are always measured by Wanda, whatever metric or solver chooses the weights later.
+ */
+export async function passWanda(context: EditContext, use: (scored: ScoredBlock) => Promise<void>): Promise<void> {
+  const { model, device, signal, report } = context;
+  const metric = await metrics.load('wanda');
+  const states = await calibrationStates(context);
+  const total = model.decoder.blocks.length;
+  try {
+    for (let index = 0; index < total; index += 1) {
+      stopIfAborted(signal);
+      const block = await loadBlock(model, index, device);
+      try {
+        const linears = prunableLinears(model, index);
+        await withScores({ block, states, linears, metric }, context, use);
+        if (index + 1 < total) await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
+      } finally {
+        disposeBlock(block);
+      }
+      report({ type: 'progress', stage: 'allocate', done: index + 1, total, unit: 'blocks' });
+    }
+  } finally {
+    await states.close();
+  }
+}
+
+async function withScores(
+  { metric, ...at }: Omit<ScoredBlock, 'score'> & { readonly metric: ImportanceMetric },
+  { device, signal }: EditContext,
+  use: (scored: ScoredBlock) => Promise<void>,
+): Promise<void> {
+  const { block, states } = at;
+  const evidence = await collectEvidence(block, states, new Set(['norms'] as const), {
+    device,
+    ...(signal && { signal }),
+  });
+  const score = (spec: LinearSpec) =>
+    scoresOf(
+      metric,
+      spec,
+      { weight: block.linears.get(spec.weight)!.weight, norms: evidence.normsOf(spec.input) },
+      device,
+    );
+  try {
+    await use({ ...at, score });
+  } finally {
+    evidence.dispose();
+  }
+}
+
+async function scoresOf(
+  metric: ImportanceMetric,
+  { weight: name, rows, columns }: LinearSpec,
+  { weight, norms }: { readonly weight: Matrix; readonly norms: Tensor1D },
+  device: Device,
+): Promise<MatrixScores> {
+  const values = new Float32Array(rows * columns);
+  let offset = 0;
+  for (const part of weight.parts as readonly Tensor2D[]) {
+    const scores = metric.score(part, { inputNorms: norms });
+    try {
+      values.set((await device.read(scores)) as Float32Array, offset);
+    } finally {
+      scores.dispose();
+    }
+    offset += part.size;
+  }
+  return { name, rows, columns, values };
+}
