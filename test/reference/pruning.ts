@@ -12,6 +12,21 @@ export const METHODS = {
 } as const;
 export type Method = keyof typeof METHODS;
 
+/** What the reference has an implementation of. */
+const IN_REFERENCE: readonly string[] = [
+  'magnitude',
+  'wanda',
+  'wanda + refit',
+  'sparsegpt',
+  'sparsegpt + refit',
+  'alps',
+];
+
+/** Whether the reference can make this row; the dense model is one. */
+export function hasReference(method: Method | undefined): boolean {
+  return method === undefined || IN_REFERENCE.includes(method);
+}
+
 /** Which of the four inputs each linear reads. */
 export const INPUT_OF: Record<LinearName, keyof LinearInputs> = {
   q: 'attention',

@@ -22,7 +22,7 @@ describe.skipIf(sharedMissing)(`solvers against the reference${sharedMissing ? `
   it.each([
     ['sparsegpt', '2:4', 1e-5],
     ['sparsegpt', '50%', 1e-5],
-    ['wanda + refit', '4:8', 2e-3],
+    ['wanda + refit', '4:8', 2e-2],
     ['sparsegpt + refit', '2:4', 2e-2],
     ['alps', '2:4', 2e-3],
   ] as const)('%s %s: the first block has the same masks and weights', async (method, pattern, tolerance) => {
