@@ -27,6 +27,16 @@ export const count = Flags.custom<number, { min?: number; max?: number }>({
   },
 });
 
+/** A flag whose value is a number from 0, such as a score: `0.002`, `1e-4`. */
+export const amount = Flags.custom<number>({
+  helpValue: '<number>',
+  parse: async (text) => {
+    const value = Number(text);
+    if (/^[\d.]+(e[-+]?\d+)?$/i.test(text) && Number.isFinite(value)) return value;
+    throw new BirdboneError('usage', `"${text}" is not allowed. It must be a number from 0, such as 0.002 or 1e-4.`);
+  },
+});
+
 /** Where an output's journal lies, for commands that go by it. */
 export const stateFlag = Flags.string({
   summary: 'Folder for journal and layers; .birdbone/<name> beside the output by default.',

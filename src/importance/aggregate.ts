@@ -1,5 +1,6 @@
 import { BirdboneError } from '../errors.js';
 import { Distribution, type HistogramBin, QUANTILES, type Quantile } from './distribution.js';
+import { standardScores } from './standard-scores.js';
 
 /** One matrix's scores at a glance. */
 export interface ScoreSummary {
@@ -17,6 +18,8 @@ export interface ScoreSummary {
 export interface GroupSummary {
   readonly mean: readonly number[];
   readonly max: readonly number[];
+  /** The means as `standardScores` among those of the matrix: comparable with other matrices'. */
+  readonly standard: readonly number[];
 }
 
 /** Which consecutive rows or columns belong to one attention head. */
@@ -168,5 +171,5 @@ function summarizeGroups(
     mean.push(sums.subarray(start, start + perGroup).reduce((sum, value) => sum + value, 0) / weights);
     max.push(maxima.subarray(start, start + perGroup).reduce((most, value) => Math.max(most, value), 0));
   }
-  return { mean, max };
+  return { mean, max, standard: standardScores(mean) };
 }

@@ -10,6 +10,7 @@ export {
   type ScoreSummary,
 } from './aggregate.js';
 export { type Evidence, type EvidenceKind, type ImportanceMetric, needsText } from './metric.js';
+export { standardScores } from './standard-scores.js';
 export { summariesToCsv } from './summary-csv.js';
 
 /** `--metric`: how much a weight counts. */

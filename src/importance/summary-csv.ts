@@ -1,27 +1,36 @@
 import type { GroupSummary, MatrixSummary } from './aggregate.js';
 import { QUANTILES } from './distribution.js';
 
+/** A matrix's summary in a table of several metrics. */
+export interface SummaryRow extends MatrixSummary {
+  readonly metric: string;
+  /** How many of its weights score above the threshold, where there is one. */
+  readonly kept?: number;
+}
+
 /**
- * One CSV table (RFC 4180, header line, `\n`) of all matrices: a line per matrix, then a line per row, column and head of it.
- * min, zeros and quantiles are given for whole matrices only.
+ * One CSV table (RFC 4180, header line, `\n`) of all matrices: a line per metric and matrix, then one per row, column and head
+ * of it. min, zeros, quantiles and kept are given for whole matrices only, the standard score for their parts only.
  */
-export function* summariesToCsv(summaries: Iterable<MatrixSummary>): Generator<string> {
+export function* summariesToCsv(summaries: Iterable<SummaryRow>): Generator<string> {
   const quantileNames = QUANTILES.map((fraction) => `q${String(Math.round(fraction * 100)).padStart(2, '0')}`);
-  yield `${['name', 'level', 'index', 'mean', 'max', 'min', 'zeros', ...quantileNames].join(',')}\n`;
+  yield `${['metric', 'name', 'level', 'index', 'mean', 'max', 'standard', 'min', 'zeros', ...quantileNames, 'kept'].join(',')}\n`;
   for (const summary of summaries) {
     const { all } = summary;
-    const figures = [all.mean, all.max, all.min, all.zeros, ...all.quantiles.map((quantile) => quantile.value)];
-    yield `${[quote(summary.name), 'matrix', '', ...figures].join(',')}\n`;
-    yield* groupLines(summary.name, 'row', summary.byRow);
-    yield* groupLines(summary.name, 'column', summary.byColumn);
-    if (summary.byHead !== undefined) yield* groupLines(summary.name, 'head', summary.byHead);
+    const start = `${quote(summary.metric)},${quote(summary.name)}`;
+    const quantiles = all.quantiles.map((quantile) => quantile.value);
+    const figures = [all.mean, all.max, '', all.min, all.zeros, ...quantiles, summary.kept ?? ''];
+    yield `${[start, 'matrix', '', ...figures].join(',')}\n`;
+    yield* groupLines(`${start},row`, summary.byRow);
+    yield* groupLines(`${start},column`, summary.byColumn);
+    if (summary.byHead !== undefined) yield* groupLines(`${start},head`, summary.byHead);
   }
 }
 
-function* groupLines(name: string, level: string, groups: GroupSummary): Generator<string> {
-  const empty = ','.repeat(2 + QUANTILES.length);
-  for (const [index, mean] of groups.mean.entries()) {
-    yield `${quote(name)},${level},${index},${mean},${groups.max[index]}${empty}\n`;
+function* groupLines(start: string, { mean, max, standard }: GroupSummary): Generator<string> {
+  const empty = ','.repeat(3 + QUANTILES.length);
+  for (const [index, value] of mean.entries()) {
+    yield `${start},${index},${value},${max[index]},${standard[index]}${empty}\n`;
   }
 }
 

@@ -1,6 +1,7 @@
 import { open, rm } from 'node:fs/promises';
 import { renameDurably } from '../checkpoint/index.js';
 import { summariesToCsv } from '../importance/index.js';
+import type { MetricComparison } from './comparison.js';
 import type { LinearSummary } from './linear-summary.js';
 
 /** What a score file says besides the scores. */
@@ -9,6 +10,9 @@ export interface ScoreHeader {
   readonly model: string;
   readonly weights: string;
   readonly metric: string;
+  /** The metrics that it is compared with. */
+  readonly compare?: readonly string[];
+  readonly keepAbove?: number;
   readonly calibration?: {
     readonly file: string;
     readonly sha256: string;
@@ -20,17 +24,24 @@ export interface ScoreHeader {
 export const SCORE_FORMATS = ['json', 'csv'] as const;
 export type ScoreFormat = (typeof SCORE_FORMATS)[number];
 
+export interface ScoreFileContent {
+  readonly header: ScoreHeader;
+  readonly summaries: readonly LinearSummary[];
+  /** In a JSON file alone: a table of scores has no place for them. */
+  readonly comparisons: readonly MetricComparison[];
+}
+
 /** Writes the summaries of all matrices to a file that appears whole or not at all. */
-export async function writeScores(
-  file: string,
-  format: ScoreFormat,
-  content: { readonly header: ScoreHeader; readonly summaries: readonly LinearSummary[] },
-): Promise<void> {
+export function writeScores(file: string, format: ScoreFormat, content: ScoreFileContent): Promise<void> {
+  return writeWhole(file, format === 'csv' ? summariesToCsv(content.summaries) : toJson(content));
+}
+
+/** Writes text to a file that appears whole or not at all. */
+export async function writeWhole(file: string, parts: Iterable<string>): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;
   const handle = await open(temporary, 'w');
   try {
-    for (const part of format === 'csv' ? summariesToCsv(content.summaries) : toJson(content))
-      await handle.appendFile(part);
+    for (const part of parts) await handle.appendFile(part);
     await handle.sync();
   } catch (error) {
     await handle.close();
@@ -42,16 +53,15 @@ export async function writeScores(
 }
 
 /** One matrix a line, so that a file of a large model never is one string. */
-function* toJson({
-  header,
-  summaries,
-}: {
-  readonly header: ScoreHeader;
-  readonly summaries: readonly LinearSummary[];
-}) {
+function* toJson({ header, summaries, comparisons }: ScoreFileContent) {
   yield `{"scores":1,${JSON.stringify(header).slice(1, -1)},"matrices":[\n`;
-  for (const [index, summary] of summaries.entries()) {
-    yield `${JSON.stringify(summary)}${index + 1 < summaries.length ? ',' : ''}\n`;
-  }
+  yield* lines(summaries);
+  yield comparisons.length === 0 ? ']}\n' : '],"comparisons":[\n';
+  if (comparisons.length === 0) return;
+  yield* lines(comparisons);
   yield ']}\n';
+}
+
+function* lines(items: readonly object[]) {
+  for (const [index, item] of items.entries()) yield `${JSON.stringify(item)}${index + 1 < items.length ? ',' : ''}\n`;
 }

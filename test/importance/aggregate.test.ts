@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { headGroups, MatrixAggregate, summariesToCsv } from '../../src/importance/index.js';
+import { headGroups, MatrixAggregate, standardScores, summariesToCsv } from '../../src/importance/index.js';
 
 function summarize(
   values: readonly number[],
@@ -20,12 +20,17 @@ describe('MatrixAggregate', () => {
   it('gives rows, columns and heads, by hand', () => {
     const values = [1, 2, 3, 4, /**/ 5, 6, 7, 8, /**/ 0, 0, 0, 0, /**/ 1, 1, 1, 9];
     const q = summarize(values, 4, headGroups('q', 2));
-    expect(q.byRow).toEqual({ mean: [2.5, 6.5, 0, 3], max: [4, 8, 0, 9] });
-    expect(q.byColumn).toEqual({ mean: [1.75, 2.25, 2.75, 5.25], max: [5, 6, 7, 9] });
-    expect(q.byHead).toEqual({ mean: [4.5, 1.5], max: [8, 9] });
+    expect(q.byRow).toMatchObject({ mean: [2.5, 6.5, 0, 3], max: [4, 8, 0, 9] });
+    expect(q.byColumn).toMatchObject({ mean: [1.75, 2.25, 2.75, 5.25], max: [5, 6, 7, 9] });
+    // Two means m and M: (m − (m + M) / 2) / (|M − m| / √2) is ∓1/√2.
+    expect(q.byHead).toMatchObject({ mean: [4.5, 1.5], max: [8, 9] });
+    expect(q.byHead?.standard.map((score) => score * Math.SQRT2)).toEqual([
+      expect.closeTo(1, 12),
+      expect.closeTo(-1, 12),
+    ]);
     expect(q.all).toMatchObject({ count: 16, zeros: 4, mean: 3, min: 0, max: 9 });
     const o = summarize(values, 4, headGroups('o', 2));
-    expect(o.byHead).toEqual({ mean: [2, 4], max: [6, 9] });
+    expect(o.byHead).toMatchObject({ mean: [2, 4], max: [6, 9] });
     expect(summarize(values, 4, headGroups('up', 2)).byHead).toBeUndefined();
   });
 
@@ -96,15 +101,38 @@ describe('summariesToCsv', () => {
   it('has a line per matrix, row, column and head, all of the same width', () => {
     const aggregate = new MatrixAggregate({ name: 'odd,"name"', rows: 2, columns: 2 }, headGroups('q', 2));
     aggregate.add(Float32Array.of(0, 1, 2, 4));
-    const lines = [...summariesToCsv([aggregate.finish()])];
-    expect(lines[0]).toBe('name,level,index,mean,max,min,zeros,q01,q10,q25,q50,q75,q90,q99\n');
-    expect(lines[1]).toMatch(/^"odd,""name""",matrix,,1\.75,4,0,1,/);
-    expect(lines.slice(2)).toEqual([
-      '"odd,""name""",row,0,0.5,1,,,,,,,,,\n',
-      '"odd,""name""",row,1,3,4,,,,,,,,,\n',
-      '"odd,""name""",column,0,1,2,,,,,,,,,\n',
-      '"odd,""name""",column,1,2.5,4,,,,,,,,,\n',
-      '"odd,""name""",head,0,1.75,4,,,,,,,,,\n',
+    const lines = [...summariesToCsv([{ ...aggregate.finish(), metric: 'wanda', kept: 2 }])];
+    expect(lines[0]).toBe('metric,name,level,index,mean,max,standard,min,zeros,q01,q10,q25,q50,q75,q90,q99,kept\n');
+    expect(lines[1]).toMatch(/^wanda,"odd,""name""",matrix,,1\.75,4,,0,1,.*,2\n$/);
+    const parts = lines.slice(2).map((line) => line.replace(/0\.7071\d+/g, '√½'));
+    expect(parts).toEqual([
+      'wanda,"odd,""name""",row,0,0.5,1,-√½,,,,,,,,,,\n',
+      'wanda,"odd,""name""",row,1,3,4,√½,,,,,,,,,,\n',
+      'wanda,"odd,""name""",column,0,1,2,-√½,,,,,,,,,,\n',
+      'wanda,"odd,""name""",column,1,2.5,4,√½,,,,,,,,,,\n',
+      'wanda,"odd,""name""",head,0,1.75,4,0,,,,,,,,,,\n',
     ]);
+  });
+});
+
+describe('standardScores', () => {
+  it('centres and scales, by hand', () => {
+    // mean 4, deviations −2, 0, 2: sample variance (4 + 0 + 4) / 2 = 4.
+    expect(standardScores([2, 4, 6])).toEqual([-1, 0, 1]);
+    expect(standardScores([3, 3, 3])).toEqual([0, 0, 0]);
+    expect([standardScores([7]), standardScores([])]).toEqual([[0], []]);
+  });
+
+  it('does not change when all values are moved and stretched', () => {
+    const values = fc.array(fc.integer({ min: -1000, max: 1000 }), { minLength: 2, maxLength: 50 });
+    fc.assert(
+      fc.property(values, fc.integer({ min: 1, max: 9 }), fc.integer({ min: -9, max: 9 }), (xs, factor, offset) => {
+        const before = standardScores(xs);
+        const after = standardScores(xs.map((x) => factor * x + offset));
+        after.forEach((score, i) => {
+          expect(score).toBeCloseTo(before[i]!, 9);
+        });
+      }),
+    );
   });
 });

@@ -1,8 +1,10 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { metrics } from '../../src/importance/index.js';
 import { score } from '../../src/scoring/index.js';
 import { makeWorkplace } from '../fixtures/workplace.js';
+import { parseMarkup } from '../pictures/parse-markup.js';
 import { TINY_LLAMA, tinyModel } from '../reference/tiny-model.js';
 
 // The model of the workplace, in memory.
@@ -26,6 +28,7 @@ interface ScoreFile {
   readonly metric: string;
   readonly weights: string;
   readonly matrices: readonly {
+    readonly metric: string;
     readonly name: string;
     readonly block: number;
     readonly role: string;
@@ -92,13 +95,66 @@ describe('score', () => {
     expect(() => readFileSync(out)).toThrow('ENOENT');
     await score({ model, metric: 'magnitude', out, device: 'cpu' });
     const [header, first] = readFileSync(out, 'utf8').split('\n');
-    expect(header).toMatch(/^name,level,index,mean,max/);
-    expect(first).toMatch(/^model\.layers\.0\.self_attn\.q_proj\.weight,matrix,,0\.\d+/);
+    expect(header).toMatch(/^metric,name,level,index,mean,max/);
+    expect(first).toMatch(/^magnitude,model\.layers\.0\.self_attn\.q_proj\.weight,matrix,,0\.\d+/);
+  });
+
+  it('counts what stays above a threshold, by matrix and in all', async () => {
+    const out = path.join(folder, 'threshold.csv');
+    const keepAbove = 0.02;
+    const { threshold } = await score({ model, metric: 'magnitude', out, device: 'cpu', keepAbove });
+    let [kept, all] = [0, 0];
+    for (const matrix of threshold!.matrices) {
+      const magnitudes = valuesOf(matrix.name).map(Math.abs);
+      const above = magnitudes.filter((value) => value > keepAbove).length;
+      expect(matrix).toMatchObject({ kept: above, removed: magnitudes.length - above });
+      kept += above;
+      all += magnitudes.length;
+    }
+    expect(threshold).toMatchObject({ keepAbove, kept, removed: all - kept, sparsity: (all - kept) / all });
+    expect(kept).toBeGreaterThan(0);
+    expect(kept).toBeLessThan(all);
+    const lines = readFileSync(out, 'utf8').split('\n');
+    expect(lines[1]).toMatch(new RegExp(`,${threshold!.matrices[0]!.kept}$`));
+  });
+
+  it('scores by every metric, compares them, and draws all that without a name running as script', async () => {
+    const out = path.join(folder, 'all.json');
+    const calibration = { file: path.join(model, 'calibration.txt'), windows: 3, context: 16 };
+    const [metric = '', ...compare] = metrics.names;
+    const files = ['html', 'svg'].map((format) => path.join(folder, `all.${format}`));
+    const run = (picture: string) =>
+      score({ model, metric, compare, out, picture, calibration, keepAbove: 0.02, sparsity: 0.5, device: 'cpu' });
+    const result = await run(files[0]!);
+    const file = JSON.parse(readFileSync(out, 'utf8')) as ScoreFile & { comparisons: unknown };
+    expect(file.matrices.map((matrix) => matrix.metric)).toEqual(
+      Array.from({ length: 14 }, () => metrics.names).flat(),
+    );
+    expect(file.comparisons).toEqual(JSON.parse(JSON.stringify(result.comparisons)));
+    for (const comparison of result.comparisons!) {
+      expect(comparison.matrices).toHaveLength(14);
+      expect(comparison.all.overlap).toBeGreaterThan(0);
+      expect(comparison.all.overlap).toBeLessThan(1);
+      expect(comparison.all.rankCorrelation).toBeGreaterThan(0);
+    }
+    const first = readFileSync(files[0]!, 'utf8');
+    const { text, elements } = parseMarkup(first);
+    for (const name of metrics.names) expect(text).toContain(`Mean ${name} score of each layer`);
+    expect(elements.filter((name) => name === 'figure')).toHaveLength(2 * metrics.names.length + compare.length);
+    expect(elements).not.toContain('script');
+    await run(files[1]!);
+    expect(parseMarkup(readFileSync(files[1]!, 'utf8')).elements[0]).toBe('svg');
+    await run(files[0]!);
+    expect(readFileSync(files[0]!, 'utf8')).toBe(first);
   });
 
   it.each([
     [{ metric: 'wanda', out: 'x.json' }, /no calibration text/],
     [{ metric: 'magnitude', out: 'x.txt' }, /must end in \.json or \.csv/],
+    [{ metric: 'magnitude', out: 'x.json', picture: 'x.png' }, /must end in \.html or \.svg/],
+    [{ metric: 'magnitude', out: 'no/such/x.json' }, /is no folder/],
+    [{ metric: 'magnitude', compare: ['magnitude'], out: 'x.json' }, /compared with itself/],
+    [{ metric: 'magnitude', compare: ['fisher'], out: 'x.json' }, /The metric fisher .* no calibration text/],
     [{ metric: 'tailor', out: 'x.json' }, /There is no metric "tailor"/],
   ])('refuses %j before any work', async (options, message) => {
     await expect(score({ model, device: 'cpu', ...options })).rejects.toMatchObject({
