@@ -27,8 +27,7 @@ const INTERMEDIATE_BYTES = 32 * 2 ** 20;
  * Throws `out-of-memory` when a single row is already too large for the device.
  */
 export function tokensPerBatch(decoder: Decoder, context: number, device: Device, bytes = INTERMEDIATE_BYTES): number {
-  const widest = Math.max(decoder.ffn, decoder.hidden, decoder.heads * decoder.headDim, decoder.heads * context);
-  const rowBytes = 4 * context * widest;
+  const rowBytes = 4 * context * valuesPerToken(decoder, context);
   if (rowBytes > device.maxTensorBytes) {
     throw new BirdboneError(
       'out-of-memory',
@@ -39,6 +38,14 @@ export function tokensPerBatch(decoder: Decoder, context: number, device: Device
   }
   const rows = Math.floor(Math.min(bytes, device.maxTensorBytes) / rowBytes);
   return Math.max(1, rows) * context;
+}
+
+/** Values of one token in the largest intermediate of the forward pass: a linear's input or output, or scores. */
+export function valuesPerToken(decoder: Decoder, context: number): number {
+  const { hidden, ffn, heads, headDim } = decoder;
+  // Of fused weights the output is wider than what it is divided into.
+  const widths = decoder.blocks.flatMap(({ linears }) => linears.map(({ rows }) => rows));
+  return widths.reduce((most, width) => Math.max(most, width), Math.max(hidden, ffn, heads * headDim, heads * context));
 }
 
 /**

@@ -1,6 +1,14 @@
 export type { Architecture } from './architecture.js';
 export { architectures } from './architectures.js';
-export { apartAbove, batchesOf, isPadded, realPositions, type TokenBatch, tokensPerBatch } from './batches.js';
+export {
+  apartAbove,
+  batchesOf,
+  isPadded,
+  realPositions,
+  type TokenBatch,
+  tokensPerBatch,
+  valuesPerToken,
+} from './batches.js';
 export { forwardBlock, type Observe } from './block.js';
 export type {
   Activation,

@@ -2,9 +2,9 @@ import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 import { batchesOf, type Model, tokensPerBatch, valuesPerToken } from '../model/index.js';
 import type { Recipe } from '../recipe.js';
-import { freeBytes, historyOf, Journal, stateFolder } from '../state/index.js';
+import { freeBytes, historyOf, stateFolder } from '../state/index.js';
 import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
-import { checkPlace } from './begin.js';
+import { checkPlace, readableJournal } from './begin.js';
 import { type Inputs, openInputs } from './inputs.js';
 import { targets } from './schedule.js';
 import type { RunOptions } from './settings.js';
@@ -54,7 +54,8 @@ export async function planRun(options: RunOptions): Promise<Plan> {
 async function obstacleOf({ recipe, state, resume, restart }: RunOptions): Promise<string | undefined> {
   const folder = stateFolder(recipe.out, state);
   try {
-    const past = historyOf((await Journal.open(folder.journal, { repair: false })).records);
+    const journal = await readableJournal(folder, { restart: restart === true, repair: false });
+    const past = historyOf(journal.records);
     if (past.begin === undefined || resume !== true)
       await checkPlace(folder, past, { model: recipe.model, restart: restart === true });
     return undefined;
