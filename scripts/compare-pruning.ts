@@ -54,11 +54,6 @@ const { values: options } = parseArgs({
   },
 });
 let results = readResults();
-if (!options.render) await compareAll();
-const { markdown, failures } = renderTable(results);
-await writeFile(fileURLToPath(new URL('../docs/pruning-table.md', import.meta.url)), markdown);
-for (const failure of failures) console.error(`FAILED ${failure}`);
-if (failures.length > 0) process.exitCode = 1;
 
 async function compareAll(): Promise<void> {
   if (sharedMissing !== undefined) throw new Error(`nothing to compare on: ${sharedMissing}`);
@@ -227,3 +222,9 @@ function differingShare(ours: Pruned, blocks: readonly PrunedBlock[]): number {
   }
   return differing / total;
 }
+
+if (!options.render) await compareAll();
+const { markdown, failures } = renderTable(results);
+await writeFile(fileURLToPath(new URL('../docs/pruning-table.md', import.meta.url)), markdown);
+for (const failure of failures) console.error(`FAILED ${failure}`);
+if (failures.length > 0) process.exitCode = 1;

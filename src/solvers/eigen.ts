@@ -12,7 +12,7 @@ const MOST_SWEEPS = 60;
  * tridiagonal form, then QL with implicit shifts (EISPACK's tred2 and tql2; Bowdler, Martin, Reinsch & Wilkinson 1968). The
  * matrix is kept transposed against those, so that every inner loop runs along a row.
  *
- * Throws RangeError when it does not converge, which only values that are not finite bring about.
+ * Values that are not finite give eigenvalues that are none. Throws RangeError when it does not converge.
  */
 export function symmetricEigen(matrix: ArrayLike<number>, size: number): Eigen {
   const vectors = Float64Array.from(matrix);
