@@ -7,6 +7,7 @@ import { type Report, silent } from '../events.js';
 import { type ImportanceMetric, metrics, needsText } from '../importance/index.js';
 import { DEFAULT_MEMORY_BYTES, loadTokenizer, type Model } from '../model/index.js';
 import {
+  type AxisSums,
   type Marks,
   type PlateGraph,
   type PlateKind,
@@ -17,7 +18,7 @@ import {
 } from '../plates/index.js';
 import { type DeviceChoice, openDevice } from '../tensor/index.js';
 import type { BlockSurvey } from './block-survey.js';
-import { openSurveyed } from './opened.js';
+import { openSurveyed, type SurveyedModel } from './opened.js';
 import { protectPlates } from './protect.js';
 import { type ScoredRange, scoreRanges } from './ranked.js';
 import { surveyModel } from './survey-model.js';
@@ -76,61 +77,57 @@ export async function surveyPlates<Result>(
   options: SurveyOptions,
   use: (survey: Survey) => Promise<Result>,
 ): Promise<Result> {
-  const { model, shed, name, folder } = await openSurveyed(options);
+  const opened = await openSurveyed(options);
   try {
-    const graph = plateGraph(model.decoder);
-    const kinds = kindsOf(graph, options.kinds);
-    const metricName = options.metric ?? (options.calibration === undefined ? 'magnitude' : 'activation');
-    const metric = await metrics.load(metricName);
-    refuseWithoutText(metric, metricName, options);
-    const passages = await readText(model, folder, options);
-    const { sums, ...found } = await lookAt(model, { graph, metric, passages }, options);
-    const ranked = scoreRanges(graph, kinds, sums, metricName);
-    const ends = defaultProtected(graph);
-    const { protectFirst = ends, protectLast = ends, target, shards = 1 } = options;
-    const protections = new Protections(
-      await protectPlates(
-        model,
-        graph,
-        { ranked, activities: found.activities, shed },
-        { first: protectFirst, last: protectLast, shards, ...(target && { target }) },
-      ),
-    );
-    const levels = shedLevels(ranked.map((entry) => ({ ...entry, releases: protections.releases(entry.range) })));
-    const { redundancies } = found;
-    return await use({
-      name,
-      model,
-      graph,
-      metric: metricName,
-      kinds,
-      ranked,
-      levels,
-      protections,
-      redundancies,
-      shed,
-    });
+    const passages = await readText(opened.model, opened.folder, options);
+    return await use(await surveyOpened({ ...opened, passages }, options));
   } finally {
-    await model.checkpoint.close();
+    await opened.model.checkpoint.close();
   }
 }
+
+/** As `surveyPlates`, of a model that is open, by windows of tokens; none: by the weights alone. */
+export async function surveyOpened(
+  { model, shed, name, passages }: Omit<SurveyedModel, 'folder'> & { readonly passages: Windows },
+  options: Omit<SurveyOptions, 'model' | 'calibration'>,
+): Promise<Survey> {
+  const graph = plateGraph(model.decoder);
+  const kinds = kindsOf(graph, options.kinds);
+  const metricName = options.metric ?? (passages.length === 0 ? 'magnitude' : 'activation');
+  const metric = await metrics.load(metricName);
+  if (needsText(metric) && passages.length === 0) throw needsCalibration(metricName);
+  const { sums, activities, redundancies } = await lookAt(model, { graph, metric, passages }, options);
+  const ranked = scoreRanges(graph, kinds, sums, metricName);
+  const ends = defaultProtected(graph);
+  const { protectFirst: first = ends, protectLast: last = ends, target, shards = 1 } = options;
+  const rules = { first, last, shards, ...(target && { target }) };
+  const protections = new Protections(await protectPlates(model, graph, { ranked, activities, shed }, rules));
+  const levels = shedLevels(ranked.map((entry) => ({ ...entry, releases: protections.releases(entry.range) })));
+  return { name, model, graph, metric: metricName, kinds, ranked, levels, protections, redundancies, shed };
+}
+
+type Windows = readonly { readonly ids: Int32Array }[];
 
 async function lookAt(
   model: Model,
   what: {
     readonly graph: PlateGraph;
     readonly metric: ImportanceMetric;
-    readonly passages: readonly { readonly ids: Int32Array }[];
+    readonly passages: Windows;
   },
-  { device: choice = 'auto', threads, report = silent, signal, memoryBytes = DEFAULT_MEMORY_BYTES }: SurveyOptions,
+  {
+    device: choice = 'auto',
+    threads,
+    report = silent,
+    signal,
+    memoryBytes = DEFAULT_MEMORY_BYTES,
+  }: Omit<SurveyOptions, 'model'>,
 ): Promise<BlockSurvey> {
   const device = await openDevice(choice, threads === undefined ? {} : { threads });
   const spillFolder = await mkdtemp(path.join(tmpdir(), 'birdbone-plates-'));
-  const found = { sums: new Map(), activities: [], redundancies: [] } as {
-    sums: Map<string, BlockSurvey['sums'] extends ReadonlyMap<string, infer Sums> ? Sums : never>;
-    activities: BlockSurvey['activities'][number][];
-    redundancies: BlockSurvey['redundancies'][number][];
-  };
+  const sums = new Map<string, AxisSums>();
+  const activities: BlockSurvey['activities'][number][] = [];
+  const redundancies: BlockSurvey['redundancies'][number][] = [];
   try {
     for (const message of device.notices) report({ type: 'notice', message });
     const { passages: calibration, ...rest } = what;
@@ -144,12 +141,12 @@ async function lookAt(
       report,
       ...(signal && { signal }),
     };
-    for await (const { sums, activities, redundancies } of surveyModel(context)) {
-      for (const [name, sum] of sums) found.sums.set(name, sum);
-      found.activities.push(...activities);
-      found.redundancies.push(...redundancies);
+    for await (const found of surveyModel(context)) {
+      for (const [name, sum] of found.sums) sums.set(name, sum);
+      activities.push(...found.activities);
+      redundancies.push(...found.redundancies);
     }
-    return found;
+    return { sums, activities, redundancies };
   } finally {
     await rm(spillFolder, { recursive: true, force: true });
     await device.close();
@@ -165,14 +162,11 @@ function kindsOf(graph: PlateGraph, wanted: readonly PlateKind[] | undefined): r
   return wanted ?? graph.kinds.filter((kind) => kind !== 'vocabulary');
 }
 
-function refuseWithoutText(metric: ImportanceMetric, name: string, { calibration }: SurveyOptions): void {
-  if (!needsText(metric) || calibration !== undefined) return;
-  throw new BirdboneError(
+function needsCalibration(metric: string): BirdboneError {
+  return new BirdboneError(
     'usage',
-    `The metric ${name} looks at what a text does in the model, and there is no calibration text.`,
-    {
-      suggestions: ['Give a text file: --calibration FILE', 'Score by the weights alone: --metric magnitude'],
-    },
+    `The metric ${metric} looks at what a text does in the model, and there is no calibration text.`,
+    { suggestions: ['Give a text file: --calibration FILE', 'Score by the weights alone: --metric magnitude'] },
   );
 }
 
