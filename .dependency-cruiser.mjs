@@ -47,6 +47,7 @@ const mayImport = {
     'corpus',
     'evaluation',
     'state',
+    'pictures',
   ],
   scoring: [
     'tensor',

@@ -1,14 +1,15 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.js';
-import { count, envOf, stateFlag } from '../cli/flags.js';
+import { count, envOf, stateFlag, writerFlags } from '../cli/flags.js';
 import { renderLog } from '../cli/log-report.js';
 import type { Log as RunLog } from '../waves/index.js';
 
 export default class Log extends BaseCommand<typeof Log> {
   static override readonly summary = "show an output's history: waves tried, kept and rolled back, rollbacks, tags";
   static override readonly description =
-    'Reads the journal of the run that made the output; works while the run is under way. --json gives every record.';
+    'Reads the journal of the run that made the output; works while the run is under way. --json gives every record, --picture a drawing.';
+  static override readonly writes = 'files';
   static override readonly args = {
     out: Args.string({ required: true, description: 'output folder of a run' }),
   };
@@ -34,7 +35,13 @@ export default class Log extends BaseCommand<typeof Log> {
       env: envOf('since'),
     }),
     limit: count({ summary: 'Only the last so many.', env: envOf('limit') }),
+    picture: Flags.string({
+      summary: 'Draw the waves of the run into one file, .svg or .html.',
+      helpValue: '<file>',
+      env: envOf('picture'),
+    }),
     state: stateFlag,
+    ...writerFlags,
   };
   static override readonly examples = [
     { description: 'The waves of a run', command: '<%= config.bin %> log out/half' },
@@ -43,14 +50,18 @@ export default class Log extends BaseCommand<typeof Log> {
       command: '<%= config.bin %> log out/half --tensor "*q_proj*"',
     },
     {
+      description: 'Accuracy, perplexity and sparsity wave by wave, as a drawing',
+      command: '<%= config.bin %> log out/half --picture half.svg',
+    },
+    {
       description: 'Why each wave was kept or rolled back, for a script',
       command: "<%= config.bin %> log out/half --json | jq -r '.history.waves[].reason'",
     },
   ];
 
-  async run(): Promise<RunLog> {
-    const { readLog } = await import('../waves/index.js');
-    const { tensor, command, verdict, since, limit, state } = this.flags;
+  async run(): Promise<RunLog & { readonly picture?: string }> {
+    const { readLog, writeRunPicture } = await import('../waves/index.js');
+    const { tensor, command, verdict, since, limit, state, picture } = this.flags;
     const log = await readLog({
       out: this.args.out,
       ...(tensor !== undefined && { tensors: tensor }),
@@ -61,6 +72,9 @@ export default class Log extends BaseCommand<typeof Log> {
       ...(state !== undefined && { state }),
     });
     this.log(renderLog(log, { byTensor: tensor !== undefined }));
-    return log;
+    if (picture === undefined) return log;
+    const drawn = await writeRunPicture(log, picture, { dryRun: this.flags['dry-run'] });
+    this.log(`\npicture   ${drawn}${this.flags['dry-run'] ? ' (not written)' : ''}`);
+    return { ...log, picture: drawn };
   }
 }

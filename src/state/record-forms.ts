@@ -87,6 +87,9 @@ export function checkRecord(record: JournalRecord): void {
 
 function refusal(code: 'unsupported' | 'unreadable', message: string): BirdboneError {
   return new BirdboneError(code, message, {
-    suggestions: ['Use the version of birdbone that wrote it, or a newer one.'],
+    suggestions: [
+      'Use the version of birdbone that wrote it, or a newer one.',
+      'Begin anew with this version, over what that one recorded and published: prune --restart',
+    ],
   });
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type HashOptions, hashCheckpoint } from '../manifest/index.js';
-import { folderOf, type Model, openComparable, openModel } from '../model/index.js';
+import { folderOf, type Model, openComparable, openPrunable } from '../model/index.js';
 import { type BeginRecord, type History, historyAt, manifestDigest, type StateFolder } from '../state/index.js';
 import { hasPlates } from './marks.js';
 import { openFromPublished } from './published-base.js';
@@ -35,7 +35,7 @@ export async function openBase(past: History, folder: StateFolder, watch: HashOp
 }
 
 async function openFromPath({ base }: BeginRecord, watch: HashOptions): Promise<Base> {
-  const model = await openModel(base.path);
+  const model = await openPrunable(base.path);
   try {
     await refuseChanged(model, base, watch);
     return await baseOf(model, base.path);

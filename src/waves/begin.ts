@@ -32,7 +32,7 @@ export async function beginOrResume(
   device: Device,
   options: RunOptions,
 ): Promise<Journal> {
-  const journal = await openJournal(folder, options);
+  const journal = await readableJournal(folder, { restart: options.restart === true, repair: true });
   await settlePublication(folder, journal);
   const past = historyOf(journal.records);
   const goesOn = past.begin !== undefined && options.resume === true;
@@ -102,12 +102,21 @@ function neededBytes({ recipe, model, edits }: Inputs): number {
   return sizes.bytes + layerBytes(sizes, { waves, sparsity });
 }
 
-async function openJournal(folder: StateFolder, options: RunOptions): Promise<Journal> {
+/**
+ * The journal of a state folder, of records that this version can fold. One that is damaged, or that a newer version wrote, is
+ * what a restart is for: it counts as empty then, and stays where it is until the new run has passed every check. Throws as
+ * `Journal.open` and `historyOf` otherwise.
+ */
+export async function readableJournal(
+  folder: StateFolder,
+  { restart, repair }: { readonly restart: boolean; readonly repair: boolean },
+): Promise<Journal> {
   try {
-    return await Journal.open(folder.journal, { repair: true });
+    const journal = await Journal.open(folder.journal, { repair });
+    historyOf(journal.records);
+    return journal;
   } catch (error) {
-    if (!(error instanceof BirdboneError) || options.restart !== true) throw error;
-    // A damaged journal is what --restart is for. It stays where it is until the new run has passed every check.
+    if (!(error instanceof BirdboneError) || !restart) throw error;
     return Journal.empty(folder.journal);
   }
 }

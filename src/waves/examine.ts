@@ -4,6 +4,7 @@ import type { Model } from '../model/index.js';
 import type { BlockMonitor, EmergencyStop } from '../state/index.js';
 import { stopText } from './emergency-stop.js';
 import { type FlatFigures, flatFigures } from './figures.js';
+import type { Inputs } from './inputs.js';
 import { type Baseline, type Measurement, measure, verdictOn } from './measure.js';
 import type { Session } from './session.js';
 
@@ -74,8 +75,14 @@ async function locate(
   return findNotFinite(candidate, passages, { device, memoryBytes, spillFolder, ...(signal && { signal }) });
 }
 
-/** The first windows of the calibration text, or of the gate's where there is none. */
 function sampleOf({ inputs }: Session): readonly Passage[] {
-  if (inputs.recipe.monitor !== 'full') return [];
-  return (inputs.calibration?.passages ?? inputs.evaluation?.passages ?? []).slice(0, MONITOR_PASSAGES);
+  return inputs.recipe.monitor === 'full' ? monitorSample(inputs) : [];
+}
+
+/** The windows that the blocks' outputs are compared on: the first of the calibration text, or of the gate's where there is none. */
+export function monitorSample({
+  calibration,
+  evaluation,
+}: Pick<Inputs, 'calibration' | 'evaluation'>): readonly Passage[] {
+  return (calibration?.passages ?? evaluation?.passages ?? []).slice(0, MONITOR_PASSAGES);
 }

@@ -1,6 +1,6 @@
 import { type Checkpoint, matchTensors, openCheckpoint, overlay } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { openModel } from '../model/index.js';
+import { openPrunable } from '../model/index.js';
 import {
   type History,
   historyAt,
@@ -151,7 +151,7 @@ async function bytesThrough(past: History, folder: StateFolder, base: Checkpoint
   try {
     const seen = overlay(base, layers);
     if (!hasPlates(past)) return bytesOf(seen);
-    const model = await openModel(past.begin!.base.path);
+    const model = await openPrunable(past.begin!.base.path);
     try {
       return bytesOf(await publishedView(past, seen, model));
     } finally {

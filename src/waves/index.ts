@@ -7,6 +7,7 @@ export { type Plan, planRun } from './plan.js';
 export { parseReference } from './reference.js';
 export { type PlanOptions, planRollback, type RollbackOptions, rollbackTo } from './rollback.js';
 export { run } from './run.js';
+export { writeRunPicture } from './run-picture.js';
 export type { Schedule } from './schedule.js';
 export type { RunOptions, RunResult, WaveRecord } from './settings.js';
 export { type OpenedState, type OpenStateOptions, openPair, openState } from './states.js';

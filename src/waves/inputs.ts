@@ -7,10 +7,11 @@ import {
 } from '../corpus/index.js';
 import { BirdboneError } from '../errors.js';
 import { defaultGate, type Gate, isOff, parseGate } from '../evaluation/index.js';
-import { loadTokenizer, type Model, openModel } from '../model/index.js';
+import { loadTokenizer, type Model, openPrunable } from '../model/index.js';
 import type { Edit } from '../pruning/index.js';
 import type { Recipe } from '../recipe.js';
 import { editOf } from './edits.js';
+import { unknownNotices } from './unknown-model.js';
 
 /** Everything a run reads before it changes anything: opened, checked, and enough for every step. */
 export interface Inputs {
@@ -29,11 +30,12 @@ export interface Inputs {
 export async function openInputs(recipe: Recipe): Promise<Inputs> {
   const gate = recipe.gate === undefined ? defaultGate(recipe.maxDrop) : parseGate(recipe.gate);
   const edits = await Promise.all(recipe.steps.map(editOf));
-  const model = await openModel(recipe.model);
+  const model = await openPrunable(recipe.model);
   try {
+    const unknown = unknownNotices(model, recipe, edits);
     // What an edit cannot take on, it says when it plans.
     for (const edit of edits) edit.plan(model);
-    const notices: string[] = [];
+    const notices = [...unknown];
     for (const edit of edits) notices.push(...((await edit.check?.(model)) ?? []));
     const texts = await readTexts(recipe, model, {
       gateIsOff: isOff(gate),

@@ -5,6 +5,7 @@ import type { Recipe } from '../recipe.js';
 import { freeBytes, historyOf, stateFolder } from '../state/index.js';
 import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
 import { checkPlace, readableJournal } from './begin.js';
+import { monitorSample } from './examine.js';
 import { type Inputs, openInputs } from './inputs.js';
 import { targets } from './schedule.js';
 import type { RunOptions } from './settings.js';
@@ -72,11 +73,7 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
   const texts = { calibrationTokens: tokensOf(inputs.calibration), evaluationTokens: tokensOf(inputs.evaluation) };
   const size = sizesOf(model);
   const count = waves.reduce((sum, list) => sum + list.length, 0);
-  const flopsPerWave = waveFlops(
-    model,
-    texts,
-    edits.some((edit) => edit.needsCalibration),
-  );
+  const flopsPerWave = waveFlops(inputs, texts);
   const flopsPerSecond = await measureMatMul(device);
   const evaluationFlops = 2 * texts.evaluationTokens * size.multiplied;
   return {
@@ -105,10 +102,18 @@ function tokensOf(text: { readonly passages: readonly { readonly ids: Int32Array
   return text?.passages.reduce((sum, passage) => sum + passage.ids.length, 0) ?? 0;
 }
 
-/** Two floating-point operations a weight and token: calibration goes through each block twice, evaluation once. */
-function waveFlops(model: Model, texts: Plan['texts'], calibrates: boolean): number {
+/**
+ * Two floating-point operations a weight and token: calibration goes through each block twice, evaluation once; and where the dense
+ * model runs beside the candidate, once more, and the sample of the block monitor twice.
+ */
+function waveFlops({ model, edits, recipe, gate, calibration, evaluation }: Inputs, texts: Plan['texts']): number {
   const { prunable, multiplied } = sizesOf(model);
-  return 2 * (calibrates ? 2 * texts.calibrationTokens * prunable : 0) + 2 * texts.evaluationTokens * multiplied;
+  const isFull = recipe.monitor === 'full';
+  const calibrates = edits.some((edit) => edit.needsCalibration);
+  const sample = tokensOf({ passages: isFull ? monitorSample({ calibration, evaluation }) : [] });
+  const evaluations = isFull || gate.needsBaseLogits ? 2 : 1;
+  const inBlocks = (calibrates ? 2 * texts.calibrationTokens : 0) + 2 * sample;
+  return 2 * inBlocks * prunable + 2 * evaluations * texts.evaluationTokens * multiplied;
 }
 
 function memoryOf(inputs: Inputs, device: Device): Plan['memoryBytes'] {

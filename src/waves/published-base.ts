@@ -1,7 +1,7 @@
 import { undo } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { findManifest, type HashOptions, hashCheckpoint, type Manifest } from '../manifest/index.js';
-import { type Model, openModel, withCheckpoint } from '../model/index.js';
+import { type Model, openPrunable, withCheckpoint } from '../model/index.js';
 import { type History, historyAt, type StateFolder, verifyLayers } from '../state/index.js';
 import type { Base } from './base.js';
 import { hasPlates } from './marks.js';
@@ -58,7 +58,7 @@ async function openUndone(past: History, folder: StateFolder): Promise<Model> {
     folder,
     then.waves.filter(({ active }) => active),
   );
-  const model = await openModel(folder.out);
+  const model = await openPrunable(folder.out);
   try {
     const layers = await openLayers(folder, then);
     try {

@@ -13,6 +13,7 @@ const SHORT: Readonly<Record<string, string>> = {
   context: '32',
   limit: '4',
   'max-drop': '100%',
+  monitor: 'basic',
 };
 
 const commands = builtCommands();

@@ -1,10 +1,11 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import type { BirdboneError } from '../../src/errors.js';
 import type { Event } from '../../src/events.js';
 import { verifyFolder } from '../../src/manifest/index.js';
-import { collectGarbage, stateFolder } from '../../src/state/index.js';
-import { readLog } from '../../src/waves/index.js';
-import { at, flipLastBit, go, inWorkplaces, objectsOfWave } from '../fixtures/runs.js';
+import { collectGarbage, Journal, stateFolder } from '../../src/state/index.js';
+import { planRun, readLog } from '../../src/waves/index.js';
+import { at, flipLastBit, go, inWorkplaces, objectsOfWave, recipe } from '../fixtures/runs.js';
 import { contentsOf } from '../fixtures/workplace.js';
 
 inWorkplaces();
@@ -95,6 +96,23 @@ describe('run refuses', () => {
       code: 'mismatch',
       message: expect.stringContaining('wave 1'),
     });
+  });
+
+  it('a journal of a newer version, until it is told to begin anew', async () => {
+    const { out } = await go();
+    const before = contentsOf(out);
+    const journal = await Journal.open(stateFolder(out).journal, { repair: true });
+    await journal.append({ type: 'quantum-leap', far: true });
+    for (const options of [{}, { resume: true }]) {
+      const error = await go({}, options).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'unsupported', message: expect.stringContaining('"quantum-leap"') });
+      expect((error as BirdboneError).suggestions.join()).toContain('--restart');
+    }
+    expect((await planRun({ recipe: recipe(), device: 'cpu' })).obstacle).toContain('quantum-leap');
+    expect((await planRun({ recipe: recipe(), device: 'cpu', restart: true })).obstacle).toBeUndefined();
+    expect(contentsOf(out)).toEqual(before);
+    expect((await go({}, { restart: true })).reached).toBe(true);
+    expect(contentsOf(out)).toEqual(before);
   });
 
   it('to replace the model that it is made from', async () => {
