@@ -10,7 +10,8 @@ export interface Probe {
    */
   outlierShares(multiple: number): Promise<readonly number[]>;
   /**
-   * Of each matrix ‖(W − W_s) X‖² / ‖W X‖² at every sparsity s of `levels`, W_s being W without the weights that Wanda puts last.
+   * Of each matrix ‖y_s − y‖² / ‖y‖² at every sparsity s of `levels`: y is what its block gives, y_s the same when the matrix alone
+   * has lost the weights that Wanda puts last.
    */
   errorCurves(levels: readonly number[]): Promise<ReadonlyMap<string, readonly number[]>>;
   /** Makes what candidates are compared by; closed when the search ends. */

@@ -1,26 +1,25 @@
-import type { Allocation } from './allocation.js';
-import { type BudgetMatrix, budgetOf, fitBudget } from './budget.js';
+import type { Allocation, AllocationRequest } from './allocation.js';
+import { type BudgetMatrix, budgetOf, type Counts, fitBudget } from './budget.js';
 
 /** Steps up and down from the target at which errors are measured: a matrix's sparsity stays within two of them. */
 const STEP = 0.1;
+
+const error: Allocation = { kind: 'measured', allocate: byError };
+
+export default error;
 
 /**
  * Each matrix loses what its measured output error allows. The sum of the relative errors is made as small as the budget allows
  * by water-filling: weights go where the next ones cost the least error, until the budget is spent. Errors are measured at a few
  * sparsities around the target and joined by the lower convex hull, so that marginal errors rise.
  */
-const error: Allocation = {
-  kind: 'measured',
-  async allocate({ matrices, target, probe }) {
-    const levels = levelsAround(target);
-    const curves = await probe.errorCurves(levels);
-    const budget = budgetOf(matrices, target);
-    const shares = waterFill(matrices, { levels, curves }, budget);
-    return fitBudget(matrices, ({ name }) => shares.get(name)!, budget);
-  },
-};
-
-export default error;
+export async function byError({ matrices, target, probe }: AllocationRequest): Promise<Counts> {
+  const levels = levelsAround(target);
+  const curves = await probe.errorCurves(levels);
+  const budget = budgetOf(matrices, target);
+  const shares = waterFill(matrices, { levels, curves }, budget);
+  return fitBudget(matrices, ({ name }) => shares.get(name)!, budget);
+}
 
 /** Two steps below the target to two above, within what can be removed. */
 export function levelsAround(target: number): number[] {

@@ -19,9 +19,9 @@ import { meanDivergences } from './mean-divergences.js';
 import { masked, WeightRanks } from './weight-ranks.js';
 
 /** Tokens that candidates are compared on in the last stage of a tournament. */
-const CONTEST_TOKENS = 4096;
+const CONTEST_TOKENS = 2048;
 /** Tokens that go through a block at once: the first stage takes a part of the batches. */
-const BATCH_TOKENS = 512;
+const BATCH_TOKENS = 256;
 
 /**
  * Compares divisions of a sparsity by what pruning by Wanda at them does to the model's predictions: mean KL(dense ‖ pruned) over
@@ -49,8 +49,8 @@ export async function openContest(compare: 'row' | 'layer', context: EditContext
   };
 }
 
-/** Windows evenly spread over the calibration text. */
-function contestBatches(model: Model, { calibration, device }: EditContext): TokenBatch[] {
+/** Windows evenly spread over the calibration text, at least `CONTEST_TOKENS` tokens where it has so many. */
+export function contestBatches(model: Model, { calibration, device }: EditContext): TokenBatch[] {
   const total = calibration.reduce((sum, { ids }) => sum + ids.length, 0);
   const every = Math.max(1, Math.floor(total / CONTEST_TOKENS));
   const windows = calibration.filter((_, i) => i % every === 0);
@@ -120,7 +120,12 @@ async function runCandidates(
   }
 }
 
-async function finalStates(model: Model, batches: readonly TokenBatch[], context: EditContext): Promise<HiddenStates> {
+/** The hidden states behind the last block. The caller closes them. */
+export async function finalStates(
+  model: Model,
+  batches: readonly TokenBatch[],
+  context: EditContext,
+): Promise<HiddenStates> {
   const { device, signal } = context;
   const states = await createHiddenStates(batches, model.decoder.hidden, context);
   try {
@@ -141,12 +146,13 @@ async function finalStates(model: Model, batches: readonly TokenBatch[], context
 }
 
 /** As many batches as it takes to have so many tokens. */
-function firstBatches(batches: readonly TokenBatch[], tokens: number): readonly TokenBatch[] {
+export function firstBatches(batches: readonly TokenBatch[], tokens: number): readonly TokenBatch[] {
   let count = 0;
   while (count < batches.length && realTokens(batches.slice(0, count)) < tokens) count += 1;
   return batches.slice(0, count);
 }
 
-function realTokens(batches: readonly TokenBatch[]): number {
+/** Tokens of the batches, without padding. */
+export function realTokens(batches: readonly TokenBatch[]): number {
   return batches.reduce((sum, { lengths }) => sum + lengths.reduce((a, b) => a + b, 0), 0);
 }

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { mutated, tournament } from '../../src/allocation/evolve.js';
-import { type AllocationRequest, allocations, type Candidate, type Contest } from '../../src/allocation/index.js';
+import {
+  type AllocationRequest,
+  allocations,
+  type Candidate,
+  type Contest,
+  type Probe,
+} from '../../src/allocation/index.js';
 import { seededRandom } from '../../src/random.js';
 
 const matrices = [400, 400, 1600, 1600].map((elements, i) => ({ name: `m${i}`, block: i, elements, gone: 40 }));
@@ -33,14 +39,15 @@ function contestOf(cost: (candidate: Candidate, tokens: number) => number = cost
   };
 }
 
+/** Blocks and errors that tell nothing apart: the search starts from the uniform allocation. */
 function requestOf(contest: Contest, seed = 0): AllocationRequest {
-  const never = () => Promise.reject(new Error('not asked for'));
-  return {
-    matrices,
-    target: 0.6,
-    seed,
-    probe: { outlierShares: never, errorCurves: never, openContest: async () => contest },
+  const probe: Probe = {
+    outlierShares: async () => [0.01],
+    errorCurves: async (levels) =>
+      new Map(matrices.map(({ name, elements }) => [name, levels.map((s) => elements * s ** 2)])),
+    openContest: async () => contest,
   };
+  return { matrices, target: 0.6, seed, probe };
 }
 
 async function evolve(contest: Contest, seed?: number) {
@@ -77,6 +84,22 @@ describe('evolution', () => {
     const [one, same, other] = [await measured(7), await measured(7), await measured(8)];
     expect(same).toEqual(one);
     expect(other.costs).not.toEqual(one.costs);
+  });
+
+  it('starts from the best of uniform, OWL and measured errors: no generation makes it worse', async () => {
+    const contest = contestOf();
+    // The errors say what the contest is about; its cost is their sum.
+    const request = requestOf(contest);
+    const errorCurves = async (levels: readonly number[]) =>
+      new Map(matrices.map(({ name, elements }, i) => [name, levels.map((s) => PRICE[i]! * elements * s ** 2)]));
+    const allocation = await allocations.load('evolve');
+    const error = await allocations.load('error');
+    if (allocation.kind !== 'measured' || error.kind !== 'measured') throw new Error('both measure');
+    const informed = { ...request, probe: { ...request.probe, errorCurves } };
+    const start = costOf(shareOf(await error.allocate(informed)));
+    expect(start).toBeLessThan(0.9 * costOf(new Map(matrices.map(({ name }) => [name, 0.6]))));
+    expect(costOf(shareOf(await allocation.allocate(informed)))).toBeLessThanOrEqual(start);
+    expect(contest.rounds[0]).toEqual({ candidates: 3, tokens: 800 });
   });
 
   it('closes the contest when it fails', async () => {
