@@ -31,9 +31,10 @@ import { CALIBRATION_WINDOWS, CASES, type Case, CONTEXT, VARIANTS, type Variant 
  * them: the table can be completed in pieces. What the reference found is used again as long as its code is the same. Fails
  * when a difference is above its limit, or when a better method does worse.
  *
- *   npm run compare:pruning -- [--only TEXT]… [--fresh] [--render] [--device webgpu]
+ *   npm run compare:pruning -- [--only TEXT]… [--missing] [--ours] [--fresh] [--render] [--device webgpu]
  *
- * `--only` takes rows whose "model method pattern" contains the text; all texts must be in it.
+ * `--only` takes rows whose "model method pattern" contains the text; all texts must be in it. `--missing` takes those that
+ * lack a side, `--ours` makes the product's side only, `--fresh` the reference's anew.
  */
 
 const DOCUMENT_CONTEXT = 512;
@@ -49,6 +50,8 @@ const { values: options } = parseArgs({
   options: {
     only: { type: 'string', multiple: true, default: [] },
     fresh: { type: 'boolean', default: false },
+    ours: { type: 'boolean', default: false },
+    missing: { type: 'boolean', default: false },
     render: { type: 'boolean', default: false },
     device: { type: 'string', default: 'cpu' },
   },
@@ -63,10 +66,19 @@ async function compareAll(): Promise<void> {
     for (const variant of VARIANTS) {
       const name = `${at.model} ${variant.method ?? ''} ${variant.pattern}`;
       if (!options.only.every((text) => name.includes(text))) continue;
+      if (options.missing && isWhole(at, variant)) continue;
       await compare({ at, folder: sharedModel(at.model), device, commit }, variant);
     }
   }
   await device.close();
+}
+
+/** Whether both sides of a variant are there, under protocol B, which every variant has. */
+function isWhole({ model }: Case, { method, pattern }: Variant): boolean {
+  const row = results.find(
+    (each) => each.model === model && each.method === method && each.pattern === pattern && each.protocol === 'B',
+  );
+  return row !== undefined && (options.ours || row.reference !== undefined || !hasReference(method));
 }
 
 /** One variant of one checkpoint by both sides, under every protocol that applies. */
@@ -110,9 +122,9 @@ async function compare(work: Work, variant: Variant): Promise<void> {
   await pruned.model.checkpoint.close();
 }
 
-function made({ commit }: Work, { perplexity, accuracy, tokens }: Figures, seconds: number): Made {
+function made({ commit }: Work, { perplexity, accuracy }: Figures, seconds: number): Made {
   const date = new Date().toISOString().slice(0, 10);
-  return { figures: { perplexity, accuracy, tokens }, date, commit, seconds: Math.round(seconds) };
+  return { figures: { perplexity, accuracy }, date, commit, seconds: Math.round(seconds) };
 }
 
 function passagesOf({ at, folder }: Work, protocol: string): Int32Array[] {
@@ -151,6 +163,7 @@ class Reference {
   }
 
   async figures(passages: readonly Int32Array[], before: Comparison | undefined): Promise<Comparison['reference']> {
+    if (options.ours) return before?.reference;
     if (!options.fresh && before?.reference?.source === this.#source) return before.reference;
     const start = performance.now();
     this.#pruned ??= this.#prune();
@@ -204,8 +217,8 @@ async function measureOurs(
   });
   const spill = { memoryBytes: 2 ** 30, spillFolder: tmpdir() };
   const { scores } = await scorePassages(model, passages, { device, ...spill });
-  const { perplexity, accuracy, tokens } = summarize(scores, { seed: 0 });
-  return { perplexity, accuracy, tokens };
+  const { perplexity, accuracy } = summarize(scores, { seed: 0 });
+  return { perplexity, accuracy };
 }
 
 /** The share of all pruned matrices' weights that one side keeps and the other removes. */

@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 export interface Figures {
   readonly perplexity: number;
   readonly accuracy: number;
-  readonly tokens: number;
 }
 
 /** What was pruned how, and what it is measured on: one row of the table. */
@@ -32,7 +31,7 @@ export interface Made {
 export interface Comparison extends Row {
   readonly ours: Made & { readonly device: string };
   /** Ours on the whole evaluation text, where the comparison uses a part of it. */
-  readonly whole?: Figures;
+  readonly whole?: Pick<Figures, 'perplexity'>;
   /** Absent for what the reference does not have. `source` names its code: other code makes the figures anew. */
   readonly reference?: Made & { readonly source: string; readonly masks: string };
   /** Share of the weights that one side keeps and the other removes; absent where nobody counted. */
