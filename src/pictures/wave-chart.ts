@@ -3,7 +3,7 @@ import { type Chart, drawChart } from './chart.js';
 import { FAINT, KIND_COLOURS } from './palette.js';
 
 /** What became of a wave; kinds differ in shape and colour both. */
-export const WAVE_KINDS = ['kept', 'kept, with a warning', 'rolled back', 'undone'] as const;
+export const WAVE_KINDS = ['kept', 'kept, warned', 'rolled back', 'undone'] as const;
 export type WaveKind = (typeof WAVE_KINDS)[number];
 
 /** One figure over the waves of a run. */

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
-import { batchesOf, type Model, tokensPerBatch, valuesPerToken } from '../model/index.js';
+import { batchesOf, tokensPerBatch, valuesPerToken } from '../model/index.js';
 import type { Recipe } from '../recipe.js';
 import { freeBytes, historyOf, stateFolder } from '../state/index.js';
 import { type Device, measureMatMul, openDevice } from '../tensor/index.js';

@@ -97,7 +97,7 @@ function limitOf(metric: 'accuracy' | 'perplexity', { begin, baseline }: History
 function kindOf({ verdict, active, warnings = [] }: History['waves'][number]): WaveKind {
   if (verdict === 'rolled-back') return 'rolled back';
   if (!active) return 'undone';
-  return warnings.length > 0 ? 'kept, with a warning' : 'kept';
+  return warnings.length > 0 ? 'kept, warned' : 'kept';
 }
 
 async function formatOf(file: string): Promise<Format> {
