@@ -69,9 +69,12 @@ export interface EndTensors {
   readonly head: string;
 }
 
+/** A role that an architecture gives. */
+export type KnownRole = Exclude<LinearRole, 'weight'>;
+
 /** A linear of every block; its sizes and its input follow from the role. */
 export interface LinearTemplate {
-  readonly role: LinearRole;
+  readonly role: KnownRole;
   /** Name without its `.weight` or `.bias` ending; with `{e}` there is one for each expert. */
   readonly name: string;
   /** Whether there is one, or the key of config.json that says. Absent: no. */

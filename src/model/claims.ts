@@ -2,7 +2,7 @@ import type { Checkpoint, TensorInfo } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 
 /** Element types that a weight may have; the others are quantized and need scales that nothing here reads. */
-const WEIGHT_DTYPES: readonly string[] = ['F32', 'F16', 'BF16', 'F64'];
+export const WEIGHT_DTYPES: readonly string[] = ['F32', 'F16', 'BF16', 'F64'];
 
 /** Which stored tensors have found their meaning. */
 export class Claims {

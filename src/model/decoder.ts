@@ -10,10 +10,12 @@ export type LinearInput =
   | 'ffn-norm'
   | 'ffn-inner'
   | `ffn-norm-${number}`
-  | `ffn-inner-${number}`;
+  | `ffn-inner-${number}`
+  | 'unknown';
 
-/** What a linear makes. `qkv` and `gate-up` are several in one weight (`segments`); an FFN without a gate has `up` and `down`. */
-export type LinearRole = 'q' | 'k' | 'v' | 'qkv' | 'o' | 'router' | 'gate' | 'up' | 'gate-up' | 'down';
+/** What a linear makes. `qkv` and `gate-up` are several in one weight (`segments`); an FFN without a gate has `up` and `down`.
+ * `weight`: a matrix of which nothing more is known (`Decoder.refusal`). */
+export type LinearRole = 'q' | 'k' | 'v' | 'qkv' | 'o' | 'router' | 'gate' | 'up' | 'gate-up' | 'down' | 'weight';
 
 /** Consecutive rows of a fused weight that make one thing. */
 export interface LinearSegment {
@@ -124,8 +126,13 @@ export type Activation = 'silu' | 'gelu' | 'gelu-tanh';
 
 /** Everything the forward pass needs to know of a decoder-only transformer, read from config.json and checked. */
 export interface Decoder {
-  /** Registry name of the architecture: "llama", "mistral". */
+  /** Registry name of the architecture: "llama", "mistral"; "unknown" where there is a `refusal`. */
   readonly architecture: string;
+  /**
+   * Why the model cannot be run, of one that `openPrunable` opened for its weights alone: its sizes are 0, and its blocks list
+   * matrices.
+   */
+  readonly refusal?: string;
   readonly hidden: number;
   /** heads, kvHeads, headDim and ffn are the largest of any block; each block has its own. */
   readonly heads: number;

@@ -1,4 +1,4 @@
-import { type Architecture, type LinearTemplate, tensorName } from './architecture.js';
+import { type Architecture, type KnownRole, type LinearTemplate, tensorName } from './architecture.js';
 import type { Claims } from './claims.js';
 import type { DecoderConfig } from './config.js';
 import type { BlockShape, BlockSpec, LinearInput, LinearRole, LinearSpec, VectorKind, VectorSpec } from './decoder.js';
@@ -62,7 +62,7 @@ function expertInput(input: LinearInput, expert: number): LinearInput {
 
 type Sizes = Pick<LinearSpec, 'rows' | 'columns' | 'input'>;
 
-function sizesOf(role: LinearRole, block: BlockShape, hidden: number): Sizes {
+function sizesOf(role: KnownRole, block: BlockShape, hidden: number): Sizes {
   const queries = block.heads * block.headDim;
   const keys = block.kvHeads * block.headDim;
   switch (role) {

@@ -24,7 +24,10 @@ export async function describeModel(
   if (typeof type !== 'string' || !architectures.names.includes(type)) {
     const found = typeof type === 'string' ? `is a ${quoted(type)} model` : 'names no model_type';
     const known = architectures.names.join(', ');
-    throw new BirdboneError('unsupported', `${file} ${found}. Supported: ${known}.`, { file });
+    throw new BirdboneError('unsupported', `${file} ${found}. Supported: ${known}.`, {
+      file,
+      suggestions: ['Score or prune it by its weights alone: --metric magnitude (prune: with --max-drop 100%).'],
+    });
   }
   const architecture = await architectures.load(type);
   return claimTensors(checkpoint, readConfig(config, architecture, file), architecture);

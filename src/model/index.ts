@@ -46,3 +46,4 @@ export { applyNorm, disposeNorm, type Norm } from './norm.js';
 export { type PassOptions, runBlock } from './passes.js';
 export { disposeTables, type PositionedBlock, type PositionTables, positionTables } from './rope.js';
 export { loadTokenizer, makeTokenizer, type Tokenizer } from './tokenizer.js';
+export { openPrunable } from './unknown.js';

@@ -26,6 +26,7 @@ export interface LoadedBlock {
  */
 export async function loadBlock(model: Model, index: number, device: Device): Promise<LoadedBlock> {
   const { checkpoint, decoder } = model;
+  if (decoder.refusal !== undefined) throw new RangeError(`a model that cannot be run: ${decoder.refusal}`);
   const spec = decoder.blocks[index];
   if (spec === undefined) throw new RangeError(`block ${index} of a model with ${decoder.blocks.length}`);
   const linears = new Map<string, LoadedLinear>();

@@ -33,6 +33,11 @@ async function inHuggingFaceTerms(checkpoint: Checkpoint): Promise<Checkpoint> {
 async function configOf(checkpoint: Checkpoint, file: string): Promise<JsonObject> {
   const own = checkpoint.companions?.get('config.json');
   if (own !== undefined) return JSON.parse(own) as JsonObject;
+  return readConfigFile(file);
+}
+
+/** A config.json, parsed. Throws `unreadable` as `readJsonObject` does. */
+export function readConfigFile(file: string): Promise<JsonObject> {
   return readJsonObject(file, { maxBytes: MAX_CONFIG_BYTES, strict: true });
 }
 

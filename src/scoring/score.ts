@@ -4,7 +4,7 @@ import { BirdboneError } from '../errors.js';
 import type { Report } from '../events.js';
 import { type ImportanceMetric, metrics, needsText } from '../importance/index.js';
 import { hashCheckpoint } from '../manifest/index.js';
-import { loadTokenizer, type Model, openModel } from '../model/index.js';
+import { loadTokenizer, type Model, openPrunable } from '../model/index.js';
 import type { DeviceChoice } from '../tensor/index.js';
 import type { MetricComparison } from './comparison.js';
 import type { LinearSummary } from './linear-summary.js';
@@ -58,7 +58,7 @@ export async function score(options: ScoreOptions): Promise<ScoreResult> {
   const format = await outputFormat(options.out, SCORE_FILE);
   const drawing = options.picture === undefined ? undefined : await outputFormat(options.picture, PICTURE_FILE);
   const chosen = await loadMetrics(options);
-  const model = await openModel(options.model);
+  const model = await openPrunable(options.model);
   try {
     const calibration = await readText(chosen, model, options);
     const header = await headerOf(model, calibration, options);
@@ -140,6 +140,14 @@ async function readText(chosen: Metrics, model: Model, options: ScoreOptions): P
   const needing = [...chosen].filter(([, metric]) => needsText(metric)).map(([name]) => name);
   if (needing.length === 0) return undefined;
   const { calibration } = options;
+  const { refusal } = model.decoder;
+  if (refusal !== undefined) {
+    throw new BirdboneError(
+      'unsupported',
+      `The metric ${needing[0]} looks at what a text does in the model, and this one cannot be run: ${refusal}.`,
+      { file: options.model, suggestions: ['Score by the weights alone: --metric magnitude'] },
+    );
+  }
   if (calibration === undefined) {
     throw new BirdboneError(
       'usage',
