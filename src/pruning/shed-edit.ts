@@ -8,6 +8,7 @@ import {
   uniformAllotment,
 } from '../shedding/index.js';
 import type { Edit, EditContext, Proposal } from './edit.js';
+import { checkDepth, shedDepth } from './shed-depth.js';
 import { shedPlan } from './shed-plan.js';
 import { type ShedRules, type ShedSettings, shedRules, WIDTH_KINDS } from './shed-settings.js';
 import { surveyCurves } from './shed-survey.js';
@@ -16,12 +17,23 @@ import { shedWidths } from './shed-widths.js';
 /** An edit that sheds whole plates: what is published of it is smaller, not just sparse. */
 export async function shedEdit(settings: ShedSettings): Promise<Edit> {
   const rules = shedRules(settings);
+  if (rules.plates === 'blocks') return depthEdit(rules);
   return {
     needsCalibration: true,
     target: rules.sparsity,
     check: (model) => checkTarget(model, shareOf(rules, rules.sparsity), rules.shedding),
     plan: (model) => shedPlan(model, rules.compensation),
     propose: (context) => propose(rules, context),
+  };
+}
+
+function depthEdit(rules: ShedRules): Edit {
+  return {
+    needsCalibration: true,
+    target: rules.sparsity,
+    check: (model) => checkDepth(model, rules),
+    plan: (model) => shedPlan(model, 'none'),
+    propose: async (context) => ({ marks: await shedDepth(rules, context) }),
   };
 }
 

@@ -74,7 +74,10 @@ export function refuseWithoutPlates(settings: ShedSettings): void {
   );
 }
 
-function refuseOfWeights({ pattern = 'unstructured', compare, solver, thresholds }: ShedSettings, plates: string): void {
+function refuseOfWeights(
+  { pattern = 'unstructured', compare, solver, thresholds }: ShedSettings,
+  plates: string,
+): void {
   const flags = {
     '--pattern': pattern === 'unstructured' ? undefined : pattern,
     '--compare': compare,

@@ -14,5 +14,7 @@ export { checkTarget, type SheddingPattern } from './check-target.js';
 export { type ColumnSets, type Compensation, type Removal, removalOrder } from './choice/column-sets.js';
 export { cutModel, refuseUncuttable } from './cut/cut-model.js';
 export { type BlockWidths, isUniform, type ModelWidths, widthsWithout } from './cut/widths.js';
+export { type DepthBudget, depthBudget, loadsWithout } from './depth/depth-budget.js';
+export { type DepthContest, searchDepth } from './depth/search.js';
 export { foldColumns } from './fold/fold-columns.js';
 export { readWeight, storedWeight } from './fold/linear-weight.js';

@@ -1,0 +1,147 @@
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { evaluateModel } from '../src/evaluation/index.js';
+import { openModel } from '../src/model/index.js';
+import { parseRecipe, type RecipeInput } from '../src/recipe.js';
+import { run } from '../src/waves/index.js';
+import { sharedData, sharedMissing, sharedModel } from '../test/shared.js';
+import { describeCommit } from './pruning-table.js';
+import { type Figures, type Row, renderSheddingTable } from './shedding-table.js';
+
+/**
+ * Sheds plates of the real checkpoints as `prune` does, with and without the fold, measures what it has published, and writes
+ * docs/shedding-table.md and docs/results/shedding.json. Fails when a fold does not beat dropping.
+ *
+ *   npm run compare:shedding -- [--models tinystories-656k,…] [--windows N] [--out FOLDER]
+ */
+
+type Step = Omit<RecipeInput['steps'][number], 'do'>;
+
+interface Case {
+  readonly model: string;
+  readonly data: string;
+  /** Evaluation windows. */
+  readonly windows?: number;
+  readonly steps: readonly Step[];
+}
+
+const CASES: readonly Case[] = [
+  {
+    model: 'tinystories-656k',
+    data: 'tinystories-1000',
+    steps: [
+      // A quarter of the channels and one of four KV groups: 288 channels stay.
+      { plates: 'auto', sparsity: 0.25, fold: 'none' },
+      { plates: 'auto', sparsity: 0.25 },
+      { plates: 'auto', sparsity: 0.25, shedding: 'targeted', target: 'llama.cpp' },
+      { plates: 'auto', sparsity: 0.25, shedding: 'adaptive', target: 'llama.cpp' },
+    ],
+  },
+  {
+    model: 'novels-5m',
+    data: 'novels',
+    windows: 128,
+    steps: [
+      // 512 of 768 channels stay: the multiple of 256 below.
+      { plates: 'ffn', sparsity: 0.25, target: 'llama.cpp', fold: 'none' },
+      { plates: 'ffn', sparsity: 0.25, target: 'llama.cpp' },
+    ],
+  },
+];
+const CONTEXT = 256;
+const CALIBRATION_WINDOWS = 128;
+
+const { values: options } = parseArgs({
+  options: {
+    models: { type: 'string', default: CASES.map(({ model }) => model).join(',') },
+    windows: { type: 'string' },
+    out: { type: 'string', default: fileURLToPath(new URL('../docs', import.meta.url)) },
+  },
+});
+if (sharedMissing !== undefined) throw new Error(`nothing to shed: ${sharedMissing}`);
+const commit = await describeCommit();
+const rows: Row[] = [];
+for (const each of CASES.filter(({ model }) => options.models.split(',').includes(model)))
+  rows.push(...(await shedAll(each)));
+const { markdown, failures } = renderSheddingTable(rows, { commit, windows: CALIBRATION_WINDOWS, context: CONTEXT });
+await mkdir(path.join(options.out, 'results'), { recursive: true });
+await writeFile(
+  path.join(options.out, 'results', 'shedding.json'),
+  `${JSON.stringify({ commit, rows }, undefined, 2)}\n`,
+);
+await writeFile(path.join(options.out, 'shedding-table.md'), markdown);
+for (const failure of failures) console.error(`FAILED ${failure}`);
+if (failures.length > 0) process.exitCode = 1;
+
+async function shedAll(each: Case): Promise<Row[]> {
+  const dense = await figuresOf(sharedModel(each.model), each);
+  const found: Row[] = [{ model: each.model, ...dense }];
+  for (const step of each.steps) {
+    const folder = await mkdtemp(path.join(tmpdir(), 'birdbone-shedding-'));
+    try {
+      const { result, seconds } = await shed(each, step, folder);
+      found.push({ model: each.model, step: withDefaults(step), seconds, ...(await figuresOf(result, each)) });
+      console.error(`${each.model} ${JSON.stringify(step)}: ${found.at(-1)!.perplexity}`);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+  return found;
+}
+
+function withDefaults(step: Step) {
+  const { plates = 'auto', sparsity = 0, shedding = 'uniform', fold = 'ls', target = 'hf' } = step;
+  return { plates, sparsity, shedding, fold, target };
+}
+
+async function shed({ model, data }: Case, step: Step, folder: string) {
+  const recipe = parseRecipe(
+    {
+      recipe: 1,
+      model: sharedModel(model),
+      out: path.join(folder, 'shed'),
+      calibration: { file: sharedData(data, 'calibration.txt'), windows: CALIBRATION_WINDOWS, context: CONTEXT },
+      // Nothing is rolled back here: the table says what it costs.
+      evaluation: { file: sharedData(data, 'eval.txt'), context: CONTEXT, limit: 1 },
+      maxDrop: 1,
+      monitor: 'basic',
+      steps: [{ do: 'prune', waves: 1, ...step }],
+    },
+    'the comparison',
+  );
+  const start = process.cpuUsage();
+  const { out } = await run({ recipe, device: 'cpu', diffs: path.join(folder, 'diffs') });
+  const { user, system } = process.cpuUsage(start);
+  return { result: out, seconds: Math.round((user + system) / 1e6) };
+}
+
+async function figuresOf(model: string, { data, windows }: Case): Promise<Figures> {
+  const limit = options.windows === undefined ? windows : Number(options.windows);
+  const { perplexity, accuracy, tokens } = await evaluateModel({
+    model,
+    data: sharedData(data, 'eval.txt'),
+    protocol: 'windows',
+    context: CONTEXT,
+    seed: 0,
+    device: 'cpu',
+    ...(limit !== undefined && { limit }),
+  });
+  const { checkpoint, decoder } = await openModel(model);
+  const elements = [...checkpoint.tensors.values()].map(({ shape }) =>
+    shape.reduce((product, size) => product * size, 1),
+  );
+  await checkpoint.close();
+  return {
+    perplexity,
+    accuracy,
+    tokens,
+    parameters: elements.reduce((sum, count) => sum + count, 0),
+    fileBytes: (await stat(path.join(model, 'model.safetensors'))).size,
+    architecture: decoder.architecture,
+    channels: decoder.blocks.map(({ ffn }) => ffn),
+    groups: decoder.blocks.map(({ kvHeads }) => kvHeads),
+  };
+}
