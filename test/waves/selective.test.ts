@@ -12,7 +12,7 @@ import {
   shed,
   sheddingEdit,
 } from '../fixtures/planted.js';
-import { at, inWorkplaces } from '../fixtures/runs.js';
+import { at, go, inWorkplaces } from '../fixtures/runs.js';
 
 inWorkplaces();
 
@@ -48,12 +48,28 @@ describe('selective rollback', () => {
     expect(await verifyFolder(result.out)).toMatchObject({ matches: true });
   });
 
-  it('finds several harmful plates, each of which breaks the gate', async () => {
-    // Three channels, of which the signal needs the sum: the head's threshold is above two of them.
-    plantModel([HARMFUL]);
-    const seen: EditContext[] = [];
-    await shed(sheddingEdit(1, seen), { gate: 'accuracy<3%' });
-    expect([...seen.at(-1)!.spared.ids()]).toEqual(['ffn-channel:0:17']);
+  it('restores what shedding could not know to be needed, folds and all, and takes another in its place', async () => {
+    // The channel is silent on the text that shedding looks at, so it is the first to go.
+    plantModel([HARMFUL], { onlyAfterB: true });
+    const step = { do: 'prune', plates: 'ffn', sparsity: 0.3, waves: 1, schedule: 'constant' };
+    const file = at('models/fledgling/evaluation.txt');
+    const { out } = await go({ maxDrop: 0.03, evaluation: { file, limit: 4, context: 32 }, steps: [step] });
+    const [failed, kept, ...more] = await wavesOf();
+    expect(more).toEqual([]);
+    expect(failed!.plates).toMatchObject({ 'ffn-channel': { '0': expect.stringMatching(/\b17\b|-/) } });
+    expect(failed).toMatchObject({
+      verdict: 'rolled-back',
+      selective: { outcome: 'found', culpritCount: 1, culprits: { 'ffn-channel': { '0': '17' } } },
+    });
+    expect(kept).toMatchObject({ verdict: 'committed', figures: { accuracyLoss: 0 } });
+    // As many as were asked for, and the one not among them.
+    const model = await openModel(out);
+    await model.checkpoint.close();
+    const [width, other] = model.decoder.blocks.map(({ ffn }) => ffn);
+    expect(width).toBe(other);
+    const shedWidth = CHANNELS - width!;
+    expect(failed!.selective!.plates).toBe(2 * shedWidth);
+    expect(shedWidth).toBeGreaterThan(10);
   });
 
   it('leaves it at the ordinary rollback where plates do harm only together', async () => {
