@@ -18,6 +18,7 @@ const mayImport = {
   allocation: ['tensor', 'sparsity'],
   pictures: [],
   plates: ['tensor', 'checkpoint', 'model'],
+  vocabulary: ['checkpoint', 'model', 'plates', 'translation'],
   shedding: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'plates', 'solvers'],
   pruning: [
     'tensor',

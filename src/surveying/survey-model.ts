@@ -3,6 +3,7 @@ import type { Report } from '../events.js';
 import { collectGradients } from '../evidence/index.js';
 import type { ImportanceMetric } from '../importance/index.js';
 import {
+  apartAbove,
   batchesOf,
   createHiddenStates,
   disposeBlock,
@@ -77,7 +78,7 @@ async function scoreBackward(context: SurveyContext): Promise<ReadonlyMap<string
 async function statesOf(context: SurveyContext): Promise<HiddenStates> {
   const { model, device, calibration, memoryBytes, spillFolder } = context;
   const longest = calibration.reduce((length, { ids }) => Math.max(length, ids.length), 0);
-  const batches = batchesOf(calibration, tokensPerBatch(model.decoder, longest, device));
+  const batches = batchesOf(calibration, tokensPerBatch(model.decoder, longest, device), apartAbove(model.decoder));
   const states = await createHiddenStates(batches, model.decoder.hidden, { memoryBytes, spillFolder });
   try {
     await embedBatches(model, states);

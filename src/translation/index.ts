@@ -6,6 +6,6 @@ export { dequantized } from './dequantized.js';
 export { asGguf, type GgufView } from './gguf-view.js';
 export { asHuggingFace, type HuggingFaceView, tokenizerOf, tokenizerOfMetadata } from './hugging-face.js';
 export { licenseOfCard } from './model-card.js';
-export type { TokenizerDefinition } from './tokenizer/definition.js';
+export { type PairEncoding, readPairEncoding, type TokenizerDefinition } from './tokenizer/definition.js';
 export { tokenizerToGguf } from './tokenizer/to-gguf.js';
 export { TORCH_DTYPES } from './torch-dtype.js';
