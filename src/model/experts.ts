@@ -1,7 +1,11 @@
 import {
+  abs,
   add,
+  cast,
+  concat,
   customGrad,
   div,
+  equal,
   gather,
   mul,
   oneHot,
@@ -19,7 +23,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import type { Observe } from './block.js';
 import { innerOf } from './ffn-inner.js';
-import type { LoadedBlock } from './loaded-block.js';
+import { type LoadedBlock, linearOf } from './loaded-block.js';
 import { project } from './projections.js';
 import type { Route } from './routes.js';
 
@@ -60,7 +64,7 @@ function throughExpert(
  */
 export function mixDense(block: LoadedBlock, x: Tensor2D): Tensor2D {
   const { count, perToken } = block.spec.experts!;
-  const probabilities = softmax(project(block, 'router', x), -1) as Tensor2D;
+  const probabilities = softmax(routerLogits(block, x), -1) as Tensor2D;
   const kept = mul(probabilities, likeliest(probabilities, perToken)) as Tensor2D;
   const shares = div(kept, sum(kept, 1, true)) as Tensor2D;
   let mixed: Tensor2D | undefined;
@@ -72,12 +76,31 @@ export function mixDense(block: LoadedBlock, x: Tensor2D): Tensor2D {
   return mixed!;
 }
 
+/**
+ * x [n, hidden] after the norm → how likely the router finds each expert, [n, count]. An expert whose row of the router is zero
+ * throughout is shed: no token goes to it, as if it were not there. (The definition would give it the logit 0.)
+ */
+export function routerLogits(block: LoadedBlock, x: Tensor2D): Tensor2D {
+  const { weight } = linearOf(block, 'router')!;
+  const rows = weight.parts.map((part) => withoutGradient((values) => sum(abs(values), 1), part));
+  const shed = withoutGradient((sums) => mul(cast(equal(sums, 0), 'float32'), SHED), concat(rows));
+  return add(project(block, 'router', x), shed) as Tensor2D;
+}
+
+/** Added to a logit that must not be chosen. */
+const SHED = -1e30;
+
 /** 1 for each row's `perToken` largest, 0 for the others. Which they are is no function that has a gradient. */
 function likeliest(probabilities: Tensor2D, perToken: number): Tensor {
-  const { shape } = probabilities;
-  const chosen = customGrad<Tensor>((...inputs) => ({
-    value: sum(oneHot(topk(inputs[0] as Tensor, perToken).indices, shape[1]), 1),
-    gradFunc: () => zeros(shape),
+  const count = probabilities.shape[1];
+  return withoutGradient((values) => sum(oneHot(topk(values, perToken).indices, count), 1), probabilities);
+}
+
+/** f(x) as a constant, for what has no gradient. */
+function withoutGradient(f: (x: Tensor) => Tensor, x: Tensor): Tensor {
+  const constant = customGrad<Tensor>((...inputs) => ({
+    value: f(inputs[0] as Tensor),
+    gradFunc: () => zeros(x.shape),
   }));
-  return chosen(probabilities);
+  return constant(x);
 }

@@ -3,9 +3,9 @@ import type { Device } from '../tensor/index.js';
 import { normed } from './attention.js';
 import { realPositions, type TokenBatch } from './batches.js';
 import { type Observe, withAttention } from './block.js';
+import { routerLogits } from './experts.js';
 import { feedForward } from './feed-forward.js';
 import type { LoadedBlock } from './loaded-block.js';
-import { project } from './projections.js';
 import type { PositionTables } from './rope.js';
 import { type Route, routesOf } from './routes.js';
 
@@ -45,7 +45,7 @@ export async function forwardRouted(
 }
 
 async function readRoutes(block: LoadedBlock, x: Tensor2D, batch: TokenBatch, device: Device): Promise<Route[]> {
-  const logits = tidy(() => project(block, 'router', normed(block, 'ffn-norm', x)));
+  const logits = tidy(() => routerLogits(block, normed(block, 'ffn-norm', x)));
   try {
     return routesOf((await device.read(logits)) as Float32Array, block.spec.experts!, realPositions(batch));
   } finally {

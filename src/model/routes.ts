@@ -22,6 +22,8 @@ export function routesOf(logits: ArrayLike<number>, { count, perToken }: Experts
     const weights = chosen.map((expert) => Math.exp(of(expert) - of(chosen[0]!)));
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     chosen.forEach((expert, i) => {
+      // A shed expert, whose logit is far below the others: too few are left.
+      if (weights[i] === 0) return;
       found[expert]!.rows.push(row);
       found[expert]!.shares.push(weights[i]! / total);
     });
