@@ -50,7 +50,7 @@ async function propose(rules: ShedRules, context: EditContext): Promise<Proposal
 async function allotmentOf(rules: ShedRules, graph: PlateGraph, context: EditContext): Promise<Allotment> {
   const share = shareOf(rules, context.target);
   if (rules.shedding === 'uniform') return uniformAllotment(graph, share);
-  const curves = await surveyCurves({ ...rules, graph, share }, context.spared, context);
+  const curves = await surveyCurves({ ...rules, graph, share }, context);
   const allot = rules.shedding === 'targeted' ? targetedAllotment : adaptiveAllotment;
   return allot(graph, context.target, curves);
 }

@@ -1,6 +1,9 @@
 export {
   type Allotment,
   blockParameters,
+  emptyAllotment,
+  evenFraction,
+  roundedRemoval,
   type Share,
   type Stock,
   sparsityOf,

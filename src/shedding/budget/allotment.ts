@@ -59,10 +59,7 @@ export function blockParameters(graph: PlateGraph): number {
  */
 export function uniformAllotment(graph: PlateGraph, share: Share): Allotment {
   const stocks = stocksOf(graph, share);
-  const held = stocks.reduce((sum, { count, parameters }) => sum + count * parameters, 0);
-  const wanted = share.sparsity * blockParameters(graph);
-  if (wanted >= held) throw tooMuch(share, held / blockParameters(graph));
-  const fraction = wanted / held;
+  const fraction = evenFraction(graph, share);
   const removed = emptyAllotment(graph);
   for (const { index } of graph.decoder.blocks) {
     const own = stocks.filter(({ block }) => block === index);
@@ -78,6 +75,14 @@ export function uniformAllotment(graph: PlateGraph, share: Share): Allotment {
     });
   }
   return removed;
+}
+
+/** The part of all plates of these kinds that a share is. Throws `usage` for more than the kinds hold. */
+export function evenFraction(graph: PlateGraph, share: Share): number {
+  const held = stocksOf(graph, share).reduce((sum, { count, parameters }) => sum + count * parameters, 0);
+  const all = blockParameters(graph);
+  if (share.sparsity * all >= held) throw tooMuch(share, held / all);
+  return (share.sparsity * all) / held;
 }
 
 /** How many of a stock go when about `wanted` should: the same number of each family, and what stays is a multiple of the step. */

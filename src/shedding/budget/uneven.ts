@@ -14,8 +14,8 @@ export interface Curve {
   /** Plates that earlier waves have shed of it: they are part of the allotment. */
   readonly already: number;
   /**
-   * Error of each further removal, relative to the energy of the residual stream that it goes into, so that blocks compare. A
-   * stock's plates that must stay are not among them.
+   * What each further removal costs the model's predictions, in the same unit for all stocks. A stock's plates that must stay are
+   * not among them.
    */
   readonly errors: readonly number[];
 }
