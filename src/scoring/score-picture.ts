@@ -5,6 +5,9 @@ import type { ScoreHeader } from './score-file.js';
 import type { ModelScores } from './score-run.js';
 import type { ThresholdCounts } from './threshold.js';
 
+/** Rows of a heatmap; a model of an unknown architecture may have as many kinds of matrices as it has matrices. */
+const MAX_ROWS = 64;
+
 /** A histogram panel a block stays readable up to here; models with more blocks show every second, third and so on. */
 const MAX_PANELS = 48;
 
@@ -47,13 +50,14 @@ async function metricSection(
   return { heading: metric, charts, tables };
 }
 
-/** Blocks across, roles down; the mean over a block's experts where there are several of a role. */
+/** Blocks across, roles down; the mean over a block's experts where there are several of a role. Too many roles: the first. */
 function layerHeatmap(metric: string, summaries: readonly LinearSummary[]): Promise<Chart> {
   const blocks = [...new Set(summaries.map(({ block }) => block))].sort((a, b) => a - b);
-  const roles = [...new Set(summaries.map(({ role }) => role))];
+  const all = [...new Set(summaries.map(kindOf))];
+  const kinds = all.slice(0, MAX_ROWS);
   const cells = blocks.flatMap((block, column) =>
-    roles.flatMap((role, row) => {
-      const found = summaries.filter((summary) => summary.block === block && summary.role === role);
+    kinds.flatMap((kind, row) => {
+      const found = summaries.filter((summary) => summary.block === block && kindOf(summary) === kind);
       const count = found.reduce((sum, { all }) => sum + all.count, 0);
       const total = found.reduce((sum, { all }) => sum + all.mean * all.count, 0);
       return count === 0 ? [] : [{ column, row, value: total / count }];
@@ -62,15 +66,21 @@ function layerHeatmap(metric: string, summaries: readonly LinearSummary[]): Prom
   const extreme = (sign: 1 | -1) =>
     summaries.reduce((best, summary) => (sign * (summary.all.mean - best.all.mean) > 0 ? summary : best));
   const [highest, lowest] = [extreme(1), extreme(-1)];
+  const shown = kinds.length < all.length ? `The first ${kinds.length} of ${all.length}` : `${kinds.length}`;
   return heatmap({
     title: `Mean ${metric} score of each layer`,
-    description: `${roles.length} roles of ${blocks.length} blocks; the largest mean, ${highest.all.mean.toPrecision(3)}, is that of ${legible(highest.name)}, the smallest, ${lowest.all.mean.toPrecision(3)}, that of ${legible(lowest.name)}.`,
+    description: `${shown} kinds of weights in ${blocks.length} blocks; the largest mean, ${highest.all.mean.toPrecision(3)}, is that of ${legible(highest.name)}, the smallest, ${lowest.all.mean.toPrecision(3)}, that of ${legible(lowest.name)}.`,
     columns: { title: 'block', names: blocks.map(String) },
-    rows: { title: 'role', names: roles },
+    rows: { title: 'weight', names: kinds },
     cells,
     unit: 'mean score',
     logarithmic: true,
   });
+}
+
+/** The role of a weight; its name within its block, where the architecture is unknown. */
+function kindOf({ role, name }: LinearSummary): string {
+  return role === 'weight' ? name.replace(/^.*?\.\d+\./, '') : role;
 }
 
 function blockHistograms(metric: string, summaries: readonly LinearSummary[]): Promise<Chart> {

@@ -1,8 +1,9 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { metrics } from '../../src/importance/index.js';
 import { score } from '../../src/scoring/index.js';
+import { fileBytes } from '../fixtures/safetensors-file.js';
 import { makeWorkplace } from '../fixtures/workplace.js';
 import { parseMarkup } from '../pictures/parse-markup.js';
 import { TINY_LLAMA, tinyModel } from '../reference/tiny-model.js';
@@ -20,6 +21,8 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const valuesOf = (name: string): readonly number[] => Array.from(tensors.get(name)!.values);
+const patternedFloats = (count: number): Uint8Array =>
+  new Uint8Array(Float32Array.from({ length: count }, (_, i) => Math.sin(i + 1) * 3).buffer);
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 const rowsOf = (values: readonly number[], columns: number): number[][] =>
   Array.from({ length: values.length / columns }, (_, row) => values.slice(row * columns, (row + 1) * columns));
@@ -118,14 +121,13 @@ describe('score', () => {
     expect(lines[1]).toMatch(new RegExp(`,${threshold!.matrices[0]!.kept}$`));
   });
 
-  it('scores by every metric, compares them, and draws all that without a name running as script', async () => {
+  it('scores by every metric, compares them, and draws all that', async () => {
     const out = path.join(folder, 'all.json');
     const calibration = { file: path.join(model, 'calibration.txt'), windows: 3, context: 16 };
     const [metric = '', ...compare] = metrics.names;
-    const files = ['html', 'svg'].map((format) => path.join(folder, `all.${format}`));
-    const run = (picture: string) =>
-      score({ model, metric, compare, out, picture, calibration, keepAbove: 0.02, sparsity: 0.5, device: 'cpu' });
-    const result = await run(files[0]!);
+    const picture = path.join(folder, 'all.html');
+    const options = { model, metric, compare, out, picture, calibration, device: 'cpu' } as const;
+    const result = await score({ ...options, keepAbove: 0.02, sparsity: 0.5 });
     const file = JSON.parse(readFileSync(out, 'utf8')) as ScoreFile & { comparisons: unknown };
     expect(file.matrices.map((matrix) => matrix.metric)).toEqual(
       Array.from({ length: 14 }, () => metrics.names).flat(),
@@ -137,15 +139,48 @@ describe('score', () => {
       expect(comparison.all.overlap).toBeLessThan(1);
       expect(comparison.all.rankCorrelation).toBeGreaterThan(0);
     }
-    const first = readFileSync(files[0]!, 'utf8');
-    const { text, elements } = parseMarkup(first);
+    const { text, elements } = parseMarkup(readFileSync(picture, 'utf8'));
     for (const name of metrics.names) expect(text).toContain(`Mean ${name} score of each layer`);
     expect(elements.filter((name) => name === 'figure')).toHaveLength(2 * metrics.names.length + compare.length);
     expect(elements).not.toContain('script');
-    await run(files[1]!);
-    expect(parseMarkup(readFileSync(files[1]!, 'utf8')).elements[0]).toBe('svg');
-    await run(files[0]!);
-    expect(readFileSync(files[0]!, 'utf8')).toBe(first);
+  });
+
+  it('draws the same bytes each time', async () => {
+    const picture = path.join(folder, 'same.svg');
+    const run = () =>
+      score({ model, metric: 'magnitude', out: path.join(folder, 'same.json'), picture, device: 'cpu' });
+    await run();
+    const first = readFileSync(picture, 'utf8');
+    expect(parseMarkup(first).elements[0]).toBe('svg');
+    await run();
+    expect(readFileSync(picture, 'utf8')).toBe(first);
+  });
+
+  it('takes names from a hostile checkpoint as text', async () => {
+    const names = [
+      '<script>alert(1)</script>',
+      'h.0."><svg onload=alert(1)>',
+      'h.1.a,"b"\r\n=1+1',
+      '\u202ereversed\u0000',
+    ];
+    const entries = names.map((name, i) => [
+      name,
+      { dtype: 'F32', shape: [2, 3], data_offsets: [24 * i, 24 * i + 24] },
+    ]);
+    const hostile = path.join(folder, 'hostile.safetensors');
+    writeFileSync(hostile, fileBytes(Object.fromEntries(entries), patternedFloats(6 * names.length)));
+    const compare = { metric: 'magnitude', keepAbove: 1, model: hostile, device: 'cpu' } as const;
+    for (const format of ['html', 'svg']) {
+      const picture = path.join(folder, `hostile.${format}`);
+      await score({ ...compare, out: path.join(folder, 'hostile.csv'), picture });
+      const { elements, attributes, text } = parseMarkup(readFileSync(picture, 'utf8'));
+      expect(elements).not.toContain('script');
+      expect(attributes.filter((name) => name.startsWith('on'))).toEqual([]);
+      expect(text).toContain('<script>alert(1)</script>');
+      expect(text).toContain('\\u{202e}reversed\\u{0}');
+    }
+    const csv = readFileSync(path.join(folder, 'hostile.csv'), 'utf8');
+    expect(csv).toContain('magnitude,"h.1.a,""b""\r\n=1+1",matrix,');
   });
 
   it.each([
