@@ -71,6 +71,22 @@ async function expectGradient(shape: readonly number[], f: (x: tf.Tensor) => tf.
   }
 }
 
+/** Watches how many bytes the device holds from now on; returns what ends that and gives the most there were. */
+function watchBytes(): () => number {
+  const backend = tf.backend() as tf.KernelBackend & { move: (...args: unknown[]) => void };
+  const original = backend.move;
+  const before = device.memory().bytes;
+  let most = 0;
+  backend.move = (...args) => {
+    original.apply(backend, args);
+    most = Math.max(most, device.memory().bytes - before);
+  };
+  return () => {
+    backend.move = original;
+    return most;
+  };
+}
+
 describe('gradients through the operations', () => {
   it('linear, by its input and by each part of its weight', async () => {
     const weight = uploadMatrix(device, wave([5, 4], 2), 5, 4);
@@ -107,6 +123,34 @@ describe('gradients through the operations', () => {
     await expectGradient(k.shape, (x) => causalAttention(q, x as tf.Tensor4D, v, mask));
     await expectGradient(v.shape, (x) => causalAttention(q, k, x as tf.Tensor4D, mask));
     tf.dispose([mask, q, k, v]);
+  });
+
+  it('causalAttention of more heads than are scored at once, which keeps no scores until the end', async () => {
+    // 48 MiB of scores, 32 MiB at once: a tape through the parts would keep both times three of them.
+    const [heads, t] = [48, 512];
+    const forbidden = Float32Array.from({ length: t * t }, (_, i) => (i % t > Math.floor(i / t) ? -1e9 : 0));
+    const mask = device.upload(forbidden, [t, t]) as tf.Tensor2D;
+    const [q, k, v] = [1, 2, 3].map((phase) => upload([1, heads, t, 2], phase)) as [
+      tf.Tensor4D,
+      tf.Tensor4D,
+      tf.Tensor4D,
+    ];
+    const loss = (...inputs: tf.Tensor[]) =>
+      tf.sum(
+        tf.square(causalAttention(inputs[0] as tf.Tensor4D, inputs[1] as tf.Tensor4D, inputs[2] as tf.Tensor4D, mask)),
+      );
+    const peak = watchBytes();
+    const found = tf.grads(loss as never)([q, k, v]);
+    expect(peak() / 2 ** 20).toBeLessThan(6 * 32);
+    // Heads have nothing to do with each other: the last of them alone is what it is among all.
+    const last = [q, k, v].map((x) => tf.slice(x, [0, heads - 1, 0, 0], [1, 1, t, 2]));
+    const alone = tf.grads(loss as never)(last);
+    for (const [i, gradient] of alone.entries()) {
+      const among = tf.slice(found[i]!, [0, heads - 1, 0, 0], [1, 1, t, 2]);
+      expect(await device.read(among)).toEqual(await device.read(gradient));
+      among.dispose();
+    }
+    tf.dispose([mask, q, k, v, ...found, ...last, ...alone]);
   });
 
   it('swiglu, by gate and by up', async () => {

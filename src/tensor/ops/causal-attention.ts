@@ -1,18 +1,16 @@
 import {
-  add,
   concat,
-  matMul,
+  engine,
   mul,
   reshape,
   slice,
-  softmax,
   type Tensor2D,
   type Tensor3D,
   type Tensor4D,
   tidy,
 } from '@tensorflow/tfjs-core';
 import { runOperation } from '../kernels.js';
-import { softcap } from './softcap.js';
+import { attend, attendWithGradient } from './attention-gradient.js';
 
 /** Scores made at once, at most, as far as whole key heads go: a fourth of what every GPU can bind. */
 const SCORE_BYTES = 2 ** 25;
@@ -63,26 +61,14 @@ function compose({ q, k, v, mask }: AttentionInputs, cap?: number): Tensor4D {
   const keys: Tensor3D = reshape(k, [keyHeads, t, d]);
   const values: Tensor3D = reshape(v, [keyHeads, t, d]);
   const headsAtOnce = Math.max(1, Math.floor(SCORE_BYTES / (4 * group * t * t)));
+  const attendNow = engine().isTapeOn() ? attendWithGradient : attend;
   const mixed: Tensor3D[] = [];
   for (let first = 0; first < keyHeads; first += headsAtOnce) {
     const count = Math.min(headsAtOnce, keyHeads - first);
     const some = (x: Tensor3D) => (count === keyHeads ? x : slice(x, first, count));
-    mixed.push(tidy(() => attend(some(queries), some(keys), some(values), { mask, cap })));
+    mixed.push(
+      tidy(() => attendNow({ queries: some(queries), keys: some(keys), values: some(values) }, { mask, cap })),
+    );
   }
   return reshape(mixed.length === 1 ? mixed[0]! : concat(mixed, 0), [b, heads, t, d]);
-}
-
-/** queries [n, group·t, d], keys and values [n, t, d] → [n, group·t, d]: the heads of a group are rows of one matrix. */
-function attend(
-  queries: Tensor3D,
-  keys: Tensor3D,
-  values: Tensor3D,
-  { mask, cap }: { readonly mask: Tensor2D; readonly cap: number | undefined },
-): Tensor3D {
-  const [n, rows, d] = queries.shape;
-  const t = keys.shape[1];
-  const scores = reshape(matMul(queries, keys, false, true), [(n * rows) / t, t, t]);
-  const scaled = mul(scores, 1 / Math.sqrt(d));
-  const weights = softmax(add(cap === undefined ? scaled : softcap(scaled, cap), mask), -1);
-  return matMul(reshape(weights, [n, rows, t]), values);
 }
