@@ -64,7 +64,7 @@ const LIMIT = {
   x: { value: 0 },
   x2: { value: SIZE.width },
   stroke: { value: 'currentColor' },
-  strokeDash: { value: [6, 4] },
+  strokeDash: { signal: '[6, 4]' },
 } as const;
 
 const SYMBOL = {
