@@ -9,6 +9,7 @@ import {
 } from '../shedding/index.js';
 import type { Edit, EditContext, Proposal } from './edit.js';
 import { checkDepth, shedDepth } from './shed-depth.js';
+import { checkHidden, hiddenPlan, shedHidden } from './shed-hidden.js';
 import { shedPlan } from './shed-plan.js';
 import { type ShedRules, type ShedSettings, shedRules, WIDTH_KINDS } from './shed-settings.js';
 import { surveyCurves } from './shed-survey.js';
@@ -18,6 +19,7 @@ import { shedWidths } from './shed-widths.js';
 export async function shedEdit(settings: ShedSettings): Promise<Edit> {
   const rules = shedRules(settings);
   if (rules.plates === 'blocks') return depthEdit(rules);
+  if (rules.plates === 'hidden') return hiddenEdit(rules);
   return {
     needsCalibration: true,
     target: rules.sparsity,
@@ -34,6 +36,16 @@ function depthEdit(rules: ShedRules): Edit {
     check: (model) => checkDepth(model, rules),
     plan: (model) => shedPlan(model, 'none'),
     propose: async (context) => ({ marks: await shedDepth(rules, context) }),
+  };
+}
+
+function hiddenEdit(rules: ShedRules): Edit {
+  return {
+    needsCalibration: true,
+    target: rules.sparsity,
+    check: (model) => checkHidden(model, rules),
+    plan: hiddenPlan,
+    propose: async (context) => ({ marks: await shedHidden(rules, context) }),
   };
 }
 

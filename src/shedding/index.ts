@@ -11,7 +11,7 @@ export {
   uniformAllotment,
   type WidthKind,
 } from './budget/allotment.js';
-export type { Target } from './budget/steps.js';
+export { nearestKept, type Target, widthStep } from './budget/steps.js';
 export { adaptiveAllotment, type Curve, targetedAllotment } from './budget/uneven.js';
 export { checkTarget, type SheddingPattern } from './check-target.js';
 export { type ColumnSets, type Compensation, type Removal, removalOrder } from './choice/column-sets.js';

@@ -239,6 +239,30 @@ describe('shedding blocks', () => {
   });
 });
 
+describe('shedding hidden dimensions', () => {
+  it('finds those that nothing reads, and corrects the norms of what is left', async () => {
+    const silent = [4, 9, 23, 31];
+    const dense = await open((tensors) => {
+      for (const [name, values] of tensors) {
+        if (!/norm\.weight$/.test(name)) continue;
+        for (const j of silent) values[j] = 0;
+      }
+    });
+    const edit = await shedEdit({ plates: 'hidden', sparsity: 4 / 32 });
+    await edit.check!(dense);
+    const { model, marks } = await shed(dense, edit);
+    expect(marks.indices('hidden').flatMap(({ start, count }) => [start, start + count - 1])).toEqual(
+      silent.flatMap((j) => [j, j]),
+    );
+    const folder = mkdtempSync(path.join(tmpdir(), 'birdbone-hidden-'));
+    await writeCheckpoint(await cutModel(model, marks), folder, { carryFrom: dense.checkpoint.path });
+    const cut = await openModel(folder);
+    models.push(cut);
+    expect(cut.decoder).toMatchObject({ hidden: 28, headDim: 4 });
+    expect(furthest(await logitsOf(cut, TEXT, device), await logitsOf(model, TEXT, device))).toBeLessThan(1e-5);
+  });
+});
+
 describe('what will not load is refused before any work', () => {
   const refusal = async (settings: Parameters<typeof shedEdit>[0], config: TinyConfig = CONFIG) => {
     const model = await open(undefined, config);

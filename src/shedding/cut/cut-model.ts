@@ -1,8 +1,9 @@
 import path from 'node:path';
 import { type Checkpoint, type JsonObject, readJsonObject } from '../../checkpoint/index.js';
 import { BirdboneError } from '../../errors.js';
-import { architectures, describeModel, folderOf, type Model } from '../../model/index.js';
+import { architectures, type Decoder, describeModel, folderOf, type Model } from '../../model/index.js';
 import { type Marks, type PlateGraph, plateGraph } from '../../plates/index.js';
+import { cutVocabularyFiles, newIdsOf, readVocabularyFiles, STALE_FILES, withNewIds } from '../../vocabulary/index.js';
 import { BLOCK_CONFIGS_NOTICE, blockConfigs } from './block-configs.js';
 import { cutTensors } from './cut-tensors.js';
 import { type CutTensor, gatheredView } from './gathered-view.js';
@@ -26,9 +27,13 @@ export async function cutModel(model: Model, marks: Marks): Promise<Checkpoint> 
   if (marks.isEmpty) return model.checkpoint;
   const graph = plateGraph(model.decoder);
   const { config, view } = await planCut(model, marks, graph);
+  const { companions: own = [] } = model.checkpoint;
+  const newIds = newIdsWithout(marks, graph);
+  const vocabulary = newIds && cutVocabularyFiles(await readVocabularyFiles(model.checkpoint), newIds);
   return {
     ...view,
-    companions: new Map([...(model.checkpoint.companions ?? []), ['config.json', configText(config)]]),
+    companions: new Map([...own, ...(vocabulary ?? []), ['config.json', configText(config)]]),
+    ...(newIds && { outdated: STALE_FILES }),
   };
 }
 
@@ -49,13 +54,29 @@ async function planCut(
   const before = await configOf(checkpoint);
   const cut: Cut = { config: before, architecture: await architectures.load(decoder.architecture), decoder, widths };
   const uniform = isUniform(widths) && decoder.architecture !== 'nemotron-nas';
-  const config = uniform ? ownConfig(cut) : blockConfigs(cut);
+  const newIds = newIdsWithout(marks, graph);
+  const sized = uniform ? ownConfig(cut) : blockConfigs(cut);
+  const config = newIds === undefined ? sized : withNewIds(sized, newIds);
   const entries = cutTensors(graph, marks, widths);
   const view = withScaledGains(named(checkpoint, entries), gainScales(graph, widths, entries));
   const after = await describeModel(view, config);
-  refuseOtherFunction(decoder, after, widths);
+  refuseOtherFunction(newIds === undefined ? decoder : withTokenIds(decoder, newIds), after, widths);
   const notices = [...(checkpoint.notices ?? []), ...(uniform ? [] : [BLOCK_CONFIGS_NOTICE])];
   return { config, view: { ...view, notices } };
+}
+
+/** The ids of the tokens that stay, where some go. */
+function newIdsWithout(marks: Marks, { decoder }: PlateGraph): Int32Array | undefined {
+  return marks.indices('vocabulary').length === 0 ? undefined : newIdsOf(marks, decoder.vocabulary);
+}
+
+function withTokenIds(decoder: Decoder, newIds: Int32Array): Decoder {
+  const { bosTokenId, eosTokenIds } = decoder;
+  return {
+    ...decoder,
+    ...(bosTokenId !== undefined && { bosTokenId: newIds[bosTokenId] ?? bosTokenId }),
+    eosTokenIds: eosTokenIds.map((id) => newIds[id] ?? id),
+  };
 }
 
 /** LayerNorm subtracts a mean over all dimensions, and no gain makes up for that of fewer. */
