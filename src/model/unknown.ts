@@ -8,6 +8,7 @@ import {
   quoted,
   type TensorInfo,
 } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
 import { architectures } from './architectures.js';
 import { WEIGHT_DTYPES } from './claims.js';
 import type { BlockSpec, Decoder, LinearSpec, Model } from './decoder.js';
@@ -17,7 +18,8 @@ import { folderOf, openModel, readConfigFile } from './model.js';
  * Opens a model for work on its weights alone. One that `openModel` understands is opened by that; of one with another
  * `model_type`, or without config.json, every matrix of floats is listed as a linear whose role is `weight`, and the decoder's
  * `refusal` says why it cannot be run. Embeddings and heads, as far as their names give them away, are left out. The caller closes
- * `model.checkpoint`. Throws as `openModel` does, for what is known and wrong, and for quantized weights.
+ * `model.checkpoint`. Throws as `openModel` does, for what is known and wrong, and for quantized
+ * weights; `unsupported` when there is no such matrix.
  */
 export async function openPrunable(checkpointPath: string): Promise<Model> {
   const file = path.join(await folderOf(checkpointPath), 'config.json');
@@ -29,7 +31,11 @@ export async function openPrunable(checkpointPath: string): Promise<Model> {
     await checkpoint.close();
     return openModel(checkpointPath);
   }
-  return { checkpoint, decoder: weightsOf(checkpoint, reasonOf(config, file)) };
+  const decoder = weightsOf(checkpoint, reasonOf(config, file));
+  if (decoder.blocks.length > 0) return { checkpoint, decoder };
+  await checkpoint.close();
+  const message = `${checkpointPath} cannot be run (${decoder.refusal}), and it has no matrix of floats to score or prune.`;
+  throw new BirdboneError('unsupported', message, { file: checkpointPath });
 }
 
 function isKnown({ model_type: type }: JsonObject): boolean {
