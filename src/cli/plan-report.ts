@@ -6,7 +6,12 @@ export interface ShownPlan {
   readonly device: string;
   readonly recipe: {
     readonly model: string;
-    readonly steps: readonly { readonly do: string; readonly metric: string; readonly pattern: string }[];
+    readonly steps: readonly {
+      readonly do: string;
+      readonly metric: string;
+      readonly pattern: string;
+      readonly solver?: string | undefined;
+    }[];
   };
   readonly model: {
     readonly architecture: string;
@@ -16,7 +21,12 @@ export interface ShownPlan {
   };
   readonly texts: { readonly calibrationTokens: number; readonly evaluationTokens: number };
   readonly waves: readonly (readonly number[])[];
-  readonly memoryBytes: { readonly block: number; readonly batch: number; readonly hiddenStates: number };
+  readonly memoryBytes: {
+    readonly block: number;
+    readonly batch: number;
+    readonly hiddenStates: number;
+    readonly grams: number;
+  };
   readonly diskBytes: { readonly result: number; readonly layers: number; readonly free: number };
   readonly time: { readonly seconds: number };
   readonly obstacle?: string;
@@ -40,12 +50,12 @@ export function renderPlan({
     `model       ${recipe.model}: ${model.architecture}, ${model.blocks} blocks, ${formatCount(model.parameters)} parameters, ${formatCount(model.prunable)} of them prunable`,
     ...recipe.steps.map(
       (step, index) =>
-        `step ${String(index + 1).padEnd(6)} ${step.do} by ${step.metric}, ${step.pattern}: ${(waves[index] ?? []).map((target) => formatPercent(target)).join(' → ')}`,
+        `step ${String(index + 1).padEnd(6)} ${step.do} by ${step.metric}, ${step.pattern}${step.solver === undefined ? '' : `, solver ${step.solver}`}: ${(waves[index] ?? []).map((target) => formatPercent(target)).join(' → ')}`,
     ),
     `text        ${formatCount(texts.calibrationTokens)} tokens to calibrate on, ${formatCount(texts.evaluationTokens)} to measure on`,
     `device      ${device}`,
     `time        about ${formatDuration(time.seconds)}, if no wave is rolled back`,
-    `memory      ${formatBytes(memoryBytes.block + memoryBytes.batch)} for a block and a batch, ${formatBytes(memoryBytes.hiddenStates)} of hidden states`,
+    `memory      ${formatBytes(memoryBytes.block + memoryBytes.batch)} for a block and a batch, ${memoryBytes.grams > 0 ? `${formatBytes(memoryBytes.grams)} for Gram matrices, ` : ''}${formatBytes(memoryBytes.hiddenStates)} of hidden states`,
     `disk        ${formatBytes(needed)} of ${formatBytes(diskBytes.free)} that are free`,
     `output      ${out} (nothing is written yet)`,
     ...(obstacle === undefined ? [] : [`obstacle    ${obstacle}`]),

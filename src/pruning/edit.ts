@@ -3,6 +3,7 @@ import type { Report } from '../events.js';
 import type { Model } from '../model/index.js';
 import type { Marks } from '../plates/index.js';
 import type { Device } from '../tensor/index.js';
+import type { EditCost } from './solver-cost.js';
 
 /** What an edit works with. `model` is the base under the layers kept so far; it is never changed. */
 export interface EditContext {
@@ -46,6 +47,8 @@ export interface Edit {
    * a user should know of it, a sentence each. Absent: any model will do.
    */
   check?(model: Model): Promise<readonly string[]>;
+  /** What a wave costs besides running text through the blocks, where that counts: for plans. */
+  cost?(model: Model, calibrationTokens: number): EditCost;
   /** Which masks and replacements the layer will hold: everything but the values. */
   plan(model: Model): LayerPlan;
   /** Writes every mask and replacement of its plan, and says which plates they shed, if any. Deterministic. */

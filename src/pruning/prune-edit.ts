@@ -11,6 +11,7 @@ import { pruneBlockByBlock, usesText } from './block-by-block.js';
 import type { Edit, EditContext } from './edit.js';
 import { prunableLinears, removals } from './plan-masks.js';
 import { replacedTensor } from './replaced-tensor.js';
+import { solverCost } from './solver-cost.js';
 
 /** What a pruning step leaves to choose, resolved. */
 export interface PruneSettings {
@@ -59,6 +60,7 @@ export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
   return {
     needsCalibration: usesText(parts) || allocation.kind === 'measured',
     target: targetOf(parts.pattern, settings.sparsity),
+    ...(solver.kind !== 'mask-only' && { cost: (model, tokens) => solverCost(model, solver.cost, tokens) }),
     plan: (model) => plan(model, name, solver),
     propose: (context) => propose(parts, context),
   };

@@ -13,6 +13,8 @@ const MOST_COLUMNS = 4096;
 /** Constants of the published implementation (Meng et al. 2024, section 3.2 and appendix). */
 const FIRST_PENALTY = 0.1;
 const MOST_ITERATIONS = 300;
+/** About when the support stands still, on the checkpoints of docs/pruning-table.md. */
+const USUAL_ITERATIONS = 100;
 const ITERATIONS_PER_UPDATE = 3;
 /** Share of the kept weights that changed places since the last update → what the penalty is multiplied by. */
 const PENALTY_STEPS = [
@@ -47,6 +49,10 @@ interface Spectrum {
  */
 const alps: Solver = {
   kind: 'prunes',
+  cost: {
+    perInput: (columns) => 9 * columns ** 3,
+    perMatrix: (rows, columns) => (4 * USUAL_ITERATIONS + 2 * REFIT_ITERATIONS) * rows * columns ** 2,
+  },
   checkColumns,
   async prepare(gram, { device, name, signal }) {
     checkColumns(name, gram.columns);

@@ -4,7 +4,7 @@ import type { Solver } from './solver.js';
 export type { DampingOptions, Gram } from './damping.js';
 export { leastSquaresFold, type Weight } from './fold.js';
 export { type InverseFactor, type InverseOptions, inverseDiagonal, inverseUpperFactor } from './inverse.js';
-export type { Prune, Refit, Removal, Solver, SolverContext, SolverMatrix } from './solver.js';
+export type { Prune, Refit, Removal, Solver, SolverContext, SolverCost, SolverMatrix } from './solver.js';
 
 /** `--solver`: what becomes of the weights that stay. */
 export const solvers = registryOf<Solver>()('solver', {

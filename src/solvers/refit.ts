@@ -10,6 +10,7 @@ const ITERATIONS = 20;
 /** Keeps the mask that a metric chose, and fits the weights inside it to the outputs of the whole matrix. */
 const refit: Solver = {
   kind: 'refits',
+  cost: { perInput: () => 0, perMatrix: (rows, columns) => 2 * ITERATIONS * rows * columns ** 2 },
   prepare: async (gram, context) => {
     dampDiagonal(gram, context.name);
     return refitter(gram, context);

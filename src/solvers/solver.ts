@@ -35,6 +35,13 @@ export type Refit = (matrix: SolverMatrix, mask: Mask) => Promise<void>;
 /** Chooses what goes and corrects what stays. */
 export type Prune = (matrix: SolverMatrix, removal: Removal) => Promise<void>;
 
+/** Floating-point operations, estimated. */
+export interface SolverCost {
+  /** What linears of one input share, of an input of so many columns. */
+  perInput(columns: number): number;
+  perMatrix(rows: number, columns: number): number;
+}
+
 /**
  * What becomes of the weights that stay. `mask-only` leaves them as they are; `refits` takes the mask that a metric chose;
  * `prunes` chooses its own. `prepare` does what all linears of one input share; it may overwrite the Gram matrix.
@@ -43,10 +50,12 @@ export type Solver =
   | { readonly kind: 'mask-only' }
   | {
       readonly kind: 'refits';
+      readonly cost: SolverCost;
       prepare(gram: Gram, context: SolverContext): Promise<Refit>;
     }
   | {
       readonly kind: 'prunes';
+      readonly cost: SolverCost;
       /** Throws `unsupported` for a matrix of so many inputs that it is not made for. */
       checkColumns?(name: string, columns: number): void;
       prepare(gram: Gram, context: SolverContext): Promise<Prune>;

@@ -3,7 +3,7 @@ import { isKept, type Mask, maskFrom } from '../sparsity/index.js';
 import { inverseUpperFactor } from './inverse.js';
 import { columnsOfPanel, packDoubles, type Reals, rowsOfPanel, unpack, wholePanel } from './panel.js';
 import { type MatrixProducts, matrixProducts } from './products.js';
-import type { Removal, Solver, SolverMatrix } from './solver.js';
+import type { Removal, Solver, SolverCost, SolverMatrix } from './solver.js';
 
 /** Columns whose weights are chosen together and corrected one by one (Frantar & Alistarh 2023, B = Bs = 128). */
 const BLOCK_COLUMNS = 128;
@@ -24,6 +24,12 @@ export interface Sweep {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A factorization and the inverse of its factor; half a product with the factor. */
+export const SWEEP_COST: SolverCost = {
+  perInput: (columns) => (2 / 3) * columns ** 3,
+  perMatrix: (rows, columns) => rows * columns ** 2,
+};
+
 /**
  * SparseGPT: goes through the columns from left to right; of each block of columns it removes the weights whose loss w²/U_jj²
  * is smallest, and moves what each of them did into the columns to its right. One sweep, no iteration.
@@ -32,6 +38,7 @@ export interface Sweep {
  */
 const sparsegpt: Solver = {
   kind: 'prunes',
+  cost: SWEEP_COST,
   async prepare(gram, { device, signal, ...context }) {
     const { columns } = gram;
     const dead = Uint8Array.from({ length: columns }, (_, i) => (gram.values[i * columns + i] === 0 ? 1 : 0));

@@ -19,7 +19,7 @@ import type { Device } from '../tensor/index.js';
 import { VERSION } from '../version.js';
 import type { Inputs } from './inputs.js';
 import type { RunOptions } from './settings.js';
-import { layerBytes, sizesOf } from './sizes.js';
+import { layerBytes, replacedBytes, sizesOf } from './sizes.js';
 
 /**
  * Opens the journal of this output and makes sure that it tells of this run: a new one, or the interrupted one that is to go
@@ -98,8 +98,9 @@ async function isResult(out: string): Promise<boolean> {
 function neededBytes({ recipe, model, edits }: Inputs): number {
   const sizes = sizesOf(model);
   const sparsity = Math.max(...edits.map(({ target }) => target));
-  const waves = recipe.steps.reduce((sum, step) => sum + step.waves, 0);
-  return sizes.bytes + layerBytes(sizes, { waves, sparsity });
+  const waves = recipe.steps.map((step) => step.waves);
+  const replaced = replacedBytes(model, edits, waves);
+  return sizes.bytes + layerBytes(sizes, { waves: waves.reduce((sum, count) => sum + count, 0), sparsity, replaced });
 }
 
 /**

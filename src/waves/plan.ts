@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
-import { batchesOf, tokensPerBatch, valuesPerToken } from '../model/index.js';
+import { batchesOf, type Model, tokensPerBatch, valuesPerToken } from '../model/index.js';
+import type { Edit, EditCost } from '../pruning/index.js';
 import type { Recipe } from '../recipe.js';
 import { freeBytes, historyOf, stateFolder } from '../state/index.js';
 import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
@@ -9,7 +10,7 @@ import { monitorSample } from './examine.js';
 import { type Inputs, openInputs } from './inputs.js';
 import { targets } from './schedule.js';
 import type { RunOptions } from './settings.js';
-import { layerBytes, sizesOf, weightsOf } from './sizes.js';
+import { layerBytes, replacedBytes, sizesOf, weightsOf } from './sizes.js';
 
 /** What a run would do, before it does anything. Bytes and seconds are estimates; what they are made of is beside them. */
 export interface Plan {
@@ -25,7 +26,12 @@ export interface Plan {
   readonly texts: { readonly calibrationTokens: number; readonly evaluationTokens: number };
   /** Target sparsity after each wave of each step, if none is rolled back. */
   readonly waves: readonly (readonly number[])[];
-  readonly memoryBytes: { readonly block: number; readonly batch: number; readonly hiddenStates: number };
+  readonly memoryBytes: {
+    readonly block: number;
+    readonly batch: number;
+    readonly hiddenStates: number;
+    readonly grams: number;
+  };
   readonly diskBytes: { readonly result: number; readonly layers: number; readonly free: number };
   /** What stands in the way of the run as things are: an output that exists, an interrupted run. */
   readonly obstacle?: string;
@@ -91,7 +97,15 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
     memoryBytes: memoryOf(inputs, device),
     diskBytes: {
       result: size.bytes,
-      layers: layerBytes(size, { waves: count, sparsity: Math.max(...edits.map(({ target }) => target)) }),
+      layers: layerBytes(size, {
+        waves: count,
+        sparsity: Math.max(...edits.map(({ target }) => target)),
+        replaced: replacedBytes(
+          model,
+          edits,
+          waves.map((list) => list.length),
+        ),
+      }),
       free: await freeBytes(path.dirname(folder.out)),
     },
     time: { flopsPerWave, flopsPerSecond, seconds: (evaluationFlops + count * flopsPerWave) / flopsPerSecond },
@@ -113,21 +127,32 @@ function waveFlops({ model, edits, recipe, gate, calibration, evaluation }: Inpu
   const sample = tokensOf({ passages: isFull ? monitorSample({ calibration, evaluation }) : [] });
   const evaluations = isFull || gate.needsBaseLogits ? 2 : 1;
   const inBlocks = (calibrates ? 2 * texts.calibrationTokens : 0) + 2 * sample;
-  return 2 * inBlocks * prunable + 2 * evaluations * texts.evaluationTokens * multiplied;
+  const solving = costsOf(edits, model, texts).reduce((most, { flops }) => Math.max(most, flops), 0);
+  return solving + 2 * inBlocks * prunable + 2 * evaluations * texts.evaluationTokens * multiplied;
+}
+
+function costsOf(edits: readonly Edit[], model: Model, texts: Plan['texts']): EditCost[] {
+  return edits.flatMap((edit) => edit.cost?.(model, texts.calibrationTokens) ?? []);
 }
 
 function memoryOf(inputs: Inputs, device: Device): Plan['memoryBytes'] {
   const { decoder } = inputs.model;
+  const tokens = { calibrationTokens: 0, evaluationTokens: 0 };
+  const grams = costsOf(inputs.edits, inputs.model, tokens).reduce(
+    (most, { gramBytes }) => Math.max(most, gramBytes),
+    0,
+  );
   const passages = [...(inputs.calibration?.passages ?? []), ...(inputs.evaluation?.passages ?? [])];
   const context = passages.reduce((longest, passage) => Math.max(longest, passage.ids.length), 0);
   const block = 4 * decoder.blocks.reduce((most, each) => Math.max(most, weightsOf(each)), 0);
-  if (context === 0) return { block, batch: 0, hiddenStates: 0 };
+  if (context === 0) return { block, batch: 0, hiddenStates: 0, grams };
   const perBatch = tokensPerBatch(decoder, context, device);
   const padded = (list: typeof passages) =>
     batchesOf(list, perBatch).reduce((sum, batch) => sum + batch.rows * batch.columns, 0) * 4 * decoder.hidden;
   return {
     block,
     batch: 4 * perBatch * valuesPerToken(decoder, context),
+    grams,
     hiddenStates: Math.max(
       padded([...(inputs.calibration?.passages ?? [])]),
       padded([...(inputs.evaluation?.passages ?? [])]),

@@ -1,4 +1,5 @@
 import type { BlockSpec, Decoder, Model } from '../model/index.js';
+import type { Edit } from '../pruning/index.js';
 
 export interface Sizes {
   readonly parameters: number;
@@ -45,7 +46,21 @@ function sumOver({ blocks }: Decoder, count: (block: BlockSpec) => number): numb
   return blocks.reduce((sum, block) => sum + count(block), 0);
 }
 
-/** Bytes of the layers of so many waves at most: a bit for every weight that may go, and each weight once that goes. */
-export function layerBytes(sizes: Sizes, { waves, sparsity }: { readonly waves: number; readonly sparsity: number }) {
-  return waves * Math.ceil(sizes.prunable / 8) + Math.ceil(sparsity * sizes.prunableBytes);
+/**
+ * Bytes of the layers of so many waves at most: a bit for every weight that may go, each weight once that goes, and what the
+ * waves replace.
+ */
+export function layerBytes(
+  sizes: Sizes,
+  { waves, sparsity, replaced }: { readonly waves: number; readonly sparsity: number; readonly replaced: number },
+): number {
+  return waves * Math.ceil(sizes.prunable / 8) + Math.ceil(sparsity * sizes.prunableBytes) + replaced;
+}
+
+/** Bytes of the tensors that steps of so many waves each replace, as often as they do. */
+export function replacedBytes(model: Model, edits: readonly Pick<Edit, 'plan'>[], waves: readonly number[]): number {
+  return edits.reduce((sum, edit, step) => {
+    const { values } = edit.plan(model);
+    return sum + waves[step]! * values.reduce((bytes, { byteLength }) => bytes + byteLength, 0);
+  }, 0);
 }

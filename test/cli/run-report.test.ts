@@ -99,7 +99,7 @@ describe('renderPlan', () => {
       model: { architecture: 'llama', blocks: 8, parameters: 5_767_168, prunable: 4_194_304 },
       texts: { calibrationTokens: 32_768, evaluationTokens: 10_000 },
       waves: [[0.244, 0.5]],
-      memoryBytes: { block: 2e6, batch: 1e6, hiddenStates: 33_554_432 },
+      memoryBytes: { block: 2e6, batch: 1e6, hiddenStates: 33_554_432, grams: 0 },
       diskBytes: { result: 12e6, layers: 1e6, free: 1e12 },
       time: { seconds: 75 },
     });
