@@ -7,8 +7,10 @@ import {
   div,
   equal,
   gather,
+  greater,
+  less,
   mul,
-  oneHot,
+  reshape,
   scatterND,
   slice,
   softmax,
@@ -17,7 +19,6 @@ import {
   type Tensor2D,
   tensor2d,
   tidy,
-  topk,
   zeros,
   zerosLike,
 } from '@tensorflow/tfjs-core';
@@ -90,10 +91,24 @@ export function routerLogits(block: LoadedBlock, x: Tensor2D): Tensor2D {
 /** Added to a logit that must not be chosen. */
 const SHED = -1e30;
 
-/** 1 for each row's `perToken` largest, 0 for the others. Which they are is no function that has a gradient. */
+/**
+ * 1 for each row's `perToken` largest, of equals the first as in `routesOf`, 0 for the others: those that have fewer than `perToken`
+ * ahead of them. Which they are is no function that has a gradient.
+ */
 function likeliest(probabilities: Tensor2D, perToken: number): Tensor {
-  const count = probabilities.shape[1];
-  return withoutGradient((values) => sum(oneHot(topk(values, perToken).indices, count), 1), probabilities);
+  const [n, count] = probabilities.shape;
+  return withoutGradient((values) => {
+    const [mine, others] = [reshape(values, [n, count, 1]), reshape(values, [n, 1, count])];
+    const ahead = cast(greater(others, mine), 'float32');
+    const before = mul(cast(equal(others, mine), 'float32'), earlier(count));
+    return cast(less(sum(add(ahead, before), 2), perToken), 'float32');
+  }, probabilities);
+}
+
+/** [count, count]: 1 where the column's expert comes before the row's, which decides among equals. */
+function earlier(count: number): Tensor2D {
+  const values = Float32Array.from({ length: count * count }, (_, i) => (i % count < Math.floor(i / count) ? 1 : 0));
+  return tensor2d(values, [count, count]);
 }
 
 /** f(x) as a constant, for what has no gradient. */
