@@ -19,8 +19,9 @@ const mayImport = {
   pictures: [],
   plates: ['tensor', 'checkpoint', 'model'],
   vocabulary: ['checkpoint', 'model', 'plates', 'translation'],
-  shedding: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'plates', 'solvers'],
+  shedding: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'plates', 'solvers', 'vocabulary'],
   pruning: [
+    'vocabulary',
     'tensor',
     'checkpoint',
     'model',
@@ -135,7 +136,7 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|surveying|scanning|conversion|cli)/',
+      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|surveying|vocabulary|scanning|conversion|cli)/',
       '^src/recipe\\.ts$',
     ]),
     only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|cli)/']),

@@ -32,6 +32,8 @@ export interface Checkpoint {
    * of a folder lie in the folder.
    */
   readonly companions?: ReadonlyMap<string, string>;
+  /** Files of the folder that fit these weights no more, by name: they do not go along when the checkpoint is written. */
+  readonly outdated?: readonly string[];
   /** What is odd about it and changes no value, one sentence each. */
   readonly notices?: readonly string[];
   /**

@@ -56,7 +56,9 @@ export async function writeCheckpoint(source: Checkpoint, folder: string, option
   for (const shard of shards) await writeShard(source, folder, shard, { signal, advance });
   for (const file of carried.files) {
     stopIfAborted(signal);
-    if (!texts.has(file.name)) await carryFile(file, folder);
+    if (source.outdated?.includes(file.name)) {
+      report({ type: 'notice', message: `Not carried over: ${file.name}, which fits the weights no more.` });
+    } else if (!texts.has(file.name)) await carryFile(file, folder);
   }
   for (const [name, text] of texts) await writeFileDurably(path.join(folder, name), text);
   await syncFolder(folder);

@@ -17,6 +17,8 @@ export interface EditContext {
   readonly target: number;
   /** Calibration windows; empty when the edit said that it needs none. */
   readonly calibration: readonly { readonly ids: Int32Array }[];
+  /** The windows or documents that the gate is measured on, where there are any: what an edit must not take from them. */
+  readonly evaluation?: readonly { readonly ids: Int32Array }[];
   /** Plates that the waves kept so far have shed: zero in `model`. */
   readonly marks: Marks;
   /** Plates that this wave must not shed: an earlier one did, and they were found to do the damage. */

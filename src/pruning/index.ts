@@ -4,3 +4,4 @@ export { type NamedMetrics, type ScoreContext, type ScoredLinear, scoreModel } f
 export { shedEdit } from './shed-edit.js';
 export { refuseWithoutPlates } from './shed-settings.js';
 export type { EditCost } from './solver-cost.js';
+export { vocabularyEdit } from './vocabulary-edit.js';

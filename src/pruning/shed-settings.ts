@@ -4,7 +4,7 @@ import type { Compensation, SheddingPattern, Target, WidthKind } from '../sheddi
 
 /** What a step that sheds plates leaves to choose, as a recipe has it. */
 export interface ShedSettings {
-  readonly plates?: 'weights' | 'ffn' | 'heads' | 'blocks' | 'hidden' | 'auto' | undefined;
+  readonly plates?: 'weights' | 'ffn' | 'heads' | 'blocks' | 'hidden' | 'vocabulary' | 'auto' | undefined;
   /** Fraction of the blocks' parameters that goes. */
   readonly sparsity?: number | undefined;
   readonly shedding?: SheddingPattern | undefined;
@@ -48,7 +48,7 @@ export function shedRules(settings: ShedSettings): ShedRules {
     target = 'hf',
     tensorParallel: shards = 1,
   } = settings;
-  if (plates === 'weights') throw new RangeError('a step of single weights sheds no plates');
+  if (plates === 'weights' || plates === 'vocabulary') throw new RangeError(`a step of ${plates} narrows no block`);
   if (sparsity === undefined) throw noSparsity(plates);
   refuseOfWeights(settings, plates);
   if (shards > 1 && !TARGETS[target].sharded) throw notSharded(target, shards);
@@ -74,7 +74,8 @@ export function refuseWithoutPlates(settings: ShedSettings): void {
   );
 }
 
-function refuseOfWeights(
+/** Throws `usage` for what is of single weights, in a step of plates. */
+export function refuseOfWeights(
   { pattern = 'unstructured', compare, solver, thresholds }: ShedSettings,
   plates: string,
 ): void {

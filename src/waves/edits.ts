@@ -1,9 +1,12 @@
-import { type Edit, pruneEdit, refuseWithoutPlates, shedEdit } from '../pruning/index.js';
+import { type Edit, pruneEdit, refuseWithoutPlates, shedEdit, vocabularyEdit } from '../pruning/index.js';
 import type { PruneStep } from '../recipe.js';
 
 /** The edit that one recipe step asks for. A new kind of step is one line here and one row in recipe.ts. */
 const EDITS: { readonly [Kind in PruneStep['do']]: (step: Extract<PruneStep, { do: Kind }>) => Promise<Edit> } = {
-  prune: (step) => (step.plates === undefined || step.plates === 'weights' ? weightsEdit(step) : shedEdit(step)),
+  prune: async (step) => {
+    if (step.plates === undefined || step.plates === 'weights') return weightsEdit(step);
+    return step.plates === 'vocabulary' ? vocabularyEdit(step) : shedEdit(step);
+  },
 };
 
 export function editOf(step: PruneStep): Promise<Edit> {

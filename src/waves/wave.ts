@@ -97,6 +97,7 @@ async function propose(
       device,
       target,
       calibration: inputs.calibration?.passages ?? [],
+      ...(inputs.evaluation && { evaluation: inputs.evaluation.passages }),
       marks: marksOf(past, model),
       spared: sparedOf(past, model),
       writer,
