@@ -6,4 +6,4 @@ export { escapeMarkup, legible } from './legible.js';
 export { type PageTable, type Picture, page, type Section } from './page.js';
 export { AMOUNT_SCHEME, FAINT, KIND_COLOURS } from './palette.js';
 export { sheet } from './sheet.js';
-export { WAVE_KINDS, type WaveKind, type WaveSeries, waveChart } from './wave-chart.js';
+export { type WaveKind, type WaveSeries, waveChart } from './wave-chart.js';

@@ -5,6 +5,7 @@ import {
   type History,
   historyOf,
   type JournalRecord,
+  type PlatesJson,
   type SelectiveRollback,
   type Warning,
   type WaveJournalRecord,
@@ -33,6 +34,7 @@ export interface WaveEntry extends EntryBase {
   readonly figures: Readonly<Record<string, number>>;
   readonly tensors: readonly { readonly name: string; readonly before: number; readonly after: number }[];
   /** Where they apply; see `WaveJournalRecord`. */
+  readonly plates?: PlatesJson;
   readonly blocks?: BlockMonitor;
   readonly effectiveness?: Effectiveness;
   readonly warnings?: readonly Warning[];
@@ -96,8 +98,9 @@ function waveEntry(
 }
 
 /** What not every wave has. */
-function detailsOf({ blocks, effectiveness, warnings, selective, stopped }: WaveJournalRecord) {
+function detailsOf({ plates, blocks, effectiveness, warnings, selective, stopped }: WaveJournalRecord) {
   return {
+    ...(plates && { plates }),
     ...(blocks && { blocks }),
     ...(effectiveness && { effectiveness }),
     ...(warnings && { warnings }),
