@@ -41,11 +41,17 @@ const load = loadavg()[0]!;
 const script = path.join(here, 'solve-model.ts');
 const args = ['--import', 'tsx', script, model, values.solver, values.pattern, values.windows, state];
 const { peakBytes, stdout } = await measureNode(args, path.resolve(here, '..'));
-const { seconds, notices } = JSON.parse(stdout.trim().split('\n').at(-1)!) as { seconds: number[]; notices: string[] };
+const { seconds, processorSeconds, notices } = JSON.parse(stdout.trim().split('\n').at(-1)!) as {
+  seconds: number[];
+  processorSeconds: number[];
+  notices: string[];
+};
 const table = render();
 console.log(`\n${table}`);
 const { solver, pattern, windows } = values;
-const kept = keepResults({ largeSolver: { solver, pattern, windows, load, seconds, notices, peakBytes, ...bound } });
+const kept = keepResults({
+  largeSolver: { solver, pattern, windows, load, seconds, processorSeconds, notices, peakBytes, ...bound },
+});
 console.log(`\nkept in ${kept}`);
 writeSection('solver', table, path.resolve(here, '../docs/solvers.md'));
 if (!values.keep) await rm(folder, { recursive: true, force: true });
@@ -78,9 +84,10 @@ function render(): string {
   const row = [
     `\`${values.solver}\``,
     seconds.map((each) => `${each.toFixed(0)} s`).join(', '),
+    processorSeconds.map((each) => `${each.toFixed(0)} s`).join(', '),
     megabytes(peakBytes),
     megabytes(boundBytes),
     peakBytes <= boundBytes ? 'inside' : '**above**',
   ];
-  return `${title}\n\n${markdownTable(['solver', 'time of each block', 'peak memory', 'bound', ''], [row])}`;
+  return `${title}\n\n${markdownTable(['solver', 'time of each block', 'of processors', 'peak memory', 'bound', ''], [row])}`;
 }

@@ -1,6 +1,6 @@
 /**
  * `tsx bench/solve-model.ts MODEL SOLVER PATTERN WINDOWS FOLDER`: one wave with a solver over every block of a model, calibrated on
- * random tokens, its layer stored as a run stores it. Prints the seconds of each block as JSON. A process of its own, so that its
+ * random tokens, its layer stored as a run stores it. Prints the seconds of each block as JSON, by the clock and of processors. A process of its own, so that its
  * peak memory is the work's (bench/large-solver.ts).
  */
 import { mkdir } from 'node:fs/promises';
@@ -24,13 +24,13 @@ const writer = new StoredLayerWriter(new ObjectStore(path.join(state, 'objects')
   plan: edit.plan(model),
   before: { checkpoint: model.checkpoint, layers: [] },
 });
-const ends: number[] = [];
+const ends: { clock: number; processor: number }[] = [];
 const notices: string[] = [];
 const report = (event: Event) => {
-  if (event.type === 'progress' && event.stage === 'prune') ends.push(performance.now());
+  if (event.type === 'progress' && event.stage === 'prune') ends.push(now());
   if (event.type === 'notice') notices.push(event.message);
 };
-const start = performance.now();
+const start = now();
 await edit.propose({
   model,
   device,
@@ -46,8 +46,13 @@ await edit.propose({
 const layer = await writer.commit();
 await device.close();
 await model.checkpoint.close();
-const seconds = ends.map((end, i) => (end - (ends[i - 1] ?? start)) / 1000);
-console.log(JSON.stringify({ seconds, notices, layer: layer.id }));
+const of = (kind: 'clock' | 'processor') => ends.map((end, i) => end[kind] - (ends[i - 1] ?? start)[kind]);
+console.log(JSON.stringify({ seconds: of('clock'), processorSeconds: of('processor'), notices, layer: layer.id }));
+
+function now(): { clock: number; processor: number } {
+  const { user, system } = process.cpuUsage();
+  return { clock: performance.now() / 1000, processor: (user + system) / 1e6 };
+}
 
 /** Windows of tokens that a linear congruence draws: the same every time. */
 function randomWindows(count: number): { readonly ids: Int32Array }[] {

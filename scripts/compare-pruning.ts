@@ -107,7 +107,7 @@ async function compare(work: Work, variant: Variant): Promise<void> {
       pruned,
       before?.ours.figures.perplexity === figures.perplexity ? before : undefined,
     );
-    results = keepResult(results, {
+    results = keepResult({
       ...row,
       ours: { ...made(work, figures, pruned.seconds), device: work.device.description },
       ...(whole && { whole }),

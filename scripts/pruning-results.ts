@@ -45,9 +45,9 @@ export function readResults(): Comparison[] {
   return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as Comparison[]) : [];
 }
 
-/** Puts a row in the place of the one with the same configuration, or at the end. */
-export function keepResult(results: readonly Comparison[], row: Comparison): Comparison[] {
-  const others = results.filter((each) => keyOf(each) !== keyOf(row));
+/** Puts a row in the place of the one with the same configuration, or at the end of what the file by now holds. */
+export function keepResult(row: Comparison): Comparison[] {
+  const others = readResults().filter((each) => keyOf(each) !== keyOf(row));
   const all = [...others, row];
   writeFileSync(FILE, `${JSON.stringify(all, null, 2)}\n`);
   return all;
