@@ -12,7 +12,7 @@ const mayImport = {
   importance: ['tensor'],
   sparsity: ['tensor'],
   corpus: ['model'],
-  evaluation: ['model', 'tensor', 'corpus'],
+  evaluation: ['checkpoint', 'model', 'tensor', 'corpus'],
   evidence: ['tensor', 'checkpoint', 'model'],
   solvers: ['tensor', 'sparsity'],
   allocation: ['tensor', 'sparsity'],
