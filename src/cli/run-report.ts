@@ -123,7 +123,7 @@ function optional(value: number | undefined, format: (value: number) => string):
   return value === undefined ? undefined : format(value);
 }
 
-/** The output error of each block after the last wave that was kept, or failing one after the last. */
+/** The output error of each block after the last wave that was kept; after the last of all where none was. */
 function blocksLine(waves: readonly ShownWave[]): string[] {
   const measured = waves.filter(({ blocks }) => blocks !== undefined);
   const wave = measured.findLast(({ active }) => active) ?? measured.at(-1);

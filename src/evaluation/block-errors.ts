@@ -104,5 +104,7 @@ async function relativeError(base: HiddenStates, now: HiddenStates): Promise<num
       }
     }
   }
-  return difference === 0 ? 0 : Math.sqrt(difference / size);
+  if (difference === 0) return 0;
+  // Of an output that was zero everything is off.
+  return size === 0 && Number.isFinite(difference) ? 1 : Math.sqrt(difference / size);
 }

@@ -90,6 +90,38 @@ describe('renderRun of a result that was taken back', () => {
   });
 });
 
+describe('renderRun of a run whose waves were monitored', () => {
+  it('shows what each wave gave for what, where damage starts, and warnings', () => {
+    const [first, second] = run.waves;
+    const blocks = { errors: [0.001, 0.02, 0.1], startsAt: 1 };
+    const waves = [
+      {
+        ...first!,
+        figures: { ...first!.figures, kl: 0.01234, agreement: 0.9 },
+        blocks,
+        effectiveness: { perAccuracyPoint: 12_345 },
+        warnings: [{ reason: 'accuracy is lost 3.0 times as fast' }],
+      },
+      { ...second!, effectiveness: { perAccuracyPoint: null } },
+    ];
+    expect(
+      renderRun({ ...run, waves })
+        .split('\n')
+        .slice(0, 8)
+        .join('\n'),
+    ).toMatchInlineSnapshot(`
+      "wave   sparsity  accuracy  perplexity      KL  same top  shed/point
+      dense     0.0 %   25.00 %       60.00       –         –  –
+      1        25.0 %   24.50 %       63.00  0.0123    90.0 %  12.3 K      kept
+      2        50.0 %   20.00 %       90.00       –         –  no loss     rolled back  accuracy loss 20.00 % ≥ 3 %
+      accuracy    ██▁
+      perplexity  ▁▁█
+      blocks      ▁▂█  output error 0.1 % to 10.0 % after wave 1; damage starts in block 1
+      warning     wave 1: accuracy is lost 3.0 times as fast"
+    `);
+  });
+});
+
 describe('renderPlan', () => {
   it('shows what would be done and what it would take', () => {
     const plan = renderPlan({
