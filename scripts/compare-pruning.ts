@@ -87,17 +87,12 @@ async function compare(work: Work, variant: Variant): Promise<void> {
   const pruned = await openOurs(work, variant);
   const reference = new Reference(work, variant);
   for (const protocol of ['B', 'A']) {
-    const passages = passagesOf(work, protocol);
-    const row: Row = {
-      ...variant,
-      model: at.model,
-      protocol,
-      passages: passages.length,
-      calibrationWindows: CALIBRATION_WINDOWS,
-    };
-    const published = publishedOf(row) !== undefined;
+    const named = { ...variant, model: at.model, protocol };
+    const published = publishedOf(named) !== undefined;
     // Protocol A is there for the figures that were published by it.
     if (protocol === 'A' && !published) continue;
+    const passages = passagesOf(work, protocol);
+    const row: Row = { ...named, passages: passages.length, calibrationWindows: CALIBRATION_WINDOWS };
     const before = resultOf(results, row);
     const figures = await measureOurs(pruned.model, work, { protocol, windows: at.windows });
     const whole =

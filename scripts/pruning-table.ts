@@ -19,7 +19,7 @@ const PUBLISHED = [
 ];
 
 /** The published figure of a variant, when there is one. */
-export function publishedOf(row: Row): (typeof PUBLISHED)[number] | undefined {
+export function publishedOf(row: Omit<Row, 'passages' | 'calibrationWindows'>): (typeof PUBLISHED)[number] | undefined {
   return PUBLISHED.find(
     (each) =>
       each.model === row.model &&
