@@ -139,8 +139,8 @@ describe('water-filling', () => {
   });
 
   it('measures two steps below and above the target, within what can be removed', () => {
-    expect(levelsAround(0.7).map((level) => level.toFixed(2))).toEqual(['0.50', '0.60', '0.70', '0.80', '0.90']);
-    expect(levelsAround(0.05).map((level) => level.toFixed(2))).toEqual(['0.00', '0.05', '0.15', '0.25']);
+    expect(levelsAround(0.7).map((level) => level.toFixed(2))).toEqual(['0.60', '0.65', '0.70', '0.75', '0.80']);
+    expect(levelsAround(0.05).map((level) => level.toFixed(2))).toEqual(['0.00', '0.05', '0.10', '0.15']);
   });
 });
 
