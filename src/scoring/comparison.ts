@@ -108,8 +108,8 @@ export function removals(
 function agreement(first: number[], second: number[], { both, either }: { both: number; either: number }): Agreement {
   const correlation = first.length > 1 ? sampleRankCorrelation(first, second) : Number.NaN;
   return {
-    // Ranks that do not vary have no correlation.
-    rankCorrelation: Number.isFinite(correlation) ? correlation : null,
+    // Ranks that do not vary have no correlation; rounding may carry those that agree a little past 1.
+    rankCorrelation: Number.isFinite(correlation) ? Math.min(1, Math.max(-1, correlation)) : null,
     sampled: first.length,
     overlap: either === 0 ? null : both / either,
   };

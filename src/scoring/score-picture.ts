@@ -1,4 +1,13 @@
-import { type Chart, density, heatmap, histograms, legible, type PageTable, type Section } from '../pictures/index.js';
+import {
+  type Chart,
+  density,
+  heatmap,
+  histograms,
+  legible,
+  type PageTable,
+  type Picture,
+  type Section,
+} from '../pictures/index.js';
 import type { MetricComparison, ScorePairs } from './comparison.js';
 import type { LinearSummary } from './linear-summary.js';
 import type { ScoreHeader } from './score-file.js';
@@ -11,19 +20,12 @@ const MAX_ROWS = 64;
 /** A histogram panel a block stays readable up to here; models with more blocks show every second, third and so on. */
 const MAX_PANELS = 48;
 
-/** What is drawn of a model's scores, as a page or a sheet. */
-export interface ScorePicture {
-  readonly title: string;
-  readonly text: string;
-  readonly sections: readonly Section[];
-}
-
 /** Draws scores: a heatmap and histograms for each metric, and metric against metric. The same scores give the same bytes. */
 export async function scorePicture(
   header: ScoreHeader,
   scores: ModelScores,
   threshold?: ThresholdCounts,
-): Promise<ScorePicture> {
+): Promise<Picture> {
   const metrics = [header.metric, ...(header.compare ?? [])];
   const sections: Section[] = [];
   for (const metric of metrics) {
