@@ -19,6 +19,7 @@ interface ShownPlate {
   readonly relative: number;
   readonly level?: number;
   readonly residual?: number;
+  readonly foldsInto?: readonly string[];
   readonly protections: readonly { readonly reason: string; readonly why: string }[];
 }
 
@@ -82,17 +83,17 @@ function summarize(kinds: readonly ShownKind[]): string[][] {
 }
 
 function lineOf(plate: ShownPlate): string[] {
-  const { id, status, parameters, bytes, flops, relative, level, residual, protections } = plate;
+  const { id, status, parameters, bytes, flops, relative, level, residual } = plate;
   const figures = [formatCount(parameters), formatBytes(bytes), formatCount(flops), relative.toPrecision(3)];
   const shown = [
     level === undefined ? 'never' : level.toFixed(3),
     residual === undefined ? '–' : residual.toPrecision(2),
   ];
-  return [
-    id,
-    status,
-    ...figures,
-    ...shown,
-    protections[0] === undefined ? '' : `${protections[0].reason}: ${protections[0].why}`,
-  ];
+  return [id, status, ...figures, ...shown, reasonOf(plate)];
+}
+
+/** Why it stays, or else what it could be folded into. */
+function reasonOf({ protections: [first], foldsInto = [] }: ShownPlate): string {
+  if (first !== undefined) return `${first.reason}: ${first.why}`;
+  return foldsInto.length === 0 ? '' : `folds into ${foldsInto.join(', ')}`;
 }

@@ -34,7 +34,7 @@ export {
   remainingRanges,
   subtractRanges,
 } from './ranges.js';
-export { groupRedundancy, type Redundancy } from './redundancy.js';
+export { groupRedundancy, REDUNDANT, type Redundancy } from './redundancy.js';
 export { ResidualSquares } from './residual-stream.js';
 export { type AxisSums, axisSums, plateScores, type ScoreRule } from './score-sums.js';
 export {

@@ -4,6 +4,12 @@ export interface Gram {
   readonly columns: number;
 }
 
+/** A group with a smaller residual is redundant: 95 % and more of its energy is in others. */
+export const REDUNDANT = 0.05;
+/** Redundant groups whose partners are looked for, and partners that are named. */
+const MOST_EXPLAINED = 16;
+const MOST_PARTNERS = 3;
+
 /** What a group of columns adds to those before it, and where it stands in the order. */
 export interface Redundancy {
   /**
@@ -13,6 +19,8 @@ export interface Redundancy {
   readonly residuals: Float64Array;
   /** Groups from the most independent on: with the first m kept, what is best folded into them are the others. */
   readonly order: Int32Array;
+  /** For the groups with the smallest residuals below `REDUNDANT`: which groups they are combinations of, the largest part first. */
+  readonly partners: ReadonlyMap<number, readonly number[]>;
 }
 
 /**
@@ -31,6 +39,7 @@ export function groupRedundancy({ values, columns }: Gram, groupSize = 1): Redun
   const residuals = new Float64Array(groups);
   const order = new Int32Array(groups);
   const left = Array.from({ length: groups }, (_, group) => group);
+  const pivots: number[] = [];
   let ceiling = 1;
   for (let step = 0; step < groups; step += 1) {
     const { at, residual } = largestResidual(work, left, columns, groupSize);
@@ -44,11 +53,21 @@ export function groupRedundancy({ values, columns }: Gram, groupSize = 1): Redun
       for (const [i, rest] of left.entries()) order[step + 1 + i] = rest;
       break;
     }
-    for (let k = 0; k < groupSize; k += 1) eliminate(work, group * groupSize + k, { left, columns, groupSize });
+    for (let k = 0; k < groupSize; k += 1) {
+      const pivot = group * groupSize + k;
+      if (work[pivot * columns + pivot]! > WEAK) pivots.push(pivot);
+      eliminate(work, pivot, { left, columns, groupSize });
+    }
   }
-  return { residuals, order };
+  const explained = [...order].filter((group) => residuals[group]! < REDUNDANT).slice(-MOST_EXPLAINED);
+  const partners = explained.map((group) => {
+    return [group, partnersOf(group, { work, columns, groupSize, pivots })] as const;
+  });
+  return { residuals, order, partners: new Map(partners) };
 }
 
+/** A column with less of its own is all but a combination: as a partner it would only amplify rounding. */
+const WEAK = 1e-4;
 /** Part of a column's energy that is rounding: float32 sums of products carry about 1e-7 each. */
 const NOTHING = 1e-9;
 
@@ -104,4 +123,36 @@ function eliminate(work: Float64Array, pivot: number, { left, columns, groupSize
       for (let j = 0; j < columns; j += 1) work[target + j]! -= factor * row[j]!;
     }
   }
+}
+
+interface Eliminated {
+  /** Rows of pivots are as they were when their turn came. */
+  readonly work: Float64Array;
+  readonly columns: number;
+  readonly groupSize: number;
+  /** Columns in the order of elimination. */
+  readonly pivots: readonly number[];
+}
+
+/**
+ * The groups that a group is combined from, by the sum of their squared coefficients (of columns scaled to energy 1), largest first.
+ * Coefficients follow from the pivots' rows by substitution from the last one back.
+ */
+function partnersOf(group: number, { work, columns, groupSize, pivots }: Eliminated): number[] {
+  const own = pivots.findIndex((pivot) => Math.floor(pivot / groupSize) === group);
+  const before = own === -1 ? pivots : pivots.slice(0, own);
+  const parts = new Map<number, number>();
+  for (let j = group * groupSize; j < (group + 1) * groupSize; j += 1) {
+    const coefficients = new Float64Array(before.length);
+    for (let s = before.length - 1; s >= 0; s -= 1) {
+      const row = before[s]! * columns;
+      let rest = work[row + j]!;
+      for (let t = s + 1; t < before.length; t += 1) rest -= work[row + before[t]!]! * coefficients[t]!;
+      coefficients[s] = rest / work[row + before[s]!]!;
+      const partner = Math.floor(before[s]! / groupSize);
+      parts.set(partner, (parts.get(partner) ?? 0) + coefficients[s]! ** 2);
+    }
+  }
+  const found = [...parts].filter(([, part]) => part > NOTHING).sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+  return found.slice(0, MOST_PARTNERS).map(([partner]) => partner);
 }

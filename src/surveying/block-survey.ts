@@ -1,3 +1,4 @@
+import type { Report } from '../events.js';
 import { type BlockEvidence, collectEvidence, type Gram } from '../evidence/index.js';
 import type { ImportanceMetric } from '../importance/index.js';
 import { type HiddenStates, type LinearInput, type LinearSpec, type LoadedBlock, runBlock } from '../model/index.js';
@@ -30,6 +31,7 @@ export interface BlockContext {
   readonly graph: PlateGraph;
   readonly metric: ImportanceMetric;
   readonly device: Device;
+  readonly report: Report;
   readonly signal?: AbortSignal;
 }
 
@@ -127,11 +129,15 @@ async function redundanciesOf(
   block: LoadedBlock,
   states: HiddenStates,
   readers: readonly Reader[],
-  { device, signal }: BlockContext,
+  { device, report, signal }: BlockContext,
 ): Promise<BlockSurvey['redundancies']> {
   const found: { range: PlateRange; redundancy: Redundancy }[] = [];
   for (const { spec, range, size } of readers) {
-    if (spec.columns > MOST_REDUNDANCY_COLUMNS) continue;
+    if (spec.columns > MOST_REDUNDANCY_COLUMNS) {
+      const message = `Redundancy of what ${spec.weight} reads was not looked for: its ${spec.columns} columns are above ${MOST_REDUNDANCY_COLUMNS}.`;
+      report({ type: 'notice', message });
+      continue;
+    }
     const gram = await gramOf(block, states, spec.input, { device, ...(signal && { signal }) });
     found.push({ range, redundancy: groupRedundancy(gram, size) });
   }

@@ -1,5 +1,5 @@
 import type { Plate } from '../plates/index.js';
-import { holdsIndex, KINDS_IN_BLOCKS, type PlateKind, type PlateRange } from '../plates/index.js';
+import { holdsIndex, KINDS_IN_BLOCKS, type PlateKind, type PlateRange, plateId } from '../plates/index.js';
 import { Costs, type KindSummary, type ListedPlate, type PlateStatus } from './listing.js';
 import type { Survey } from './survey.js';
 
@@ -83,6 +83,7 @@ export class PlateList {
     const plate = this.#plate(place);
     const level = levels[entry]![at]!;
     const residual = this.#residuals[entry]?.[at];
+    const partners = partnersOf(this.#survey, plate);
     return {
       ...plate,
       ...this.#costs.of(graph.slices(plate)),
@@ -90,7 +91,8 @@ export class PlateList {
       score: ranked[entry]!.raw[at]!,
       relative: ranked[entry]!.scores[at]!,
       ...(Number.isFinite(level) && { level }),
-      ...(residual !== undefined && { residual }),
+      ...(residual !== undefined && !Number.isNaN(residual) && { residual }),
+      ...(partners !== undefined && { foldsInto: partners }),
       protections: protections.of(plate).map(({ reason, why }) => ({ reason, why })),
     };
   }
@@ -129,6 +131,18 @@ function residualsOf({ redundancies }: Survey, range: PlateRange) {
   const residuals = new Float64Array(range.count).fill(Number.NaN);
   for (const { range: part, redundancy } of own) residuals.set(redundancy.residuals, part.start - range.start);
   return residuals;
+}
+
+function partnersOf({ redundancies }: Survey, { kind, block, index }: Plate): string[] | undefined {
+  for (const { range, redundancy } of redundancies) {
+    const isOwn = range.kind === kind && range.block === block;
+    const partners = isOwn ? redundancy.partners.get(index - range.start) : undefined;
+    if (partners === undefined) continue;
+    return partners.map((partner) => {
+      return plateId({ kind, ...(block !== undefined && { block }), index: range.start + partner });
+    });
+  }
+  return undefined;
 }
 
 /** Numbers to compare by, the first that differs decides. */

@@ -22,6 +22,8 @@ export interface ListedPlate extends Plate, PlateCost {
   readonly level?: number;
   /** Part of its energy that no combination of the others gives; absent when it was not looked for. */
   readonly residual?: number;
+  /** Of a redundant plate: what it is a combination of, the largest part first. */
+  readonly foldsInto?: readonly string[];
   readonly protections: readonly { readonly reason: ProtectionReason; readonly why: string }[];
 }
 

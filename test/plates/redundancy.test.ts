@@ -62,12 +62,19 @@ describe('redundancy of channels', () => {
       x[5] = -3 * x[8]!;
       x[9] = 0.5 * x[0]! - 2 * x[1]! + x[3]!;
     }
-    const { residuals, order } = groupRedundancy(gramOf(rows));
+    const { residuals, order, partners } = groupRedundancy(gramOf(rows));
     const last = new Set([...order].slice(-3));
     expect(last.has(2)).toBe(true);
     // Of the duplicates and of the four that hang together, one each: which one is a matter of taste.
     expect([5, 8].filter((j) => last.has(j))).toHaveLength(1);
     expect([0, 1, 3, 9].filter((j) => last.has(j))).toHaveLength(1);
+    // What is left is named with what it folds into.
+    for (const j of last) {
+      const found = new Set(partners.get(j));
+      if (j === 2) expect(found.size).toBe(0);
+      else if (j === 5 || j === 8) expect(found).toEqual(new Set([13 - j]));
+      else expect(found).toEqual(new Set([0, 1, 3, 9].filter((other) => other !== j)));
+    }
     for (const j of last) expect(residuals[j]).toBeLessThan(1e-6);
     for (const j of [...order].slice(0, -3)) expect(residuals[j]).toBeGreaterThan(0.05);
   });

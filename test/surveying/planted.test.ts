@@ -18,9 +18,13 @@ const HIDDEN = 36;
 
 type Values = (name: string) => Float32Array;
 
-/** A llama of six blocks whose weights `plant` has changed, surveyed. */
-async function surveyed(plant: (values: Values) => void, options: Partial<SurveyOptions> = {}): Promise<Survey> {
-  const base = fixtureModel(llama!, { num_hidden_layers: 6 });
+/** A llama of some blocks whose weights `plant` has changed, surveyed. */
+async function surveyed(
+  plant: (values: Values) => void,
+  options: Partial<SurveyOptions> = {},
+  blocks = 5,
+): Promise<Survey> {
+  const base = fixtureModel(llama!, { num_hidden_layers: blocks });
   const changed = new Map<string, Float32Array>();
   plant((name) => {
     const values = changed.get(name) ?? base.tensors.get(name)!.values.slice();
@@ -63,13 +67,14 @@ describe('planted plates', () => {
     const survey = await surveyed((values) => {
       // KV head 1 and its two query heads become head 0 and its.
       const copy = (name: string, rows: number) => values(name).copyWithin(rows * HIDDEN, 0, rows * HIDDEN);
-      copy('model.layers.4.self_attn.q_proj.weight', 2 * HEAD_DIM);
-      copy('model.layers.4.self_attn.k_proj.weight', HEAD_DIM);
-      copy('model.layers.4.self_attn.v_proj.weight', HEAD_DIM);
+      copy('model.layers.3.self_attn.q_proj.weight', 2 * HEAD_DIM);
+      copy('model.layers.3.self_attn.k_proj.weight', HEAD_DIM);
+      copy('model.layers.3.self_attn.v_proj.weight', HEAD_DIM);
     });
     const [copied, next] = first(survey, 'kv-group', 'residual');
-    expect(copied!.id).toMatch(/^kv-group:4:[01]$/);
+    expect(copied!.id).toMatch(/^kv-group:3:[01]$/);
     expect(copied!.residual).toBeLessThan(1e-5);
+    expect(copied!.foldsInto).toEqual([copied!.id === 'kv-group:3:0' ? 'kv-group:3:1' : 'kv-group:3:0']);
     expect(next!.residual).toBeGreaterThan(0.01);
   });
 
@@ -118,6 +123,7 @@ describe('planted plates', () => {
           for (let row = 0; row < HIDDEN; row += 1) down[row * 44 + 9] = 0;
         },
         { metric, kinds: ['ffn-channel'] },
+        3,
       );
       const [least, next] = [...new PlateList(survey, { block: 2, sort: 'score' }).lines()];
       expect(least).toMatchObject({ id: 'ffn-channel:2:9', score: 0 });
