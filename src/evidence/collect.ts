@@ -26,7 +26,7 @@ export interface CollectOptions {
   /**
    * Leaves out the first token of every window. Where a model parks attention on that token (an attention sink; Xiao et al.
    * 2023), its activations are hundreds of times larger than all others and decide norms, moments and Gram matrices alone.
-   * Off unless set, as in the published algorithms.
+   * Off unless set, as in the published algorithms; without effect on the inputs of single experts, which see some of the tokens.
    */
   readonly dropFirstToken?: boolean;
 }
@@ -37,6 +37,9 @@ const COLLECTORS: Record<EvidenceKind, (columns: number, device: Device) => Coll
   'abs-means': absMeansCollector,
   gram: gramCollector,
 };
+
+/** Inputs of one expert end in its number. */
+const OF_AN_EXPERT = /-\d+$/;
 
 interface Gathering {
   readonly columns: number;
@@ -61,7 +64,8 @@ export async function collectEvidence(
     const gathering = gatherings.get(input);
     if (gathering === undefined) return;
     const batch = states.batches[current]!;
-    tidy(() => take(gathering, options.dropFirstToken ? withoutFirstTokens(values, batch) : values));
+    const dropped = options.dropFirstToken === true && !OF_AN_EXPERT.test(input);
+    tidy(() => take(gathering, dropped ? withoutFirstTokens(values, batch) : values));
   };
   const settle = async (done: number) => {
     for (const { collectors } of gatherings.values()) for (const collector of collectors) await collector.settle();

@@ -1,13 +1,19 @@
+import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BlockEvidence, collectEvidence, EVIDENCE_KINDS, type EvidenceKind } from '../../src/evidence/index.js';
 import {
+  batchesOf,
+  createHiddenStates,
   disposeBlock,
+  embedBatches,
   type HiddenStates,
   type LinearInput,
   type LoadedBlock,
   loadBlock,
+  openModel,
 } from '../../src/model/index.js';
 import { type Device, openDevice } from '../../src/tensor/index.js';
+import { architectureFixtures, fixtureModel, writeFixture } from '../fixtures/architectures/index.js';
 import { referenceLogits } from '../reference/float64-decoder.js';
 import { TINY_LLAMA, tinyModel } from '../reference/tiny-model.js';
 import { SUBJECTS } from './subjects.js';
@@ -187,5 +193,28 @@ describe('evidence', () => {
     for (const i of moving.batches.keys()) expect(await moving.load(i)).toEqual(await next.load(i));
     await moving.close();
     await next.close();
+  });
+
+  it('of experts is of the tokens that are sent to them, the first ones too', async () => {
+    const fixture = fixtureModel(architectureFixtures['mixtral']!);
+    const folder = writeFixture(fixture);
+    const model = await openModel(folder);
+    const batches = batchesOf([{ ids: Int32Array.of(1, 2, 3, 4, 5) }, { ids: Int32Array.of(5, 4, 3) }], 16);
+    const tokenStates = await createHiddenStates(batches, model.decoder.hidden, {
+      memoryBytes: 2 ** 24,
+      spillFolder: '',
+    });
+    await embedBatches(model, tokenStates);
+    const routed = await loadBlock(model, 0, device);
+    const evidence = await collectEvidence(routed, tokenStates, ALL, { device, dropFirstToken: true });
+    const { count, perToken } = routed.spec.experts!;
+    const sent = Array.from({ length: count }, (_, expert) => evidence.tokensOf(`ffn-inner-${expert}`));
+    expect(sent.reduce((total, tokens) => total + tokens, 0)).toBe(8 * perToken);
+    expect(evidence.tokensOf('ffn-norm')).toBe(6);
+    evidence.dispose();
+    disposeBlock(routed);
+    await tokenStates.close();
+    await model.checkpoint.close();
+    rmSync(folder, { recursive: true });
   });
 });
