@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -63,27 +64,30 @@ const { values: options } = parseArgs({
 });
 if (sharedMissing !== undefined) throw new Error(`nothing to shed: ${sharedMissing}`);
 const commit = await describeCommit();
-const rows: Row[] = [];
-for (const each of CASES.filter(({ model }) => options.models.split(',').includes(model)))
-  rows.push(...(await shedAll(each)));
-const { markdown, failures } = renderSheddingTable(rows, { commit, windows: CALIBRATION_WINDOWS, context: CONTEXT });
-await mkdir(path.join(options.out, 'results'), { recursive: true });
-await writeFile(
-  path.join(options.out, 'results', 'shedding.json'),
-  `${JSON.stringify({ commit, rows }, undefined, 2)}\n`,
-);
+const file = path.join(options.out, 'results', 'shedding.json');
+await mkdir(path.dirname(file), { recursive: true });
+const chosen = CASES.filter(({ model }) => options.models.split(',').includes(model));
+const measured: Row[] = [];
+for (const each of chosen) measured.push(...(await shedAll(each)));
+// Checkpoints that were not asked for stay as they were measured.
+const before = existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as { rows: Row[] }).rows : [];
+const rows = CASES.flatMap(({ model }) => {
+  return (chosen.some((each) => each.model === model) ? measured : before).filter((row) => row.model === model);
+});
+const { markdown, failures } = renderSheddingTable(rows, { windows: CALIBRATION_WINDOWS, context: CONTEXT });
+await writeFile(file, `${JSON.stringify({ rows }, undefined, 2)}\n`);
 await writeFile(path.join(options.out, 'shedding-table.md'), markdown);
 for (const failure of failures) console.error(`FAILED ${failure}`);
 if (failures.length > 0) process.exitCode = 1;
 
 async function shedAll(each: Case): Promise<Row[]> {
   const dense = await figuresOf(sharedModel(each.model), each);
-  const found: Row[] = [{ model: each.model, ...dense }];
+  const found: Row[] = [{ model: each.model, commit, ...dense }];
   for (const step of each.steps) {
     const folder = await mkdtemp(path.join(tmpdir(), 'birdbone-shedding-'));
     try {
       const { result, seconds } = await shed(each, step, folder);
-      found.push({ model: each.model, step: withDefaults(step), seconds, ...(await figuresOf(result, each)) });
+      found.push({ model: each.model, commit, step: withDefaults(step), seconds, ...(await figuresOf(result, each)) });
       console.error(`${each.model} ${JSON.stringify(step)}: ${found.at(-1)!.perplexity}`);
     } finally {
       await rm(folder, { recursive: true, force: true });

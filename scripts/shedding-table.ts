@@ -14,6 +14,8 @@ export interface Figures {
 /** One line of the table; without a step it is the dense model's. */
 export interface Row extends Figures {
   readonly model: string;
+  /** That it was measured at. */
+  readonly commit: string;
   readonly step?: {
     readonly plates: string;
     readonly sparsity: number;
@@ -31,21 +33,21 @@ const LEAST_GAIN = 0.1;
 /** docs/shedding-table.md, and what is not as it has to be. */
 export function renderSheddingTable(
   rows: readonly Row[],
-  { commit, windows, context }: { readonly commit: string; readonly windows: number; readonly context: number },
+  { windows, context }: { readonly windows: number; readonly context: number },
 ): { readonly markdown: string; readonly failures: readonly string[] } {
   const denseOf = (row: Row) => rows.find(({ model, step }) => model === row.model && step === undefined)!;
   const lines = rows.map((row) => renderRow(row, denseOf(row)));
   const failures = rows.flatMap((row) => foldFailure(row, rows, denseOf(row)));
   const markdown = `# What shedding costs, with and without the fold
 
-Made by \`npm run compare:shedding\` at commit ${commit}; figures in [results/shedding.json](results/shedding.json).
+Made by \`npm run compare:shedding\` at commit ${[...new Set(rows.map(({ commit }) => commit))].join(', ')}; figures in [results/shedding.json](results/shedding.json).
 
 Each line is a folder that \`birdbone prune --plates\` has published in one wave, with the gate off, measured again with \`evaluate\`
 (windows of ${context} tokens). Calibration: ${windows} windows of ${context} tokens. Nothing was trained afterwards. \`none\` drops what is
 shed, and chooses what to drop for that; \`ls\` folds it into what stays by least squares.
 
-| checkpoint | shed | fold | written as | channels | KV groups | parameters | file, bytes | perplexity | × dense | accuracy | CPU s |
-|---|---|---|---|---|---|---:|---:|---:|---:|---:|---:|
+| checkpoint | shed | fold | written as | channels | KV groups | parameters | file, bytes | tokens | perplexity | × dense | accuracy | CPU s |
+|---|---|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|
 ${lines.join('\n')}
 
 The fold takes back ${gains(rows, denseOf)} of what dropping costs in perplexity.
@@ -64,6 +66,7 @@ function renderRow(row: Row, dense: Row): string {
     same(row.groups),
     `${row.parameters} (${percent(row.parameters / dense.parameters - 1)})`,
     `${row.fileBytes} (${percent(row.fileBytes / dense.fileBytes - 1)})`,
+    row.tokens,
     row.perplexity.toFixed(3),
     (row.perplexity / dense.perplexity).toFixed(3),
     `${(100 * row.accuracy).toFixed(2)} %`,

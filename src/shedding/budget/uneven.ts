@@ -5,7 +5,6 @@ import {
   emptyAllotment,
   roundedRemoval,
   type Stock,
-  type WidthKind,
 } from './allotment.js';
 
 /** What the next removals from a stock would cost, in the order in which they would be made. */
@@ -98,17 +97,15 @@ export function adaptiveAllotment(graph: PlateGraph, sparsity: number, curves: r
   return wanted - taken(below) < taken(above) - wanted ? below : above;
 }
 
-/** How far from even each stock's share should be: the inverse root of its error, 1 in the (geometric) mean of its kind. */
+/** How far from even each stock's share should be: the inverse root of its error, 1 in the geometric mean of all. */
 function leaningsOf(curves: readonly Curve[], even: number): number[] {
   const errors = curves.map(({ stock, already, errors: marginal }) => {
     const plates = Math.max(1, Math.round(even * stock.count) - already);
     return marginal.slice(0, plates).reduce((sum, error) => sum + error, 0) / (plates * stock.parameters);
   });
-  const meanLog = (kind: WidthKind) => {
-    const logs = curves.flatMap(({ stock }, i) => (stock.kind === kind ? [Math.log(Math.max(errors[i]!, TINY))] : []));
-    return logs.reduce((sum, log) => sum + log, 0) / logs.length;
-  };
-  return curves.map(({ stock }, i) => Math.exp((meanLog(stock.kind) - Math.log(Math.max(errors[i]!, TINY))) / 2));
+  const logs = errors.map((error) => Math.log(Math.max(error, TINY)));
+  const mean = logs.reduce((sum, log) => sum + log, 0) / logs.length;
+  return logs.map((log) => Math.exp((mean - log) / 2));
 }
 
 /** In place of an error of 0, which has no logarithm. */
