@@ -12,9 +12,13 @@ import { type PrunedBlock, pruneReference } from './reference.js';
 const DIFFERING = 100;
 
 describe.skipIf(sharedMissing)(`solvers against the reference${sharedMissing ? `: ${sharedMissing}` : ''}`, () => {
+  const folder = sharedMissing ? '' : sharedModel('stories260k');
   let device: Device;
+  let windows: Int32Array[];
   beforeAll(async () => {
     device = await openDevice('cpu');
+    // Once for all: the whole text is turned into tokens.
+    windows = readWindows(folder, sharedData('tinystories-1000', 'eval.txt'), 256, 1);
   });
   afterAll(() => device.close());
 
@@ -26,8 +30,6 @@ describe.skipIf(sharedMissing)(`solvers against the reference${sharedMissing ? `
     ['sparsegpt + refit', '2:4', 2e-2],
     ['alps', '2:4', 2e-3],
   ] as const)('%s %s: the first block has the same masks and weights', async (method, pattern, tolerance) => {
-    const folder = sharedModel('stories260k');
-    const windows = readWindows(folder, sharedData('tinystories-1000', 'eval.txt'), 256, 1);
     const reference = loadReferenceModel(folder);
     await pruneReference(reference, { method: method as Method, pattern, windows, threads: 0, blocks: 1 });
     const model = await openModel(folder);
