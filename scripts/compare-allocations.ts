@@ -13,7 +13,7 @@ import { describeCommit } from './pruning-table.js';
 
 /**
  * Prunes the real checkpoints to 70 % in one wave under each division of the sparsity (`--thresholds`), measures perplexity, and
- * writes docs/allocation-table.md. Fails where no division beats the uniform one.
+ * prints the table of docs/allocation.md. Fails where no division beats the uniform one.
  *
  *   npm run compare:allocations -- [--models tinystories-656k,…] [--methods wanda] [--windows N] [--out FILE]
  */
@@ -62,6 +62,12 @@ await device.close();
 const markdown = render(rows, await describeCommit());
 if (options.out === undefined) console.log(markdown);
 else await writeFile(path.resolve(options.out), markdown);
+for (const { model, method, perplexity } of rows.filter(({ thresholds }) => thresholds === 'uniform')) {
+  const others = rows.filter((row) => row.model === model && row.method === method && row.thresholds !== 'uniform');
+  if (others.length === 0 || others.some((row) => row.perplexity < perplexity)) continue;
+  console.error(`FAILED ${model} ${method}: no division is better than the uniform one`);
+  process.exitCode = 1;
+}
 
 async function measure(
   { model: name, data, method, thresholds }: { model: string; data: string; method: string; thresholds: string },
@@ -107,5 +113,11 @@ function render(all: readonly Row[], commit: string): string {
     (row) =>
       `| ${row.model} | ${row.method} | ${row.thresholds} | ${row.perplexity.toFixed(3)} | ${(100 * row.accuracy).toFixed(2)} % | ${row.gone} of ${row.of} | ${row.seconds.toFixed(0)} |`,
   );
-  return [commit, ...lines].join('\n');
+  const header = [
+    `Commit ${commit}, ${SPARSITY}, ${CALIBRATION_WINDOWS} calibration and ${options.windows} evaluation windows of ${CONTEXT} tokens.`,
+    '',
+    '| checkpoint | weights chosen by | `--thresholds` | perplexity | accuracy | weights gone | seconds |',
+    '|---|---|---|---:|---:|---:|---:|',
+  ];
+  return `${[...header, ...lines].join('\n')}\n`;
 }
