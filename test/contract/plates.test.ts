@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BirdboneError } from '../../src/errors.js';
@@ -36,8 +38,8 @@ const NEVER: Readonly<Record<string, Readonly<Partial<Record<PlateKind, RegExp>>
   gemma3_text: { hidden: /embeddingScale/ },
 };
 
-/** The text uses tokens below; the others can be shed. */
-const FIRST_UNUSED = 40;
+/** Tokens that can be shed: the text uses those below, and special ones of the configs lie on both sides. */
+const TOKENS = { start: 40, count: 16 } as const;
 
 interface Subject {
   readonly model: Model;
@@ -47,8 +49,22 @@ interface Subject {
 
 async function subjectOf(modelType: string): Promise<Subject> {
   const tiny = fixtureModel(architectureFixtures[modelType]!);
-  const model = await openModel(writeFixture(tiny));
-  return { model, graph: plateGraph(model.decoder), ids: [randomIds(9, FIRST_UNUSED, 7)] };
+  const folder = writeFixture(tiny);
+  writeTokenizer(folder, tiny.config['vocab_size'] as number);
+  const model = await openModel(folder);
+  return { model, graph: plateGraph(model.decoder), ids: [randomIds(9, TOKENS.start, 7)] };
+}
+
+/** Byte-pair encoding without merges, one character a token: what a vocabulary is cut out of. */
+function writeTokenizer(folder: string, size: number): void {
+  const vocab = Object.fromEntries(Array.from({ length: size }, (_, id) => [String.fromCodePoint(0x4e00 + id), id]));
+  const definition = {
+    ...{ version: '1.0', truncation: null, padding: null, added_tokens: [] },
+    ...{ normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null },
+    model: { type: 'BPE', vocab, merges: [] },
+  };
+  writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(definition));
+  writeFileSync(path.join(folder, 'tokenizer_config.json'), '{}');
 }
 
 /** Each plate of blocks, sub-blocks, groups and experts, and some of those of which there are many. */
@@ -56,7 +72,9 @@ function* plates(graph: PlateGraph): Generator<Plate> {
   const random = uniform(5);
   for (const kind of graph.kinds) {
     for (const range of graph.ranges(kind)) {
-      const all = [...graph.platesOf(range)].filter(({ index }) => kind !== 'vocabulary' || index >= FIRST_UNUSED);
+      const all = [...graph.platesOf(range)].filter(
+        ({ index }) => kind !== 'vocabulary' || (index >= TOKENS.start && index < TOKENS.start + TOKENS.count),
+      );
       yield* MANY.includes(kind) ? [all[Math.floor(random() * all.length)]!] : all;
     }
   }
@@ -65,7 +83,8 @@ function* plates(graph: PlateGraph): Generator<Plate> {
 /** The first plate of a kind in every block (of every expert), or one in the model; of whole blocks the second. */
 function everywhere(graph: PlateGraph, kind: PlateKind): Plate[] {
   if (kind === 'block') return [graph.plate('block:1')];
-  if (kind === 'hidden' || kind === 'vocabulary') return [graph.plate(`${kind}:${graph.count(kind) - 3}`)];
+  if (kind === 'hidden' || kind === 'vocabulary')
+    return [graph.plate(`${kind}:${kind === 'hidden' ? 7 : TOKENS.start + 7}`)];
   return graph
     .ranges(kind)
     .flatMap((range) =>
@@ -100,7 +119,7 @@ function randomPlates(graph: PlateGraph, lost: Losses, never: Readonly<Partial<R
   const drawn = counts.flatMap(([kind, count]) => {
     if (never[kind] !== undefined) return [];
     return graph.ranges(kind).flatMap((range) => {
-      const first = kind === 'vocabulary' ? { start: FIRST_UNUSED, count: range.count - FIRST_UNUSED } : range;
+      const first = kind === 'vocabulary' ? TOKENS : range;
       const families = range.block === undefined ? [first] : graph.families(kind, range.block);
       return families.flatMap((family) => draw([...graph.platesOf({ ...range, ...family })], count));
     });
