@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { commit, machine, megabytes } from './machine.js';
 import { hashing, renderHashing } from './parts/hashing.js';
 import { matrixProducts, renderMatrixProducts } from './parts/matrix-products.js';
+import { renderShedSpeed, shedSpeed } from './parts/shed-speed.js';
 import { renderSparse, sparse } from './parts/sparse.js';
 import { renderStartUp, startUp } from './parts/start-up.js';
 import { keepResults, writeSection } from './record.js';
@@ -41,6 +42,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   ),
   hashing: part('Hashing and diffing against sha256sum', hashing, renderHashing),
   sparse: part('A sparse file of 10 GB', sparse, renderSparse),
+  'shed-speed': part('A shed model in llama.cpp against the dense one', shedSpeed, renderShedSpeed),
   'start-up': part('Start-up against node -e 0', startUp, renderStartUp),
 };
 
