@@ -16,7 +16,6 @@ export { adaptiveAllotment, type Curve, targetedAllotment } from './budget/uneve
 export { checkTarget, type SheddingPattern } from './check-target.js';
 export { type ColumnSets, type Compensation, type Removal, removalOrder } from './choice/column-sets.js';
 export { cutModel, refuseUncuttable } from './cut/cut-model.js';
-export { type BlockWidths, isUniform, type ModelWidths, widthsWithout } from './cut/widths.js';
 export { type DepthBudget, depthBudget, loadsWithout } from './depth/depth-budget.js';
 export { type DepthContest, searchDepth } from './depth/search.js';
 export { foldColumns } from './fold/fold-columns.js';
