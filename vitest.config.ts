@@ -11,6 +11,8 @@ export default defineConfig({
     hookTimeout: 180_000,
     // tfjs has one current backend for the process: files run in processes of their own, tests of one file in order.
     pool: 'forks',
+    // Vitest would leave one core idle, half of a small machine.
+    maxWorkers: '100%',
     reporters: results === undefined ? ['default'] : ['default', 'json'],
     ...(results !== undefined && { outputFile: { json: results } }),
     coverage: {

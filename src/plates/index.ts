@@ -5,11 +5,10 @@ export { LAST_PLATE, protectLast, type StayRule } from './last-plates.js';
 export { Marks, type MarksJson } from './marks.js';
 export { type MetricRule, metricRule } from './metric-rules.js';
 export { type Normalisation, normalise } from './normalise.js';
-export { type ChannelActivity, OUTLIER_FACTOR, protectOutliers, SINK_SHARE } from './outliers.js';
+export { type ChannelActivity, OUTLIER_FACTOR, protectOutliers } from './outliers.js';
 export {
   KINDS_IN_BLOCKS,
   KINDS_OF_BLOCKS,
-  PLATE_KINDS,
   type Plate,
   type PlateAddress,
   type PlateKind,
@@ -34,7 +33,7 @@ export {
   remainingRanges,
   subtractRanges,
 } from './ranges.js';
-export { groupRedundancy, REDUNDANT, type Redundancy } from './redundancy.js';
+export { groupRedundancy, type Redundancy } from './redundancy.js';
 export { ResidualSquares } from './residual-stream.js';
 export { type AxisSums, axisSums, plateScores, type ScoreRule } from './score-sums.js';
 export {

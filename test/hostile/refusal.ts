@@ -37,7 +37,7 @@ export interface Measured {
 
 /** How opening a file goes in a process of its own, with the time and the memory that it takes. */
 export function measured(file: string): Measured {
-  return measuredBy('open-and-measure.ts', file) as Measured;
+  return measuredBy(new URL('../fixtures/open-and-measure.ts', import.meta.url), file) as Measured;
 }
 
 export interface MeasuredScan extends Pick<Measured, 'milliseconds' | 'extraMegabytes'> {
@@ -47,10 +47,10 @@ export interface MeasuredScan extends Pick<Measured, 'milliseconds' | 'extraMega
 
 /** The same of scanning it. */
 export function measuredScan(file: string): MeasuredScan {
-  return measuredBy('scan-and-measure.ts', file) as MeasuredScan;
+  return measuredBy(new URL('../fixtures/scan-and-measure.ts', import.meta.url), file) as MeasuredScan;
 }
 
-function measuredBy(script: string, file: string): unknown {
-  const args = ['--import', 'tsx', fileURLToPath(new URL(`../fixtures/${script}`, import.meta.url)), file];
+function measuredBy(script: URL, file: string): unknown {
+  const args = ['--import', 'tsx', fileURLToPath(script), file];
   return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }));
 }

@@ -1,11 +1,5 @@
 import type { PlateGraph } from '../../plates/index.js';
-import {
-  type Allotment,
-  blockParameters,
-  emptyAllotment,
-  roundedRemoval,
-  type Stock,
-} from './allotment.js';
+import { type Allotment, blockParameters, emptyAllotment, roundedRemoval, type Stock } from './allotment.js';
 
 /** What the next removals from a stock would cost, in the order in which they would be made. */
 export interface Curve {
