@@ -60,7 +60,10 @@ describe('help', () => {
         log       show an output's history: waves tried, kept and rolled back,
                   rollbacks, tags
         plan      show what a recipe would do, and what it would take
-        prune     remove weights in waves, and roll back a wave that costs too much
+        plates    list what can be shed together: channels, heads, experts, blocks,
+                  with cost, score, protection
+        prune     remove weights or whole plates in waves, and roll back a wave that
+                  costs too much
         rollback  go back to an earlier wave of a run, with all tensors or some
         run       carry out a recipe
         scan      say what files of weights contain and would do when they are loaded

@@ -9,6 +9,7 @@ import {
   square,
   sub,
   sum,
+  type Tensor,
   type Tensor2D,
   type Tensor3D,
   tidy,
@@ -40,11 +41,12 @@ export function attend({ queries, keys, values }: AttentionHeads, { mask, cap }:
  */
 export function attendWithGradient(heads: AttentionHeads, scoring: Scoring): Tensor3D {
   const operation = customGrad<Tensor3D>((...inputs) => {
-    const [queries, keys, values, save] = inputs as [Tensor3D, Tensor3D, Tensor3D, (tensors: Tensor3D[]) => void];
-    save([queries, keys, values]);
+    const [queries, keys, values, save] = inputs as [Tensor3D, Tensor3D, Tensor3D, (tensors: Tensor[]) => void];
+    // The mask too: it may be gone by the time of the backward pass.
+    save([queries, keys, values, scoring.mask]);
     const gradFunc = (upstream: Tensor3D, saved: unknown) => {
-      const [q, k, v] = saved as [Tensor3D, Tensor3D, Tensor3D];
-      return gradients({ queries: q, keys: k, values: v }, scoring, upstream);
+      const [q, k, v, mask] = saved as [Tensor3D, Tensor3D, Tensor3D, Tensor2D];
+      return gradients({ queries: q, keys: k, values: v }, { ...scoring, mask }, upstream);
     };
     return { value: attend({ queries, keys, values }, scoring), gradFunc };
   });
