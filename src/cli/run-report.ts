@@ -13,7 +13,7 @@ export interface ShownRun {
   readonly at: Parameters<typeof stateText>[0];
   readonly sparsity: number;
   readonly reached: boolean;
-  readonly layers: readonly { readonly name: string; readonly sparsity: number }[];
+  readonly layers: readonly LayerSparsity[];
 }
 
 export interface ShownWave {
@@ -142,17 +142,28 @@ function warningLines(waves: readonly ShownWave[]): string[] {
   );
 }
 
-/** A bar for each block, the mean of its matrices' sparsity, and one mark for each matrix beside it. */
-function renderLayers(layers: readonly { readonly name: string; readonly sparsity: number }[]): string[] {
-  const groups = new Map<string, number[]>();
-  for (const { name, sparsity } of layers) {
-    const block = /^(.*?\.\d+)\./.exec(name)?.[1] ?? name;
-    groups.set(block, [...(groups.get(block) ?? []), sparsity]);
+interface LayerSparsity {
+  readonly name: string;
+  readonly elements: number;
+  readonly sparsity: number;
+}
+
+/** A bar for each block, the part of its elements that is removed, and one mark for each of its tensors beside it. */
+function renderLayers(layers: readonly LayerSparsity[]): string[] {
+  const groups = new Map<string, LayerSparsity[]>();
+  for (const layer of layers) {
+    const block = /^(.*?\.\d+)\./.exec(layer.name)?.[1] ?? layer.name;
+    groups.set(block, [...(groups.get(block) ?? []), layer]);
   }
   const width = Math.max(0, ...[...groups.keys()].map((name) => name.length));
   return [...groups].map(([name, parts]) => {
-    const mean = parts.reduce((sum, part) => sum + part, 0) / parts.length;
-    return `${name.padEnd(width)}  ${bar(mean, 24)}  ${formatPercent(mean)}  ${sparkline(parts, { min: 0, max: 1 })}`;
+    const sum = (value: (part: LayerSparsity) => number) => parts.reduce((total, part) => total + value(part), 0);
+    const removed = sum(({ elements, sparsity }) => elements * sparsity) / sum(({ elements }) => elements);
+    const marks = sparkline(
+      parts.map(({ sparsity }) => sparsity),
+      { min: 0, max: 1 },
+    );
+    return `${name.padEnd(width)}  ${bar(removed, 24)}  ${formatPercent(removed)}  ${marks}`;
   });
 }
 

@@ -2,6 +2,7 @@ import type { Report } from '../events.js';
 import type { Recipe } from '../recipe.js';
 import type { WaveJournalRecord, WaveState } from '../state/index.js';
 import type { DeviceChoice } from '../tensor/index.js';
+import type { LayerSparsity } from './state-sparsity.js';
 
 /** A run: the recipe decides the bytes of the result, the rest where things go and who is told. */
 export interface RunOptions {
@@ -66,5 +67,5 @@ export interface RunResult {
   readonly sparsity: number;
   /** True when every step's target was reached. */
   readonly reached: boolean;
-  readonly layers: readonly { readonly name: string; readonly sparsity: number }[];
+  readonly layers: readonly LayerSparsity[];
 }

@@ -4,7 +4,13 @@ import { type History, waveOf } from '../state/index.js';
 /** How sparse a model is in a state, and each matrix of it. */
 export interface StateSparsity {
   readonly sparsity: number;
-  readonly layers: readonly { readonly name: string; readonly sparsity: number }[];
+  readonly layers: readonly LayerSparsity[];
+}
+
+export interface LayerSparsity {
+  readonly name: string;
+  readonly elements: number;
+  readonly sparsity: number;
 }
 
 /**
@@ -15,7 +21,9 @@ export function sparsityOfState(past: History, tensors: ReadonlyMap<string, Tens
   const committed = past.waves.filter(({ verdict }) => verdict === 'committed');
   const last = committed.findLast(({ active }) => active);
   if (last === undefined) return { sparsity: 0, layers: [] };
-  if (past.state.tensors.length === 0) return { sparsity: last.sparsity, layers: last.layers };
+  const sized = (layers: readonly Omit<LayerSparsity, 'elements'>[]): LayerSparsity[] =>
+    layers.map(({ name, sparsity }) => ({ name, elements: elementsOf(tensors.get(name)), sparsity }));
+  if (past.state.tensors.length === 0) return { sparsity: last.sparsity, layers: sized(last.layers) };
   const at = waveOf(past.state);
   const measured = new Map<string, number>();
   for (const { wave, layers } of committed) {
@@ -25,10 +33,14 @@ export function sparsityOfState(past: History, tensors: ReadonlyMap<string, Tens
   let elements = 0;
   let removed = 0;
   for (const [name, sparsity] of measured) {
-    const size = tensors.get(name)?.shape.reduce((product, extent) => product * extent, 1) ?? 0;
+    const size = elementsOf(tensors.get(name));
     elements += size;
     removed += Math.round(sparsity * size);
   }
-  const layers = [...measured].map(([name, sparsity]) => ({ name, sparsity }));
+  const layers = sized([...measured].map(([name, sparsity]) => ({ name, sparsity })));
   return { sparsity: elements === 0 ? 0 : removed / elements, layers };
+}
+
+function elementsOf(info: TensorInfo | undefined): number {
+  return info?.shape.reduce((product, extent) => product * extent, 1) ?? 0;
 }

@@ -30,9 +30,9 @@ const run: ShownRun = {
   sparsity: 0.25,
   reached: false,
   layers: [
-    { name: 'model.layers.0.self_attn.q_proj.weight', sparsity: 0.25 },
-    { name: 'model.layers.0.mlp.up_proj.weight', sparsity: 0.75 },
-    { name: 'model.layers.1.mlp.up_proj.weight', sparsity: 0 },
+    { name: 'model.layers.0.self_attn.q_proj.weight', elements: 100, sparsity: 0.25 },
+    { name: 'model.layers.0.mlp.up_proj.weight', elements: 300, sparsity: 0.75 },
+    { name: 'model.layers.1.mlp.up_proj.weight', elements: 300, sparsity: 0 },
   ],
 };
 
@@ -46,7 +46,7 @@ describe('renderRun', () => {
       accuracy    ██▁
       perplexity  ▁▁█
 
-      model.layers.0  ████████████············  50.0 %  ▃▇
+      model.layers.0  ███████████████·········  62.5 %  ▃▇
       model.layers.1  ························  0.0 %  ▁
 
       sparsity    25.0 %, short of the target: the gate let nothing more go
