@@ -38,8 +38,9 @@ try {
       const row = await sweepScenario(scenario, lanes, {
         kind,
         ...(values.sample !== undefined && { sample: Number(values.sample) }),
-        onTrial: ({ name, failure }) => {
+        onTrial: ({ name, fired, failure }) => {
           if (failure !== undefined) console.error(`  ${name}: ${failure}`);
+          if (!fired) console.error(`  ${name}: the blow did not fall`);
         },
       });
       rows.push(row);

@@ -27,7 +27,8 @@ export default class Prune extends BaseCommand<typeof Prune> {
     out: Flags.string({ summary: 'Folder for the result.', required: true, helpValue: '<dir>', env: envOf('out') }),
     sparsity: ratio({ summary: 'Fraction of the weights inside the blocks to remove.', env: envOf('sparsity') }),
     metric: Flags.string({
-      summary: 'How much a weight counts: wanda (the default), magnitude or another of docs/metrics.md.',
+      summary:
+        'How much a weight counts: wanda (the default), magnitude, ria, taylor, fisher, hessian, activation or flap (docs/metrics.md).',
       env: envOf('metric'),
     }),
     pattern: Flags.string({
