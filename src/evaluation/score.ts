@@ -9,6 +9,7 @@ import {
   type HeadSection,
   headSections,
   type Model,
+  runBlocks,
   type TokenBatch,
   tokensPerBatch,
 } from '../model/index.js';
@@ -16,7 +17,6 @@ import type { Device, Matrix } from '../tensor/index.js';
 import { type BatchScoring, batchScoring } from './batch-scoring.js';
 import { disposeFinished, type Finished, finishedModel, withHeads, withNormedRows } from './output-layer.js';
 import type { PassageComparison, PassageScore } from './passage-score.js';
-import { runBlocks } from './run-blocks.js';
 import { emptyTally } from './tally.js';
 
 export interface ScoreOptions {

@@ -45,5 +45,6 @@ export { folderOf, openComparable, openModel, withCheckpoint } from './model.js'
 export { applyNorm, disposeNorm, type Norm } from './norm.js';
 export { type PassOptions, runBlock } from './passes.js';
 export { disposeTables, type PositionedBlock, type PositionTables, positionTables } from './rope.js';
+export { runBlocks } from './run-blocks.js';
 export { loadTokenizer, makeTokenizer, type Tokenizer } from './tokenizer.js';
 export { openPrunable } from './unknown.js';

@@ -11,6 +11,7 @@ import {
   loadBlock,
   type Model,
   runBlock,
+  runBlocks,
   type TokenBatch,
   tokensPerBatch,
 } from '../model/index.js';
@@ -33,7 +34,7 @@ export async function openContest(compare: 'row' | 'layer', context: EditContext
   const ranks = await WeightRanks.of(compare, context);
   let reference: HiddenStates | undefined;
   try {
-    reference = await finalStates(dense, batches, context);
+    reference = await runBlocks(dense, batches, context);
   } catch (error) {
     await ranks.close();
     throw error;
@@ -117,31 +118,6 @@ async function runCandidates(
     }
   } finally {
     disposeBlock(block);
-  }
-}
-
-/** The hidden states behind the last block. The caller closes them. */
-export async function finalStates(
-  model: Model,
-  batches: readonly TokenBatch[],
-  context: EditContext,
-): Promise<HiddenStates> {
-  const { device, signal } = context;
-  const states = await createHiddenStates(batches, model.decoder.hidden, context);
-  try {
-    await embedBatches(model, states);
-    for (const { index } of model.decoder.blocks) {
-      const block = await loadBlock(model, index, device);
-      try {
-        await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
-      } finally {
-        disposeBlock(block);
-      }
-    }
-    return states;
-  } catch (error) {
-    await states.close();
-    throw error;
   }
 }
 

@@ -6,10 +6,11 @@ import {
   type HiddenStates,
   loadBlock,
   runBlock,
+  runBlocks,
 } from '../model/index.js';
 import { Marks, type PlateGraph } from '../plates/index.js';
 import type { DepthContest } from '../shedding/index.js';
-import { contestBatches, finalStates, firstBatches, realTokens } from './candidate-contest.js';
+import { contestBatches, firstBatches, realTokens } from './candidate-contest.js';
 import type { EditContext } from './edit.js';
 import { meanDivergences } from './mean-divergences.js';
 import { withShed } from './shed-block.js';
@@ -24,7 +25,7 @@ export async function openDepthContest(
 ): Promise<DepthContest & { close(): Promise<void> }> {
   const dense = context.dense ?? context.model;
   const batches = contestBatches(dense, context);
-  const reference = await finalStates(dense, batches, context);
+  const reference = await runBlocks(dense, batches, context);
   return {
     tokens: realTokens(batches),
     async divergences(sets, tokens) {

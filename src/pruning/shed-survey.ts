@@ -1,5 +1,5 @@
 import { stopIfAborted } from '../errors.js';
-import { disposeBlock, type HiddenStates, loadBlock, runBlock } from '../model/index.js';
+import { disposeBlock, type HiddenStates, loadBlock, runBlock, runBlocks } from '../model/index.js';
 import { holdsIndex, type PlateGraph } from '../plates/index.js';
 import {
   type Curve,
@@ -12,7 +12,7 @@ import {
   stocksOf,
 } from '../shedding/index.js';
 import { calibrationStates } from './calibration-states.js';
-import { contestBatches, finalStates } from './candidate-contest.js';
+import { contestBatches } from './candidate-contest.js';
 import type { EditContext } from './edit.js';
 import { meanDivergences } from './mean-divergences.js';
 import { type BlockShedding, consumersOf, gramsOf, removalsOf, shedBlock, withShed } from './shed-block.js';
@@ -33,7 +33,7 @@ export async function surveyCurves(rules: SurveyRules, context: EditContext): Pr
   const { model, report, signal } = context;
   const stocks = stocksOf(rules.graph, rules.share);
   const batches = contestBatches(model, context);
-  const reference = await finalStates(model, batches, context);
+  const reference = await runBlocks(model, batches, context);
   const curves: Curve[] = [];
   try {
     const states = await calibrationStates(context);
@@ -99,7 +99,7 @@ async function divergenceWithout(
   const allotment = emptyAllotment(graph);
   allotment[stock.kind][stock.block] = plates;
   const shed = await shedBlock({ ...survey, index: stock.block, allotment }, states, context);
-  const without = await finalStates(withShed(model, graph, shed), reference.batches, context);
+  const without = await runBlocks(withShed(model, graph, shed), reference.batches, context);
   try {
     const sides = { base: { model, states: reference }, now: { model, states: [without] } };
     const [divergence] = await meanDivergences(sides, { device, ...(signal && { signal }) });

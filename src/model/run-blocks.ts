@@ -1,14 +1,10 @@
-import {
-  createHiddenStates,
-  disposeBlock,
-  embedBatches,
-  type HiddenStates,
-  loadBlock,
-  type Model,
-  runBlock,
-  type TokenBatch,
-} from '../model/index.js';
 import type { Device } from '../tensor/index.js';
+import type { TokenBatch } from './batches.js';
+import type { Model } from './decoder.js';
+import { embedBatches } from './embedding.js';
+import { createHiddenStates, type HiddenStates } from './hidden-states.js';
+import { disposeBlock, loadBlock } from './loaded-block.js';
+import { runBlock } from './passes.js';
 
 export interface RunBlocksOptions {
   readonly device: Device;
@@ -16,7 +12,7 @@ export interface RunBlocksOptions {
   readonly spillFolder: string;
   readonly signal?: AbortSignal | undefined;
   /** Called with the tokens of each batch that went through a block. */
-  readonly onTokens: (tokens: number) => void;
+  readonly onTokens?: (tokens: number) => void;
 }
 
 /** The hidden states after the last block. One block's weights are resident at a time. The caller closes the states. */
@@ -32,7 +28,7 @@ export async function runBlocks(
     for (const { index } of model.decoder.blocks) {
       const block = await loadBlock(model, index, device);
       try {
-        const onBatch = (done: number) => options.onTokens(batches[done - 1]!.ids.length);
+        const onBatch = (done: number) => options.onTokens?.(batches[done - 1]!.ids.length);
         await runBlock(block, states, device, { store: true, onBatch, ...(signal && { signal }) });
       } finally {
         disposeBlock(block);
