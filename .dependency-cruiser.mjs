@@ -8,7 +8,7 @@ const mayImport = {
   store: ['checkpoint', 'tensor'],
   repository: ['checkpoint', 'manifest', 'tensor'],
   translation: ['checkpoint', 'tensor'],
-  model: ['checkpoint', 'tensor', 'translation'],
+  model: ['checkpoint', 'tensor', 'translation', 'coding'],
   importance: ['tensor'],
   sparsity: ['tensor'],
   corpus: ['model'],
@@ -33,6 +33,27 @@ const mayImport = {
     'plates',
     'shedding',
   ],
+  coding: ['tensor', 'checkpoint', 'quantization'],
+  quantization: ['tensor'],
+  ggml: ['tensor'],
+  layouts: ['tensor', 'checkpoint', 'translation', 'coding', 'quantization', 'model'],
+  lowrank: ['tensor', 'solvers'],
+  quantizing: [
+    'tensor',
+    'checkpoint',
+    'model',
+    'sparsity',
+    'evidence',
+    'solvers',
+    'quantization',
+    'coding',
+    'ggml',
+    'layouts',
+    'pruning',
+    'corpus',
+  ],
+  factorizing: ['tensor', 'checkpoint', 'model', 'evidence', 'solvers', 'quantization', 'coding', 'lowrank', 'pruning'],
+  hardware: ['tensor', 'checkpoint', 'model'],
   state: ['checkpoint', 'manifest', 'store', 'tensor'],
   waves: [
     'tensor',
@@ -46,11 +67,18 @@ const mayImport = {
     'plates',
     'shedding',
     'pruning',
+    'coding',
+    'layouts',
+    'ggml',
+    'quantizing',
+    'factorizing',
+    'conversion',
     'corpus',
     'evaluation',
     'state',
     'pictures',
   ],
+  pipelines: ['checkpoint', 'model', 'corpus', 'evaluation', 'state', 'waves', 'pictures'],
   scoring: [
     'tensor',
     'checkpoint',
@@ -78,12 +106,18 @@ const mayImport = {
     'pictures',
   ],
   scanning: ['checkpoint'],
-  conversion: ['tensor', 'checkpoint', 'translation', 'model'],
+  conversion: ['tensor', 'checkpoint', 'translation', 'model', 'coding', 'layouts', 'ggml'],
   cli: [],
 };
 
 /** Files directly in src/ that a folder may import besides those that may be imported from anywhere. */
-const rootFiles = { state: ['recipe'], waves: ['recipe'], cli: ['recipe'], commands: ['recipe'] };
+const rootFiles = {
+  state: ['recipe'],
+  waves: ['recipe'],
+  pipelines: ['recipe'],
+  cli: ['recipe'],
+  commands: ['recipe'],
+};
 const anywhere = ['errors', 'events', 'random', 'registry', 'nearest', 'version'];
 
 const folderRules = Object.entries(mayImport).map(([folder, allowed]) => ({
