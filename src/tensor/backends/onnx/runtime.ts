@@ -33,8 +33,12 @@ interface Session {
  * Loads the private binding of the installed `onnxruntime-node`. The public API copies every output and takes a turn of the
  * event loop for each call, which matrix products of small models do not survive. Pinned to an exact version in package.json;
  * `openOnnxRuntime` tries it out before anything relies on it.
+ *
+ * Its telemetry, which on Linux and macOS writes an identifier into the user's cache folder and sends events, is turned off first:
+ * the native library reads the variable once, when it starts (microsoft/onnxruntime#27379). Whoever sets it keeps what they set.
  */
 export function requireOnnxLibrary(): OnnxLibrary {
+  process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
   const require = createRequire(import.meta.url);
   const { version } = require('onnxruntime-node/package.json') as { version: string };
   const { binding, initOrt } = require('onnxruntime-node/dist/binding.js') as {
