@@ -1,0 +1,1 @@
+export type { KvScales, Layout, LayoutExtras, LayoutLimits, QuantizedCheckpoint } from './layout.js';
