@@ -30,7 +30,8 @@ export interface ShedSpeed {
 
 /**
  * Tokens that llama.cpp generates in a second from a synthetic model of 100 million parameters, and from the same model with a
- * quarter of its heads and channels shed for llama.cpp: medians of paired runs, F16, on the CPU. Needs `npm run setup:llama`.
+ * quarter of its heads and channels shed for llama.cpp: medians of paired runs, F16, on one core of the CPU (its threads wait for
+ * each other in busy loops: with one more than there are idle cores, a token takes 50 times as long). Needs `npm run setup:llama`.
  */
 export async function shedSpeed(): Promise<ShedSpeed> {
   if (!existsSync(library)) throw new Error('no llama.cpp: npm run setup:llama');
@@ -163,7 +164,7 @@ async function measure(files: { readonly dense: string; readonly shed: string })
   });
   try {
     const open = async (modelPath: string) => {
-      const context = await (await llama.loadModel({ modelPath })).createContext({ contextSize: 128 });
+      const context = await (await llama.loadModel({ modelPath })).createContext({ contextSize: 128, threads: 1 });
       return context.getSequence();
     };
     const [dense, shed] = [await open(files.dense), await open(files.shed)];
