@@ -182,7 +182,7 @@ export default {
     only(
       'tensors-below-waves',
       'node_modules/@tensorflow/tfjs-core',
-      '^src/(tensor|model|importance|evaluation|evidence|pruning)/',
+      '^src/(tensor|model|importance|evaluation|evidence|pruning|quantizing)/',
     ),
     only('charts-in-pictures', 'node_modules/vega', '^src/pictures/'),
     only('schemas-at-the-borders', 'node_modules/zod', [

@@ -25,6 +25,8 @@ export interface InputEvidence {
   readonly moments?: Moments;
   /** mean |X_j| [columns]. */
   readonly absMeans?: Tensor1D;
+  /** max |X_j| [columns]. */
+  readonly absMaxima?: Tensor1D;
   readonly gram?: Gram;
 }
 
@@ -59,6 +61,10 @@ export class BlockEvidence {
     return this.#of(input).absMeans ?? notCollected('abs-means', input);
   }
 
+  absMaximaOf(input: LinearInput): Tensor1D {
+    return this.#of(input).absMaxima ?? notCollected('abs-maxima', input);
+  }
+
   /** Not to be written to: linears with the same input share it. */
   gramOf(input: LinearInput): Gram {
     return this.#of(input).gram ?? notCollected('gram', input);
@@ -72,8 +78,8 @@ export class BlockEvidence {
   }
 
   dispose(): void {
-    for (const { norms, moments, absMeans } of this.#inputs.values()) {
-      for (const tensor of [norms, moments?.mean, moments?.variance, absMeans])
+    for (const { norms, moments, absMeans, absMaxima } of this.#inputs.values()) {
+      for (const tensor of [norms, moments?.mean, moments?.variance, absMeans, absMaxima])
         if (tensor !== undefined) dispose(tensor);
     }
     this.#inputs.clear();

@@ -10,7 +10,7 @@ import {
 import type { Device } from '../tensor/index.js';
 import { BlockEvidence, type InputEvidence } from './block-evidence.js';
 import type { Collector } from './collector.js';
-import { absMeansCollector, momentsCollector, normsCollector } from './column-statistics.js';
+import { absMaximaCollector, absMeansCollector, momentsCollector, normsCollector } from './column-statistics.js';
 import { gramCollector } from './gram.js';
 import type { EvidenceKind } from './kinds.js';
 
@@ -35,6 +35,7 @@ const COLLECTORS: Record<EvidenceKind, (columns: number, device: Device) => Coll
   norms: normsCollector,
   moments: momentsCollector,
   'abs-means': absMeansCollector,
+  'abs-maxima': absMaximaCollector,
   gram: gramCollector,
 };
 

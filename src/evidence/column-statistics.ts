@@ -4,6 +4,7 @@ import {
   div,
   keep,
   matMul,
+  max,
   ones,
   reshape,
   slice,
@@ -79,6 +80,19 @@ export function absMeansCollector(columns: number, device: Device): Collector {
     },
   );
   return withFinish(sums, () => ({ absMeans: upload(device, mean(total, tokens)) }));
+}
+
+/** max |X_j|: what SmoothQuant moves from activations into weights (Xiao et al. 2023). */
+export function absMaximaCollector(columns: number, device: Device): Collector {
+  const largest = new Float64Array(columns);
+  const sums = new ColumnSums(
+    device,
+    (values) => reshape(max(abs(values), 0), [1, columns]) as Tensor2D,
+    (found) => {
+      for (let j = 0; j < columns; j += 1) largest[j] = Math.max(largest[j]!, found[j]!);
+    },
+  );
+  return withFinish(sums, () => ({ absMaxima: upload(device, largest) }));
 }
 
 /**

@@ -1,5 +1,6 @@
 export type { Architecture } from './architecture.js';
 export { architectures } from './architectures.js';
+export type { Sequences } from './attention.js';
 export {
   apartAbove,
   batchesOf,
@@ -29,6 +30,7 @@ export type {
 } from './decoder.js';
 export { describeModel } from './describe.js';
 export { type EmbeddingOptions, embedBatches } from './embedding.js';
+export { type BlockHalf, halfInput, halfOutput } from './halves.js';
 export { type HeadSection, headSections, loadFinalNorm, loadHead } from './head.js';
 export {
   createArrays,

@@ -36,6 +36,8 @@ export interface DampedFactor {
   readonly factor: CholeskyFactor;
   /** Added to the diagonal, absolute. */
   readonly added: number;
+  /** The same as a fraction of the diagonal's mean; 0 where the mean is. */
+  readonly fraction: number;
 }
 
 /** Storage for the factor of a matrix of this size: the matrix itself when `overwrite`, in double precision when it is small. */
@@ -65,7 +67,7 @@ export async function factorDamped(
     const factor = await cholesky(values, size, products);
     if (factor !== undefined) {
       if (fraction > damp) report?.({ type: 'notice', message: dampedMore(name, added / mean) });
-      return { factor, added };
+      return { factor, added, fraction: mean === 0 ? 0 : added / mean };
     }
     mirrorUpper(values, size);
     for (let i = 0; i < size; i += 1) values[i * size + i] = diagonal[i]!;

@@ -3,6 +3,7 @@ import type { Solver } from './solver.js';
 
 export type { DampingOptions, Gram } from './damping.js';
 export { leastSquaresFold, type Weight } from './fold.js';
+export { GPTQ_COST, type GptqInputs, type GptqResult, type Grid, gptq, prepareGptq } from './gptq.js';
 export { type InverseFactor, type InverseOptions, inverseDiagonal, inverseUpperFactor } from './inverse.js';
 export type { Prune, Refit, Removal, Solver, SolverContext, SolverCost, SolverMatrix } from './solver.js';
 

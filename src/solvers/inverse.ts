@@ -12,6 +12,8 @@ export interface InverseOptions extends DampingOptions {
 export interface InverseFactor {
   readonly size: number;
   readonly values: Reals;
+  /** What was added to the diagonal, as a fraction of its mean; 0 where nothing helped. */
+  readonly damp: number;
   /** The factorization failed with every damping, and U is diagonal: each input counts by itself, as in Wanda. */
   readonly isDiagonal: boolean;
 }
@@ -33,7 +35,7 @@ export async function inverseUpperFactor(gram: Gram, options: InverseOptions = {
   if (damped === undefined) return diagonalFactor(values, size, options);
   await invertLower(damped.factor, matrixProducts(options.device));
   values.reverse();
-  return { size, values, isDiagonal: false };
+  return { size, values, damp: damped.fraction, isDiagonal: false };
 }
 
 /** The diagonal of (G + dI)⁻¹, [columns]: how much each input is determined by the others. Damping and throws as above. */
@@ -52,7 +54,7 @@ function diagonalFactor(values: Reals, size: number, { name = 'a matrix', report
   values.fill(0);
   for (let i = 0; i < size; i += 1) values[i * size + i] = 1 / Math.sqrt(diagonal[i]! || 1);
   report?.({ type: 'notice', message: oneByOne(name) });
-  return { size, values, isDiagonal: true };
+  return { size, values, damp: 0, isDiagonal: true };
 }
 
 function oneByOne(name: string): string {

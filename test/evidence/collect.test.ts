@@ -58,13 +58,19 @@ async function expectOracle(evidence: BlockEvidence, vectors: Map<LinearInput, F
     const expected = {
       norms: all.map((x) => Math.sqrt(sum(x.map((value) => value * value)))),
       absMeans: all.map((x) => sum(x.map(Math.abs)) / x.length),
+      absMaxima: all.map((x) => Math.max(...x.map(Math.abs))),
       mean: means,
       variance: all.map((x, j) => sum(x.map((value) => (value - means[j]!) ** 2)) / x.length),
     };
     const { mean, variance } = evidence.momentsOf(input);
-    const found = { norms: evidence.normsOf(input), absMeans: evidence.absMeansOf(input), mean, variance };
+    const [norms, absMeans, absMaxima] = [
+      evidence.normsOf(input),
+      evidence.absMeansOf(input),
+      evidence.absMaximaOf(input),
+    ];
+    const found = { norms, absMeans, absMaxima, mean, variance };
     expect(evidence.tokensOf(input)).toBe(tokens.length);
-    for (const name of ['norms', 'absMeans', 'mean', 'variance'] as const) {
+    for (const name of ['norms', 'absMeans', 'absMaxima', 'mean', 'variance'] as const) {
       expectClose(await device.read(found[name]), expected[name], `${name} of ${input}`);
     }
     const gram = evidence.gramOf(input);

@@ -87,7 +87,7 @@ describe('a matrix that is not positive definite', () => {
     messages.length = 0;
     const gram = { values: new Float32Array([4, 100, 100, 1]), columns: 2 };
     const factor = await inverseUpperFactor(gram, { name: 'w.down', report });
-    expect(factor).toEqual({ size: 2, values: new Float64Array([0.5, 0, 0, 1]), isDiagonal: true });
+    expect(factor).toEqual({ size: 2, damp: 0, values: new Float64Array([0.5, 0, 0, 1]), isDiagonal: true });
     expect(messages).toHaveLength(1);
     expect(messages[0]).toMatch(/w\.down .*judged by itself/);
   });
