@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { Batch, Finding, FromWorker, Progress } from './messages.js';
 
 /** A worker reports four times a second. One that is silent for this long hangs, on however busy a machine. */
-const SILENCE_MILLISECONDS = 15_000;
+const SILENCE_MILLISECONDS = 60_000;
 /** Of the JavaScript heap: a mutation that wants more than this, beside some megabytes of our own, ends the worker. */
 const HEAP_MEGABYTES = 160;
 /** How a worker says that the harness failed, not the reader. */
