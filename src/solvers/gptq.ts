@@ -60,8 +60,8 @@ export async function prepareGptq(
   return { upper, damp, isDiagonal, products: matrixProducts(options.device), signal, ...(order && { order }) };
 }
 
-/** What became of a matrix: Σ ((w − q) / U_jj)² / 2, the growth of the output error that the sweep could not correct. */
 export interface GptqResult {
+  /** Σ ((w − q) / U_jj)²: the squared error of the outputs over all tokens, damping included. */
   readonly loss: number;
 }
 
@@ -105,7 +105,7 @@ export async function gptq(
     );
   }
   scatter(weights, matrix, inputs.order);
-  return { loss: loss / 2 };
+  return { loss };
 }
 
 interface Work {

@@ -58,5 +58,5 @@ function diagonalFactor(values: Reals, size: number, { name = 'a matrix', report
 }
 
 function oneByOne(name: string): string {
-  return `The inputs of ${name} are dependent beyond any damping: each of its weights was judged by itself, as Wanda does, and none was corrected.`;
+  return `The inputs of ${name} are dependent beyond any damping: each of its weights was judged by itself, and none was corrected.`;
 }
