@@ -1,0 +1,32 @@
+export { packRows, rowBytesOf, unpackRows } from './bit-stream.js';
+export { type ElementType, elementsOf } from './elements.js';
+export {
+  fromParts,
+  type PartBytes,
+  type PartForm,
+  type PartSuffix,
+  partForms,
+  type QuantizedParts,
+  rowsFromParts,
+  type StoredPart,
+  toParts,
+} from './parts.js';
+export {
+  dequantizeMatrix,
+  findScales,
+  type QuantizeOptions,
+  quantizeMatrix,
+  type ScaleSearch,
+} from './quantize.js';
+export type { NestedScales, QuantizedMatrix, Scales } from './quantized-matrix.js';
+export { recordOf, type SchemeRecord, schemeOfRecord } from './record.js';
+export {
+  describeScheme,
+  type FloatFormat,
+  type ScaleDtype,
+  type Scheme,
+  type Strategy,
+  schemes,
+} from './scheme.js';
+export { type SchemeOptions, schemeOf } from './scheme-options.js';
+export { type Tiles, tilesOf } from './tiles.js';

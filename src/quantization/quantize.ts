@@ -1,0 +1,86 @@
+import { decodeToF32, encodeFromF32 } from '../tensor/index.js';
+import { elementsOf } from './elements.js';
+import type { QuantizedMatrix, Scales } from './quantized-matrix.js';
+import { rangesOf, scalesOfRanges } from './range-scales.js';
+import type { Scheme } from './scheme.js';
+import { forEachRun, type Tiles, tilesOf } from './tiles.js';
+
+/** How the scales of a matrix are found: by its largest values, by least squared error, or by half-quadratic splitting. */
+export type ScaleSearch = 'absmax' | 'mse' | 'hqq';
+
+export interface QuantizeOptions {
+  /** Absent: `absmax`. */
+  readonly search?: ScaleSearch;
+  /** Scales to use instead of finding any, as `findScales` gives them. */
+  readonly scales?: Scales;
+}
+
+/**
+ * The matrix (row-major values, not modified) in the scheme's codes, each the nearest to its value under its tile's scale
+ * (round-to-nearest, ties to even). Throws `unsupported` for values that are not finite.
+ *
+ * @example quantizeMatrix(values, 4096, 4096, schemeOf('int4', { groupSize: 128 }), { search: 'mse' })
+ */
+export function quantizeMatrix(
+  values: Float32Array,
+  rows: number,
+  columns: number,
+  scheme: Scheme,
+  options: QuantizeOptions = {},
+): QuantizedMatrix {
+  checkSize(values, rows, columns);
+  if (scheme.bits === 16) return { scheme, rows, columns, codes: halves(values, scheme), scales: noScales() };
+  const scales = options.scales ?? findScales(values, rows, columns, scheme, options);
+  const tiles = tilesOf(scheme, rows, columns);
+  return { scheme, rows, columns, codes: encodeTiles(values, scheme, tiles, scales), scales };
+}
+
+/** The scales that `quantizeMatrix` would use. */
+export function findScales(
+  values: Float32Array,
+  rows: number,
+  columns: number,
+  scheme: Scheme,
+  _options: QuantizeOptions = {},
+): Scales {
+  checkSize(values, rows, columns);
+  if (scheme.bits === 16) return noScales();
+  const tiles = tilesOf(scheme, rows, columns);
+  return scalesOfRanges(rangesOf(values, tiles), scheme, elementsOf(scheme), tiles);
+}
+
+/** Values [rows, columns] of the matrix, row-major: what its codes stand for, in float32. */
+export function dequantizeMatrix({ scheme, rows, columns, codes, scales }: QuantizedMatrix): Float32Array {
+  if (scheme.bits === 16)
+    return decodeToF32(new Uint8Array(codes.buffer, codes.byteOffset, codes.byteLength), scheme.format!);
+  const { levels, center } = elementsOf(scheme);
+  const values = new Float32Array(rows * columns);
+  forEachRun(tilesOf(scheme, rows, columns), (start, end, index) => {
+    const scale = scales.values[index]!;
+    const zero = scales.zeroPoints === undefined ? center : scales.zeroPoints[index]!;
+    for (let i = start; i < end; i += 1) values[i] = (levels[codes[i]!]! - zero) * scale;
+  });
+  return values;
+}
+
+function encodeTiles(values: Float32Array, scheme: Scheme, tiles: Tiles, scales: Scales): Uint8Array {
+  const elements = elementsOf(scheme);
+  const codes = new Uint8Array(values.length);
+  forEachRun(tiles, (start, end, index) => {
+    const zero = scales.zeroPoints === undefined ? elements.center : scales.zeroPoints[index]!;
+    elements.encode(values, start, end, { scale: scales.values[index]!, zero, codes, at: start });
+  });
+  return codes;
+}
+
+function halves(values: Float32Array, { format }: Scheme): Uint16Array {
+  return new Uint16Array(encodeFromF32(values, format!).buffer);
+}
+
+function noScales(): Scales {
+  return { shape: [0, 0], values: new Float32Array(0) };
+}
+
+function checkSize(values: Float32Array, rows: number, columns: number): void {
+  if (values.length !== rows * columns) throw new RangeError(`${values.length} values in ${rows} × ${columns}`);
+}
