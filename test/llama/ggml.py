@@ -1,8 +1,9 @@
 """ggml's own block quantisation, called from llama.cpp's prebuilt library: the oracle for block decoders.
 
 Usage: python3 ggml.py LIBRARY < request > reply, where LIBRARY is libggml-base.so (llama.ts calls this).
-A request is one JSON line {"do": "quantize" | "dequantize", "type": "Q4_K", "columns": N}, then the raw bytes: float32 values
-to quantize (rows of N), or blocks to dequantize. The reply is the raw result. Needs nothing but Python's standard library.
+A request is one JSON line {"do": "quantize" | "dequantize", "type": "Q4_K", "columns": N, "weighted": false}, then the raw bytes:
+float32 values to quantize (rows of N; where weighted, N importance weights before them), or blocks to dequantize. The reply is the
+raw result. Needs nothing but Python's standard library.
 """
 
 import ctypes
@@ -23,12 +24,15 @@ def main():
     data = sys.stdin.buffer.read()
     number, block_values, block_bytes = TYPES[request["type"]]
     if request["do"] == "quantize":
+        weights = None
+        if request.get("weighted"):
+            weights, data = data[: 4 * request["columns"]], data[4 * request["columns"] :]
         rows = len(data) // 4 // request["columns"]
         result = ctypes.create_string_buffer(len(data) // 4 // block_values * block_bytes)
         quantize = library.ggml_quantize_chunk
         quantize.restype = ctypes.c_size_t
-        quantize.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p] + [ctypes.c_int64] * 3 + [ctypes.c_void_p]
-        written = quantize(number, data, result, 0, rows, request["columns"], None)
+        quantize.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p] + [ctypes.c_int64] * 3 + [ctypes.c_char_p]
+        written = quantize(number, data, result, 0, rows, request["columns"], weights)
         if written != len(result):
             sys.exit(f"ggml wrote {written} bytes instead of {len(result)}")
     else:

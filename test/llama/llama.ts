@@ -109,12 +109,19 @@ function driven(model: LibraryModel): LlamaModel {
 /** ggml's base library, which quantises and dequantises blocks. */
 const ggmlLibrary = path.join(libraries, 'libggml-base.so');
 
-/** ggml's blocks of rows of `columns` values. */
-export function quantizeWithGgml(type: string, values: Float32Array, columns: number): Uint8Array {
-  return callGgml(
-    { do: 'quantize', type, columns },
-    new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-  );
+/** ggml's blocks of rows of `columns` values; with an importance weight for each column where they are given. */
+export function quantizeWithGgml(
+  type: string,
+  values: Float32Array,
+  columns: number,
+  weights: Float32Array = new Float32Array(0),
+): Uint8Array {
+  const request = { do: 'quantize', type, columns, weighted: weights.length > 0 };
+  return callGgml(request, Buffer.concat([bytesOf(weights), bytesOf(values)]));
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** ggml's values of blocks. */
