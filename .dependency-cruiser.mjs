@@ -105,6 +105,7 @@ const mayImport = {
     'waves',
     'pictures',
   ],
+  calibrating: ['tensor', 'checkpoint', 'model', 'evidence', 'pruning', 'corpus', 'evaluation', 'waves'],
   scanning: ['checkpoint'],
   conversion: ['tensor', 'checkpoint', 'translation', 'model', 'coding', 'layouts', 'ggml'],
   cli: [],
@@ -160,7 +161,7 @@ export default {
       name: 'root-files-import-no-folder',
       severity: 'error',
       from: { path: '^src/(errors|events|random|registry|nearest|version|recipe)\\.ts$' },
-      to: { path: '^src/', pathNot: '^src/(errors|nearest)\\.ts$' },
+      to: { path: '^src/', pathNot: '^src/((errors|nearest)\\.ts$|recipe-steps/)' },
     },
     {
       name: 'no-cycles',
@@ -170,7 +171,7 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|surveying|vocabulary|scanning|conversion|cli)/',
+      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|surveying|calibrating|vocabulary|scanning|conversion|cli)/',
       '^src/recipe\\.ts$',
     ]),
     only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|cli)/']),
@@ -186,7 +187,7 @@ export default {
     ),
     only('charts-in-pictures', 'node_modules/vega', '^src/pictures/'),
     only('schemas-at-the-borders', 'node_modules/zod', [
-      '^src/(manifest|store|repository|model|checkpoint)/',
+      '^src/(manifest|store|repository|model|checkpoint|corpus|recipe-steps)/',
       '^src/recipe\\.ts$',
     ]),
   ],

@@ -1,8 +1,10 @@
 import { BirdboneError } from '../errors.js';
 import type { Tokenizer } from '../model/index.js';
+import { passagesOfSet } from './calibration-set.js';
 import { checkContext } from './context.js';
 import type { Passage, Protocol, TextPassages, TextSource } from './passage.js';
-import { type EncodedText, encodeFile, windowsOf } from './windows.js';
+import { readTextFile } from './text-file.js';
+import { type EncodedText, encodeFile, encodeText, windowsOf } from './windows.js';
 
 /**
  * The fewest predictions that a gate may rest on when its text is what calibration left over. With as many, the 95 % interval of
@@ -23,16 +25,24 @@ export interface Calibration {
   readonly passages: readonly Passage[];
   readonly context: number;
   readonly source: TextSource;
+  /** What somebody who calibrates with this text should know. */
+  readonly notices?: readonly string[];
 }
 
-/** Reads the first windows of a file, encoded once without BOS. Throws `usage` when the file has fewer. */
+/**
+ * Reads the first windows of a file, encoded once without BOS, or the first passages of a calibration set. Throws `usage` when a
+ * text has fewer; of a set all are taken then.
+ */
 export async function readCalibration(
   file: string,
   tokenizer: Tokenizer,
   options: Omit<CalibrationText, 'file'> & { readonly maxContext: number },
 ): Promise<Calibration> {
-  checkContext(options.context, options.maxContext);
-  return firstWindows(await encodeFile(file, tokenizer), options);
+  const { windows, context, maxContext } = options;
+  checkContext(context, maxContext);
+  const content = await readTextFile(file);
+  if (content.kind !== 'set') return firstWindows(encodeText(content, tokenizer), options);
+  return { ...passagesOfSet(file, content.set, tokenizer, { windows, context }), context, source: content.source };
 }
 
 export interface SplitOptions {

@@ -1,7 +1,7 @@
 import { BirdboneError } from '../errors.js';
 import type { Tokenizer } from '../model/index.js';
 import type { Passage } from './passage.js';
-import type { TextFile } from './text-file.js';
+import type { RunningText } from './windows.js';
 
 /** What ends a document in a plain text file, besides the tokenizer's own end-of-sequence token. */
 const END_OF_TEXT = ['<|endoftext|>', '</s>'];
@@ -17,7 +17,7 @@ export interface Documents {
  * leave only the beginning.
  */
 export function documentsOf(
-  file: TextFile,
+  file: RunningText,
   tokenizer: Tokenizer,
   { context, limit = Number.POSITIVE_INFINITY }: { readonly context: number; readonly limit?: number | undefined },
 ): Documents {

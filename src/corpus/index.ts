@@ -6,5 +6,9 @@ export {
   type SplitOptions,
   splitCalibration,
 } from './calibration.js';
+export { type CalibrationSet, passagesOfSet, SET_SIGNATURE, type SetPassage } from './calibration-set.js';
+export { splitDocuments } from './documents.js';
 export type { Passage, Protocol, TextPassages, TextSource } from './passage.js';
 export { type PassageOptions, readPassages } from './read-passages.js';
+export { readTextFile, type TextFile } from './text-file.js';
+export { textsOf } from './windows.js';

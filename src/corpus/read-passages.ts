@@ -5,7 +5,7 @@ import { checkContext } from './context.js';
 import { documentsOf } from './documents.js';
 import type { Protocol, TextPassages } from './passage.js';
 import { readTextFile } from './text-file.js';
-import { encodeFile, windowsOf } from './windows.js';
+import { encodeFile, textsOf, windowsOf } from './windows.js';
 
 export interface PassageOptions {
   readonly protocol: Protocol;
@@ -52,7 +52,7 @@ async function readWindows(file: string, tokenizer: Tokenizer, options: PassageO
 }
 
 async function readDocuments(file: string, tokenizer: Tokenizer, options: PassageOptions): Promise<ReadPassages> {
-  const content = await readTextFile(file);
+  const content = textsOf(await readTextFile(file));
   const documents = documentsOf(content, tokenizer, options);
   if (documents.passages.length === 0) {
     throw new BirdboneError('usage', `${path.basename(file)} holds no document with text in it.`);

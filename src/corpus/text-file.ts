@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
+import { type CalibrationSet, parseCalibrationSet, SET_SIGNATURE } from './calibration-set.js';
 import type { TextSource } from './passage.js';
 
 /** 16 MiB are five million tokens: a minute of tokenizing, a gigabyte of memory for it, hours of evaluation on a CPU. */
@@ -11,17 +12,20 @@ export const MAX_TEXT_BYTES = 16 * 2 ** 20;
 export type TextFile =
   | { readonly kind: 'text'; readonly source: TextSource; readonly text: string }
   /** The `text` field of every line that is not blank, in order. */
-  | { readonly kind: 'jsonl'; readonly source: TextSource; readonly documents: readonly string[] };
+  | { readonly kind: 'jsonl'; readonly source: TextSource; readonly documents: readonly string[] }
+  /** What `birdbone calibrate` wrote: passages that are chosen already. */
+  | { readonly kind: 'set'; readonly source: TextSource; readonly set: CalibrationSet };
 
 /**
- * Returns a text file's content: JSON lines with a `text` field when its name ends in .jsonl or .ndjson, plain UTF-8
- * otherwise. A byte-order mark is left out. Throws `unreadable` with the file, and the line where one is at fault.
+ * Returns a text file's content: a calibration set by how it begins, JSON lines with a `text` field when its name ends in .jsonl or
+ * .ndjson, plain UTF-8 otherwise. A byte-order mark is left out. Throws `unreadable` with the file, and the line where one is at fault.
  */
 export async function readTextFile(file: string): Promise<TextFile> {
   const bytes = await readBounded(file);
   const source = { name: path.basename(file), sha256: createHash('sha256').update(bytes).digest('hex') };
   if (!isUtf8(bytes)) throw unreadable(file, `line ${firstBadLine(bytes)} is not UTF-8`);
   const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  if (text.startsWith(SET_SIGNATURE)) return { kind: 'set', source, set: parseCalibrationSet(file, text) };
   if (/\.(jsonl|ndjson)$/i.test(file)) return { kind: 'jsonl', source, documents: textFields(file, text) };
   return { kind: 'text', source, text };
 }

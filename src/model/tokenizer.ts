@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -23,6 +24,8 @@ export interface Tokenizer {
   readonly endOfSequence?: string;
   /** Entries, added tokens included. */
   readonly vocabularySize: number;
+  /** sha256 of the entries with their ids: ids of one tokenizer mean the same in another with the same fingerprint. */
+  fingerprint(): string;
 }
 
 /** What is used of @huggingface/tokenizers 0.2.0, whose own declarations do not resolve under Node's module rules. */
@@ -86,7 +89,15 @@ export function makeTokenizer(definition: JsonObject, config: JsonObject, file: 
     ...(bosTokenId === undefined ? {} : { bosTokenId }),
     ...(endOfSequence === undefined ? {} : { endOfSequence }),
     vocabularySize: tokenizer.get_vocab().size,
+    fingerprint: () => fingerprintOf(tokenizer.get_vocab()),
   };
+}
+
+function fingerprintOf(vocabulary: ReadonlyMap<string, number>): string {
+  const entries = [...vocabulary].sort(([, left], [, right]) => left - right);
+  const digest = createHash('sha256');
+  for (const entry of entries) digest.update(`${JSON.stringify(entry)}\n`);
+  return digest.digest('hex');
 }
 
 function construct(definition: JsonObject, config: JsonObject, file: string): LibraryTokenizer {

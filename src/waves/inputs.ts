@@ -89,6 +89,11 @@ export function inputNotices(inputs: Inputs): string[] {
 }
 
 function textNotices({ calibration, evaluation }: Inputs): string[] {
+  const own = calibration?.notices ?? [];
+  return [...own, ...sharingNotices({ calibration, evaluation })];
+}
+
+function sharingNotices({ calibration, evaluation }: Pick<Inputs, 'calibration' | 'evaluation'>): string[] {
   if (calibration === undefined || evaluation === undefined) return [];
   const { name } = evaluation.source;
   if (evaluation.skippedTokens > 0) {

@@ -8,6 +8,7 @@ export function wordTokenizer(options: { readonly bos?: number; readonly endOfSe
     ...(options.bos === undefined ? {} : { bosTokenId: options.bos }),
     ...(options.endOfSequence === undefined ? {} : { endOfSequence: options.endOfSequence }),
     vocabularySize: 100,
+    fingerprint: () => 'f'.repeat(64),
   };
 }
 

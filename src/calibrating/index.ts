@@ -1,0 +1,4 @@
+export type { RangeCoverage } from './activation-ranges.js';
+export { type CalibrateOptions, type CalibrateResult, calibrate } from './calibrate.js';
+export { CHOICES, type Choice } from './choose.js';
+export type { DescribedSource, Description } from './describe.js';
