@@ -1,3 +1,4 @@
+export { decompose, EXACT_SIDE } from './decompose.js';
 export {
   type Certificate,
   type DecomposeOptions,
@@ -14,3 +15,12 @@ export {
   refuseUselessRank,
   type Shape,
 } from './factors.js';
+export {
+  chooseRanks,
+  mostRank,
+  needsSpectrum,
+  type RankChoice,
+  type RankRule,
+  ranksOfShapes,
+  type Spectrum,
+} from './ranks.js';
