@@ -14,12 +14,20 @@ export interface KvScales {
   readonly v: number;
 }
 
+/** How GPTQ was run, for the fields of its config that say so. */
+export interface GptqRun {
+  readonly dampPercent: number;
+  readonly staticGroups: boolean;
+  readonly trueSequential: boolean;
+}
+
 /** What calibration found beside the weights. */
 export interface LayoutExtras {
   /** Of every block that has attention, by the block's number: the layout says that the cache is FP8. */
   readonly kvScales?: ReadonlyMap<number, KvScales>;
   /** By weight, for schemes whose activations have one scale that was measured before. */
   readonly inputScales?: ReadonlyMap<string, number>;
+  readonly gptq?: GptqRun;
 }
 
 /** A way in which an engine's files keep quantized matrices. */

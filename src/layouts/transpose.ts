@@ -40,12 +40,18 @@ export async function readRows(matrix: StoredMatrix, first: number, count: numbe
   const padded = columns * elementBytes;
   const { rowBytes = padded } = matrix;
   const stored = await source.read(tensor, { offset: first * rowBytes, length: count * rowBytes });
-  if (rowBytes === padded) return elementsOf(stored, elementBytes);
-  const bytes = new Uint8Array(count * padded);
-  for (let row = 0; row < count; row += 1) {
-    bytes.set(stored.subarray(row * rowBytes, (row + 1) * rowBytes), row * padded);
+  return elementsOf(paddedRows(stored, count, padded), elementBytes);
+}
+
+/** Rows of bytes with zero bytes behind each, up to `width`; the same bytes where there is nothing to add. */
+export function paddedRows(bytes: Uint8Array, rows: number, width: number): Uint8Array {
+  const rowBytes = bytes.length / rows;
+  if (rowBytes === width) return bytes;
+  const padded = new Uint8Array(rows * width);
+  for (let row = 0; row < rows; row += 1) {
+    padded.set(bytes.subarray(row * rowBytes, (row + 1) * rowBytes), row * width);
   }
-  return elementsOf(bytes, elementBytes);
+  return padded;
 }
 
 /** `source` [rows, columns] as [columns, rows], in memory. */
