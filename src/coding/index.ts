@@ -21,6 +21,9 @@ export { addProduct } from './product.js';
 export const codings = registryOf<Coding>()('coding', {
   plain: () => import('./plain.js'),
   factors: () => import('./factors.js'),
+  integer: () => import('./integer.js'),
+  float8: () => import('./float8.js'),
+  codebook: () => import('./codebook.js'),
 });
 
 /** The checkpoint with every coded weight as dense F32, and without their parts; throws as `decodedViewWith`. */

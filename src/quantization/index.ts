@@ -1,9 +1,11 @@
 export { packRows, rowBytesOf, unpackRows } from './bit-stream.js';
+export { dequantizeMatrix, dequantizeRows } from './dequantize.js';
 export { type ElementType, elementsOf } from './elements.js';
 export {
   fromParts,
   type PartBytes,
   type PartForm,
+  type PartRows,
   type PartSuffix,
   partForms,
   type QuantizedParts,
@@ -12,14 +14,13 @@ export {
   toParts,
 } from './parts.js';
 export {
-  dequantizeMatrix,
   findScales,
   type QuantizeOptions,
   quantizeMatrix,
   type ScaleSearch,
 } from './quantize.js';
 export type { NestedScales, QuantizedMatrix, Scales } from './quantized-matrix.js';
-export { recordOf, type SchemeRecord, schemeOfRecord } from './record.js';
+export { type CodedShape, type Refuse, recordOf, type SchemeRecord, schemeOfRecord } from './record.js';
 export {
   describeScheme,
   type FloatFormat,

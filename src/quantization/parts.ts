@@ -2,8 +2,7 @@ import { decodeToF32, type ElementDtype, encodeFromF32 } from '../tensor/index.j
 import { packRows, rowBytesOf, unpackRows } from './bit-stream.js';
 import { NESTED_GROUP, nestedValues } from './nested-scales.js';
 import type { QuantizedMatrix, Scales } from './quantized-matrix.js';
-import type { SchemeRecord } from './record.js';
-import { recordOf, schemeOfRecord } from './record.js';
+import { recordOf, type SchemeRecord, schemeOfRecord } from './record.js';
 import type { Scheme } from './scheme.js';
 import { tilesOf } from './tiles.js';
 
@@ -66,33 +65,45 @@ function bytesOfPart({ scheme, rows, columns, codes, scales }: QuantizedMatrix, 
   }
 }
 
-/** Bytes of each part of the rows in question; `_scale_absmax` and `_scale_offset` are those of the whole matrix. */
+/** The bytes of a part. */
 export type PartBytes = (suffix: PartSuffix) => Uint8Array;
 
 /** The matrix whose parts these are: what `toParts` was given. Throws `unreadable` for a record that is none. */
 export function fromParts(record: SchemeRecord, bytes: PartBytes): QuantizedMatrix {
   const { scheme, rows, columns } = schemeOfRecord(record);
-  return rowsFromParts({ scheme, columns, firstScale: 0 }, rows, bytes);
+  return rowsFromParts(scheme, columns, { count: rows, firstScale: 0 }, bytes);
 }
 
-/** `rows` rows of a matrix, from parts that begin with them; `firstScale`: how many scales come before theirs. */
+/** Some rows of a stored matrix. */
+export interface PartRows {
+  readonly count: number;
+  /** Scales that come before those of the first row's tile. */
+  readonly firstScale: number;
+}
+
+/**
+ * Rows of a matrix from what is stored of them: `bytes` gives the rows' codes, the scales and zero points of the tiles that they
+ * are in, and all of `_scale_absmax` and `_scale_offset`.
+ */
 export function rowsFromParts(
-  { scheme, columns, firstScale }: { readonly scheme: Scheme; readonly columns: number; readonly firstScale: number },
-  rows: number,
+  scheme: Scheme,
+  columns: number,
+  { count, firstScale }: PartRows,
   bytes: PartBytes,
 ): QuantizedMatrix {
-  const { grid } = tilesOf(scheme, rows, columns);
-  const codes = unpackRows(bytes(''), rows, columns, scheme.bits);
-  return { scheme, rows, columns, codes, scales: scalesFrom(scheme, grid, firstScale, bytes) };
+  const codes = unpackRows(bytes(''), count, columns, scheme.bits);
+  return { scheme, rows: count, columns, codes, scales: scalesFrom(scheme, columns, firstScale, bytes) };
 }
 
-function scalesFrom(scheme: Scheme, shape: readonly [number, number], first: number, bytes: PartBytes): Scales {
+function scalesFrom(scheme: Scheme, columns: number, first: number, bytes: PartBytes): Scales {
+  const across = tilesOf(scheme, 1, columns).grid[1];
+  const stored = bytes('_scale');
   if (scheme.doubleQuantization) {
-    const codes = bytes('_scale');
     const absmax = decodeToF32(bytes('_scale_absmax'), 'F32');
-    const nested = { codes, absmax, offset: decodeToF32(bytes('_scale_offset'), 'F32')[0]! };
-    return { shape, values: nestedValues(nested, first, codes.length), nested };
+    const nested = { codes: stored, absmax, offset: decodeToF32(bytes('_scale_offset'), 'F32')[0]! };
+    return { shape: [stored.length / across, across], values: nestedValues(nested, first, stored.length), nested };
   }
-  const values = decodeToF32(bytes('_scale'), scheme.scaleDtype);
+  const values = decodeToF32(stored, scheme.scaleDtype);
+  const shape = [values.length / across, across] as const;
   return { shape, values, ...(!scheme.symmetric && { zeroPoints: bytes('_zero_point') }) };
 }

@@ -1,4 +1,4 @@
-import { decodeToF32, encodeFromF32 } from '../tensor/index.js';
+import { encodeFromF32 } from '../tensor/index.js';
 import { elementsOf } from './elements.js';
 import type { QuantizedMatrix, Scales } from './quantized-matrix.js';
 import { rangesOf, scalesOfRanges } from './range-scales.js';
@@ -47,20 +47,6 @@ export function findScales(
   if (scheme.bits === 16) return noScales();
   const tiles = tilesOf(scheme, rows, columns);
   return scalesOfRanges(rangesOf(values, tiles), scheme, elementsOf(scheme), tiles);
-}
-
-/** Values [rows, columns] of the matrix, row-major: what its codes stand for, in float32. */
-export function dequantizeMatrix({ scheme, rows, columns, codes, scales }: QuantizedMatrix): Float32Array {
-  if (scheme.bits === 16)
-    return decodeToF32(new Uint8Array(codes.buffer, codes.byteOffset, codes.byteLength), scheme.format!);
-  const { levels, center } = elementsOf(scheme);
-  const values = new Float32Array(rows * columns);
-  forEachRun(tilesOf(scheme, rows, columns), (start, end, index) => {
-    const scale = scales.values[index]!;
-    const zero = scales.zeroPoints === undefined ? center : scales.zeroPoints[index]!;
-    for (let i = start; i < end; i += 1) values[i] = (levels[codes[i]!]! - zero) * scale;
-  });
-  return values;
 }
 
 function encodeTiles(values: Float32Array, scheme: Scheme, tiles: Tiles, scales: Scales): Uint8Array {

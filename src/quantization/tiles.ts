@@ -64,13 +64,18 @@ export function forEachTile(
 
 /**
  * Calls `visit` for each run of consecutive elements of a row that share a scale, row by row: elements `start` to `end` of the
- * matrix, and the scale's place in the grid.
+ * matrix, and the scale's place in the grid. Where the rows are a part of a matrix, `firstRow` is the first one's place in it, and
+ * places in the grid are counted from its tile on.
  */
-export function forEachRun(tiles: Tiles, visit: (start: number, end: number, index: number) => void): void {
-  const { rows, columns, tileRows, tileColumns } = tiles;
+export function forEachRun(
+  { rows, columns, tileRows, tileColumns }: Tiles,
+  visit: (start: number, end: number, index: number) => void,
+  firstRow = 0,
+): void {
   const across = Math.ceil(columns / tileColumns);
+  const rowsBefore = firstRow % tileRows;
   for (let row = 0; row < rows; row += 1) {
-    let index = Math.floor(row / tileRows) * across;
+    let index = Math.floor((rowsBefore + row) / tileRows) * across;
     for (let left = 0; left < columns; left += tileColumns, index += 1) {
       visit(row * columns + left, row * columns + Math.min(left + tileColumns, columns), index);
     }
