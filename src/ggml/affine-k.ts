@@ -1,14 +1,12 @@
-import { type AffineTrials, affineSearch } from './affine-search.js';
+import { type AffineTrials, affineFits, searchAffine } from './block-search.js';
 import type { GgmlEncoder, RowTarget } from './encoder.js';
 import { nearestInt, putHalf } from './float32.js';
-import { errorWeight, SUPER_BLOCK, sumOfSquares } from './k-blocks.js';
-import { scaleSearch } from './scale-search.js';
+import { SUPER_BLOCK, sumOfSquares, weighErrors } from './k-blocks.js';
+import { roundToLargest, scaleSearch } from './scale-search.js';
 import { WEIGHTED_TRIALS } from './trials.js';
 
-const f = Math.fround;
-
 /** One K-quant whose sub-blocks have a scale and a minimum. Source: ggml-quants.c (`quantize_row_q4_K_ref`, `…_impl`). */
-interface AffineK {
+export interface AffineK {
   readonly dtype: 'Q2_K' | 'Q4_K' | 'Q5_K';
   readonly blockBytes: number;
   readonly subBlock: 16 | 32;
@@ -16,7 +14,7 @@ interface AffineK {
   readonly scaleLevels: 15 | 63;
   /** Without weights; with them it is `WEIGHTED_TRIALS`. */
   readonly trials: AffineTrials;
-  /** How much an error counts where nobody says: the weight is |x| plus this much of the sub-block's root mean square. */
+  /** How much an error counts where nobody says: |x|, plus this much of the sub-block's root mean square. */
   readonly rootMeanSquareShare: 0 | 1;
   /** What the block's mean square is multiplied with before an element's own square is added. */
   readonly spreadFactor: 1 | 2;
@@ -32,66 +30,29 @@ export interface BlockParts {
   readonly codes: Uint8Array;
 }
 
+const f = Math.fround;
+const errorWeights = new Float32Array(SUPER_BLOCK);
+
 /** An encoder from its description. */
 export function affineK(form: AffineK): GgmlEncoder {
-  const { subBlock, scaleLevels, blockBytes } = form;
-  const subBlocks = SUPER_BLOCK / subBlock;
-  const weighted = { ...WEIGHTED_TRIALS, levels: form.trials.levels };
-  const fits = {
-    scales: new Float32Array(subBlocks),
-    mins: new Float32Array(subBlocks),
-    sums: new Float32Array(subBlocks),
-  };
+  const subBlocks = SUPER_BLOCK / form.subBlock;
   const parts = {
     scales: new Uint8Array(subBlocks),
     mins: new Uint8Array(subBlocks),
     codes: new Uint8Array(SUPER_BLOCK),
   };
-  const errorWeights = new Float32Array(subBlock);
-  const subCodes = new Uint8Array(subBlock);
-
-  const fitBlock = (row: Float32Array, block: number, weights: Float32Array | undefined) => {
-    const spread =
-      weights === undefined ? 0 : f(f(form.spreadFactor * sumOfSquares(row, block, SUPER_BLOCK)) / SUPER_BLOCK);
-    for (let sub = 0; sub < subBlocks; sub += 1) {
-      const at = block + sub * subBlock;
-      if (weights === undefined) guessWeights(row, at);
-      else for (let i = 0; i < subBlock; i += 1) errorWeights[i] = errorWeight(row[at + i]!, weights[at + i]!, spread);
-      let sum = 0;
-      for (let i = 0; i < subBlock; i += 1) sum = f(sum + errorWeights[i]!);
-      fits.sums[sub] = sum;
-      const group = { values: row, at, count: subBlock, weights: errorWeights, weightsAt: 0 };
-      const fit = affineSearch(group, weights === undefined ? form.trials : weighted, subCodes);
-      fits.scales[sub] = fit.scale;
-      fits.mins[sub] = fit.min;
-    }
-  };
-
-  const guessWeights = (row: Float32Array, at: number) => {
-    const share = form.rootMeanSquareShare === 0 ? 0 : f(Math.sqrt(f(sumOfSquares(row, at, subBlock) / subBlock)));
-    for (let i = 0; i < subBlock; i += 1) errorWeights[i] = f(share + Math.abs(row[at + i]!));
-  };
-
+  const units = unitsOf(form, parts);
   return {
     dtype: form.dtype,
     encodeRow(row, weights, { bytes, at }) {
-      for (let block = 0, out = at; block < row.length; block += SUPER_BLOCK, out += blockBytes) {
-        fitBlock(row, block, weights);
-        const unit = (values: Float32Array, codes: Uint8Array) =>
-          weights === undefined
-            ? roundToLargest(values, scaleLevels, codes)
-            : scaleSearch(values, fits.sums, scaleLevels, codes);
-        const d = putHalf(bytes, out + form.halvesAt, unit(fits.scales, parts.scales));
-        const dmin = putHalf(bytes, out + form.halvesAt + 2, unit(fits.mins, parts.mins));
+      for (let block = 0, out = at; block < row.length; block += SUPER_BLOCK, out += form.blockBytes) {
+        const { scale, min } = units(row, block, weights);
+        const d = putHalf(bytes, out + form.halvesAt, scale);
+        const dmin = putHalf(bytes, out + form.halvesAt + 2, min);
         for (let sub = 0; sub < subBlocks; sub += 1) {
-          const scale = f(d * parts.scales[sub]!);
-          const min = f(dmin * parts.mins[sub]!);
-          const first = sub * subBlock;
-          for (let i = first; i < first + subBlock; i += 1) {
-            // A sub-block whose scale rounds to 0 is its minimum throughout.
-            const code = scale === 0 ? 0 : nearestInt(f(f(row[block + i]! + min) / scale));
-            parts.codes[i] = Math.max(0, Math.min(form.trials.levels, code));
-          }
+          const place = { from: block + sub * form.subBlock, to: sub * form.subBlock, count: form.subBlock };
+          const fit = { scale: f(d * parts.scales[sub]!), min: f(dmin * parts.mins[sub]!), levels: form.trials.levels };
+          requantize(row, parts.codes, place, fit);
         }
         form.put({ bytes, at: out }, parts);
       }
@@ -99,11 +60,58 @@ export function affineK(form: AffineK): GgmlEncoder {
   };
 }
 
-/** The step at which the largest number is code `levels`; writes the codes. 0 where no number is above 0. */
-function roundToLargest(values: Float32Array, levels: number, codes: Uint8Array): number {
-  let largest = 0;
-  for (const value of values) largest = Math.max(largest, value);
-  const inverse = largest > 0 ? f(levels / largest) : 0;
-  for (let i = 0; i < values.length; i += 1) codes[i] = Math.min(levels, nearestInt(f(inverse * values[i]!)));
-  return f(largest / levels);
+/** Returns what finds the unit of a block's scales and that of its minima, and writes both as codes into `parts`. */
+function unitsOf(form: AffineK, parts: BlockParts) {
+  const { subBlock, scaleLevels } = form;
+  const groups = SUPER_BLOCK / subBlock;
+  const fits = affineFits(groups);
+  const sums = new Float32Array(groups);
+  const weighted = { ...WEIGHTED_TRIALS, levels: form.trials.levels };
+  return (row: Float32Array, block: number, weights: Float32Array | undefined) => {
+    if (weights === undefined) guessWeights(row, block, form);
+    else weighErrors(errorWeights, row, block, { weights, spreadFactor: form.spreadFactor });
+    const group = { count: subBlock, groups, values: row, valuesAt: block, weights: errorWeights };
+    searchAffine(group, weights === undefined ? form.trials : weighted, fits);
+    for (let sub = 0; sub < groups; sub += 1) fits.mins[sub] = -fits.mins[sub]!;
+    if (weights === undefined) {
+      return {
+        scale: roundToLargest(fits.scales, scaleLevels, parts.scales),
+        min: roundToLargest(fits.mins, scaleLevels, parts.mins),
+      };
+    }
+    for (let sub = 0; sub < groups; sub += 1) {
+      let sum = 0;
+      for (let i = sub * subBlock; i < (sub + 1) * subBlock; i += 1) sum = f(sum + errorWeights[i]!);
+      sums[sub] = sum;
+    }
+    return {
+      scale: scaleSearch(fits.scales, sums, scaleLevels, parts.scales),
+      min: scaleSearch(fits.mins, sums, scaleLevels, parts.mins),
+    };
+  };
+}
+
+function guessWeights(row: Float32Array, block: number, { subBlock, rootMeanSquareShare }: AffineK): void {
+  for (let sub = 0; sub < SUPER_BLOCK; sub += subBlock) {
+    const at = block + sub;
+    const share = rootMeanSquareShare === 0 ? 0 : f(Math.sqrt(f(sumOfSquares(row, at, subBlock) / subBlock)));
+    for (let i = 0; i < subBlock; i += 1) errorWeights[sub + i] = f(share + Math.abs(row[at + i]!));
+  }
+}
+
+/** The codes that scale and minimum ask for as they are stored. A sub-block whose scale rounds to 0 is its minimum throughout. */
+function requantize(
+  row: Float32Array,
+  codes: Uint8Array,
+  { from, to, count }: { readonly from: number; readonly to: number; readonly count: number },
+  { scale, min, levels }: { readonly scale: number; readonly min: number; readonly levels: number },
+): void {
+  if (scale === 0) {
+    codes.fill(0, to, to + count);
+    return;
+  }
+  for (let i = 0; i < count; i += 1) {
+    const code = nearestInt(f(f(row[from + i]! + min) / scale));
+    codes[to + i] = Math.max(0, Math.min(levels, code));
+  }
 }

@@ -10,7 +10,19 @@ export function sumOfSquares(values: Float32Array, at: number, count: number): n
   return sum;
 }
 
-/** An element's error weight: its column's, times the root of the block's spread plus its own square. */
-export function errorWeight(x: number, columnWeight: number, spread: number): number {
-  return f(columnWeight * f(Math.sqrt(f(spread + f(x * x)))));
+/**
+ * Writes the error weights of a block's elements: each column's, times √(spread + x²), where the spread is `spreadFactor` times the
+ * block's mean square.
+ */
+export function weighErrors(
+  errorWeights: Float32Array,
+  row: Float32Array,
+  block: number,
+  { weights, spreadFactor }: { readonly weights: Float32Array; readonly spreadFactor: 1 | 2 },
+): void {
+  const spread = f(f(spreadFactor * sumOfSquares(row, block, SUPER_BLOCK)) / SUPER_BLOCK);
+  for (let i = 0; i < SUPER_BLOCK; i += 1) {
+    const x = row[block + i]!;
+    errorWeights[i] = f(weights[block + i]! * f(Math.sqrt(f(spread + f(x * x)))));
+  }
 }

@@ -1,6 +1,6 @@
+import { GROUP_MAX_EPSILON } from './descent-search.js';
 import { nearestInt } from './float32.js';
 
-const GROUP_MAX_EPSILON = 1e-15;
 const TENTH = Math.fround(0.1);
 const f = Math.fround;
 
@@ -79,4 +79,13 @@ function errorOf(
     error = f(error + f(f(weights[i]! * difference) * difference));
   }
   return error;
+}
+
+/** The step at which the largest number is code `levels`; writes the codes. 0 where no number is above 0. */
+export function roundToLargest(values: Float32Array, levels: number, codes: Uint8Array): number {
+  let largest = 0;
+  for (const value of values) largest = Math.max(largest, value);
+  const inverse = largest > 0 ? f(levels / largest) : 0;
+  for (let i = 0; i < values.length; i += 1) codes[i] = Math.min(levels, nearestInt(f(inverse * values[i]!)));
+  return f(largest / levels);
 }

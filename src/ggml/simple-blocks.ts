@@ -1,7 +1,7 @@
-import { affineSearch } from './affine-search.js';
+import { type AffineTrials, affineFits, searchAffine, searchSymmetric, symmetricFits } from './block-search.js';
+import { extremeOf } from './descent-search.js';
 import type { GgmlEncoder, RowTarget } from './encoder.js';
-import { putHalf } from './float32.js';
-import { extremeOf, symmetricSearch } from './symmetric-search.js';
+import { nearestInt, putHalf } from './float32.js';
 import { WEIGHTED_TRIALS } from './trials.js';
 
 /**
@@ -13,6 +13,8 @@ const BLOCK = 32;
 const f = Math.fround;
 const codes = new Uint8Array(BLOCK);
 const errorWeights = new Float32Array(BLOCK);
+const symmetricFit = symmetricFits(1);
+const affineFit = affineFits(1);
 
 /** One signed byte for each element; weights change nothing, for d is where the largest element needs it. */
 export const q8_0: GgmlEncoder = {
@@ -53,8 +55,7 @@ function symmetric(dtype: 'Q4_0' | 'Q5_0', { levels, blockBytes }: BlockForm): G
           putHalf(bytes, out, symmetricByExtreme(row, block, levels));
         } else {
           weigh(row, block, { weights, variance });
-          const group = { values: row, at: block, count: BLOCK, weights: errorWeights, weightsAt: 0 };
-          putHalf(bytes, out, symmetricSearch(group, levels, codes));
+          putHalf(bytes, out, symmetricByWeights(row, block, levels));
         }
         putCodes({ bytes, at: out + 2 }, levels > 8);
       }
@@ -85,10 +86,9 @@ function affine(dtype: 'Q4_1' | 'Q5_1', { levels, blockBytes }: BlockForm): Ggml
           putHalf(bytes, out + 2, min);
         } else {
           weigh(row, block, { weights, variance });
-          const group = { values: row, at: block, count: BLOCK, weights: errorWeights, weightsAt: 0 };
-          const { scale, min } = affineSearch(group, trials, codes);
-          putHalf(bytes, out, scale);
-          putHalf(bytes, out + 2, -min);
+          affineByWeights(row, block, trials);
+          putHalf(bytes, out, affineFit.scales[0]!);
+          putHalf(bytes, out + 2, affineFit.mins[0]!);
         }
         putCodes({ bytes, at: out + 4 }, levels > 15);
       }
@@ -109,6 +109,25 @@ function affineByRange(row: Float32Array, at: number, levels: number): { scale: 
     codes[i] = Math.min(levels, Math.trunc(f(f(f(row[at + i]! - min) * inverse) + 0.5)));
   }
   return { scale, min };
+}
+
+function symmetricByWeights(row: Float32Array, at: number, levels: number): number {
+  searchSymmetric({ count: BLOCK, groups: 1, values: row, valuesAt: at, weights: errorWeights }, levels, symmetricFit);
+  const inverse = symmetricFit.inverses[0]!;
+  for (let i = 0; i < BLOCK; i += 1) {
+    const code = Math.max(-levels, Math.min(levels - 1, nearestInt(f(inverse * row[at + i]!))));
+    // ggml gives a block of zeros the codes 0; its scale of 0 makes them all one.
+    codes[i] = inverse === 0 ? 0 : levels + code;
+  }
+  return symmetricFit.scales[0]!;
+}
+
+function affineByWeights(row: Float32Array, at: number, trials: AffineTrials): void {
+  searchAffine({ count: BLOCK, groups: 1, values: row, valuesAt: at, weights: errorWeights }, trials, affineFit);
+  const [inverse, offset] = [affineFit.inverses[0]!, affineFit.offsets[0]!];
+  for (let i = 0; i < BLOCK; i += 1) {
+    codes[i] = Math.max(0, Math.min(trials.levels, nearestInt(f(inverse * f(row[at + i]! - offset)))));
+  }
 }
 
 /** Of the whole row: what an element's own square is set against where errors are weighed. */

@@ -1,34 +1,32 @@
 import { putPairs } from './affine-k-types.js';
+import { searchSymmetric, symmetricFits } from './block-search.js';
+import { descentSearch, GROUP_MAX_EPSILON } from './descent-search.js';
 import type { GgmlEncoder, RowTarget } from './encoder.js';
 import { nearestInt, putHalf } from './float32.js';
-import { errorWeight, SUPER_BLOCK, sumOfSquares } from './k-blocks.js';
-import { descentSearch, symmetricSearch } from './symmetric-search.js';
+import { SUPER_BLOCK, weighErrors } from './k-blocks.js';
 
 /** K-quants of 6 and 3 bits: 16 sub-blocks of 16 elements, each with a signed scale in units of d. */
 const SUB_BLOCK = 16;
 const SUB_BLOCKS = SUPER_BLOCK / SUB_BLOCK;
-const GROUP_MAX_EPSILON = 1e-15;
 
 const f = Math.fround;
-const scales = new Float32Array(SUB_BLOCKS);
+const fits = symmetricFits(SUB_BLOCKS);
+const { scales } = fits;
+const unitFit = symmetricFits(1);
 const sums = new Float32Array(SUB_BLOCKS);
 const scaleCodes = new Int8Array(SUB_BLOCKS);
 const codes = new Uint8Array(SUPER_BLOCK);
-const subCodes = new Uint8Array(SUB_BLOCK);
-const errorWeights = new Float32Array(SUB_BLOCK);
+const errorWeights = new Float32Array(SUPER_BLOCK);
 
 /** Source: ggml-quants.c (`quantize_row_q6_K_ref`, `quantize_row_q6_K_impl`). Without weights, errors count by x². */
 export const q6_k: GgmlEncoder = {
   dtype: 'Q6_K',
   encodeRow(row, weights, { bytes, at }) {
     for (let block = 0, out = at; block < row.length; block += SUPER_BLOCK, out += 210) {
-      for (let sub = 0; sub < SUB_BLOCKS; sub += 1) {
-        const first = block + sub * SUB_BLOCK;
-        for (let i = 0; i < SUB_BLOCK; i += 1) {
-          errorWeights[i] = weights === undefined ? f(row[first + i]! * row[first + i]!) : weights[first + i]!;
-        }
-        scales[sub] = symmetricSearch(groupAt(row, first), 32, subCodes);
+      for (let i = 0; i < SUPER_BLOCK; i += 1) {
+        errorWeights[i] = weights === undefined ? f(row[block + i]! * row[block + i]!) : weights[block + i]!;
       }
+      searchSymmetric(groupsAt(row, block), 32, fits);
       const largest = extremeScale();
       if (Math.abs(largest) < GROUP_MAX_EPSILON) {
         bytes.fill(0, out, out + 210);
@@ -91,25 +89,25 @@ function fitByDescent(row: Float32Array, block: number): number {
 }
 
 function fitByWeights(row: Float32Array, block: number, weights: Float32Array): number {
-  const spread = f(f(2 * sumOfSquares(row, block, SUPER_BLOCK)) / SUPER_BLOCK);
+  weighErrors(errorWeights, row, block, { weights, spreadFactor: 2 });
   for (let sub = 0; sub < SUB_BLOCKS; sub += 1) {
-    const first = block + sub * SUB_BLOCK;
     let sum = 0;
-    for (let i = 0; i < SUB_BLOCK; i += 1) {
-      errorWeights[i] = errorWeight(row[first + i]!, weights[first + i]!, spread);
-      sum = f(sum + errorWeights[i]!);
-    }
+    for (let i = sub * SUB_BLOCK; i < (sub + 1) * SUB_BLOCK; i += 1) sum = f(sum + errorWeights[i]!);
     sums[sub] = sum;
-    scales[sub] = symmetricSearch(groupAt(row, first), 4, subCodes);
   }
-  const group = { values: scales, at: 0, count: SUB_BLOCKS, weights: sums, weightsAt: 0 };
-  const unit = symmetricSearch(group, 32, subCodes);
-  for (let sub = 0; sub < SUB_BLOCKS; sub += 1) scaleCodes[sub] = subCodes[sub]! - 32;
-  return unit;
+  searchSymmetric(groupsAt(row, block), 4, fits);
+  searchSymmetric({ count: SUB_BLOCKS, groups: 1, values: scales, valuesAt: 0, weights: sums }, 32, unitFit);
+  const inverse = unitFit.inverses[0]!;
+  for (let sub = 0; sub < SUB_BLOCKS; sub += 1) {
+    // A block of zeros has the codes 0, that is −32.
+    const code = inverse === 0 ? -32 : nearestInt(f(inverse * scales[sub]!));
+    scaleCodes[sub] = Math.max(-32, Math.min(31, code));
+  }
+  return unitFit.scales[0]!;
 }
 
-function groupAt(row: Float32Array, at: number) {
-  return { values: row, at, count: SUB_BLOCK, weights: errorWeights, weightsAt: 0 };
+function groupsAt(row: Float32Array, block: number) {
+  return { count: SUB_BLOCK, groups: SUB_BLOCKS, values: row, valuesAt: block, weights: errorWeights };
 }
 
 /** The scale of largest magnitude, with its sign. */

@@ -1,19 +1,9 @@
 import { nearestInt } from './float32.js';
 
 /** Below this magnitude a group counts as zero. Source: ggml-quants.c (`GROUP_MAX_EPS`). */
-const GROUP_MAX_EPSILON = 1e-15;
-const TENTH = Math.fround(0.1);
+export const GROUP_MAX_EPSILON = 1e-15;
 
 const f = Math.fround;
-
-/** A run of values that share a scale: `count` of `values` from `at` on, each with a weight (from `weightsAt` on). */
-export interface Group {
-  readonly values: Float32Array;
-  readonly at: number;
-  readonly count: number;
-  readonly weights: Float32Array;
-  readonly weightsAt: number;
-}
 
 /** The value of largest magnitude, with its sign; the first of equals. */
 export function extremeOf(values: Float32Array, at: number, count: number): number {
@@ -27,54 +17,6 @@ export function extremeOf(values: Float32Array, at: number, count: number): numb
     }
   }
   return extreme;
-}
-
-/**
- * The scale for codes in [−levels, levels) that minimises the weighted squared error of a group, among the least-squares scales of
- * 19 ways to round: those of `levels − 0.9` to `levels + 0.9` steps up to the extreme value. Writes the codes, plus `levels`.
- * Returns 0 for a group of zeros. Source: ggml-quants.c (`make_qx_quants`, rmse_type 1).
- */
-export function symmetricSearch(group: Group, levels: number, codes: Uint8Array): number {
-  const { values, at, count } = group;
-  const extreme = extremeOf(values, at, count);
-  if (Math.abs(extreme) < GROUP_MAX_EPSILON) {
-    codes.fill(0, 0, count);
-    return 0;
-  }
-  let inverse = f(-levels / extreme);
-  let { products, squares } = sumsOf(group, levels, inverse);
-  let scale = squares > 0 ? f(products / squares) : 0;
-  let best = f(scale * products);
-  for (let step = -9; step <= 9; step += 1) {
-    if (step === 0) continue;
-    const tried = f(-f(levels + f(TENTH * step)) / extreme);
-    ({ products, squares } = sumsOf(group, levels, tried));
-    if (squares > 0 && f(products * products) > f(best * squares)) {
-      inverse = tried;
-      scale = f(products / squares);
-      best = f(scale * products);
-    }
-  }
-  for (let i = 0; i < count; i += 1) codes[i] = levels + clamped(nearestInt(f(inverse * values[at + i]!)), levels);
-  return scale;
-}
-
-function clamped(code: number, levels: number): number {
-  return Math.max(-levels, Math.min(levels - 1, code));
-}
-
-/** Σ w·x·q and Σ w·q² for the codes q that an inverse scale gives. */
-function sumsOf({ values, at, count, weights, weightsAt }: Group, levels: number, inverse: number) {
-  let products = 0;
-  let squares = 0;
-  for (let i = 0; i < count; i += 1) {
-    const x = values[at + i]!;
-    const w = weights[weightsAt + i]!;
-    const code = clamped(nearestInt(f(inverse * x)), levels);
-    products = f(products + f(f(w * x) * code));
-    squares = f(squares + f(f(w * code) * code));
-  }
-  return { products, squares };
 }
 
 /**
@@ -118,4 +60,8 @@ export function descentSearch(values: Float32Array, at: number, count: number, l
     if (!moved) break;
   }
   return squares > 0 ? f(products / squares) : 0;
+}
+
+function clamped(code: number, levels: number): number {
+  return Math.max(-levels, Math.min(levels - 1, code));
 }
