@@ -30,6 +30,9 @@ export interface EditContext {
   readonly signal?: AbortSignal;
 }
 
+/** What an edit may look at before it says what its layer will hold. */
+export type SettleContext = Omit<EditContext, 'writer'>;
+
 /** What an edit says of the layer that it has written. */
 export interface Proposal {
   /** ALL plates that this wave newly sheds; none where it removes weights without regard to plates. */
@@ -51,6 +54,11 @@ export interface Edit {
   check?(model: Model): Promise<readonly string[]>;
   /** What a wave costs besides running text through the blocks, where that counts: for plans. */
   cost?(model: Model, calibrationTokens: number): EditCost;
+  /**
+   * The edit with everything decided that its plan depends on and that only model and text show, such as the ranks that a budget
+   * buys. Called before each wave; its own `plan` is then an upper bound. Absent: shapes alone decide. Deterministic.
+   */
+  settle?(context: SettleContext): Promise<Edit>;
   /** Which masks and replacements the layer will hold: everything but the values. */
   plan(model: Model): LayerPlan;
   /** Writes every mask and replacement of its plan, and says which plates they shed, if any. Deterministic. */

@@ -1,5 +1,5 @@
 export { calibrationStates } from './calibration-states.js';
-export type { Edit, EditContext, Proposal } from './edit.js';
+export type { Edit, EditContext, Proposal, SettleContext } from './edit.js';
 export { inputGroups } from './input-groups.js';
 export { type PruneSettings, pruneEdit } from './prune-edit.js';
 export { type NamedMetrics, type ScoreContext, type ScoredLinear, scoreModel } from './score-model.js';

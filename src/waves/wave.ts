@@ -1,6 +1,6 @@
 import type { Model } from '../model/index.js';
 import { Marks } from '../plates/index.js';
-import type { Edit } from '../pruning/index.js';
+import type { Edit, SettleContext } from '../pruning/index.js';
 import { discardLayer, type History, objectFile, type WaveJournalRecord } from '../state/index.js';
 import { ObjectStore, openStoredLayer, StoredLayerWriter } from '../store/index.js';
 import { effectivenessOf } from './effectiveness.js';
@@ -36,10 +36,10 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
   const opened = await openLayers(folder, past);
   try {
     const kept = stacked(inputs.model, opened);
-    const proposed = await propose(settings, { model: kept, layers: opened, past }, session);
+    const { edit, proposed } = await propose(settings, { model: kept, layers: opened, past }, session);
     const layers = [...opened, await openStoredLayer(new ObjectStore(folder.objects), proposed.sha256)];
     const candidate = stacked(inputs.model, layers);
-    const plan = settings.edit.plan(kept);
+    const plan = edit.plan(kept);
     const tensors = await removedBy(plannedTensors(plan), layers, candidate.checkpoint);
     const newlyRemoved = totalOf(tensors).removed - removedBefore(past, tensors);
     const isChanged = plan.values.length > 0 || newlyRemoved !== 0 || !proposed.shed.isEmpty;
@@ -81,32 +81,35 @@ interface Before {
   readonly past: History;
 }
 
+/** The edit's layer over what was kept before, and the edit as it was settled for it. */
 async function propose(
-  { edit, target, wave }: WaveSettings,
+  settings: WaveSettings,
   { model, layers, past }: Before,
   session: Session,
-): Promise<Proposed> {
+): Promise<{ readonly edit: Edit; readonly proposed: Proposed }> {
   const { inputs, folder, device, memoryBytes, report, signal } = session;
+  const context: SettleContext = {
+    model,
+    dense: inputs.model,
+    seed: inputs.recipe.seed,
+    device,
+    target: settings.target,
+    calibration: inputs.calibration?.passages ?? [],
+    ...(inputs.evaluation && { evaluation: inputs.evaluation.passages }),
+    marks: marksOf(past, model),
+    spared: sparedOf(past, model),
+    memoryBytes,
+    spillFolder: folder.spill,
+    report,
+    ...(signal && { signal }),
+  };
+  const edit = (await settings.edit.settle?.(context)) ?? settings.edit;
   const before = { checkpoint: model.checkpoint, layers };
-  const writer = new StoredLayerWriter(new ObjectStore(folder.objects), { wave, plan: edit.plan(model), before });
+  const layer = { wave: settings.wave, plan: edit.plan(model), before };
+  const writer = new StoredLayerWriter(new ObjectStore(folder.objects), layer);
   try {
-    const proposal = await edit.propose({
-      model,
-      dense: inputs.model,
-      seed: inputs.recipe.seed,
-      device,
-      target,
-      calibration: inputs.calibration?.passages ?? [],
-      ...(inputs.evaluation && { evaluation: inputs.evaluation.passages }),
-      marks: marksOf(past, model),
-      spared: sparedOf(past, model),
-      writer,
-      memoryBytes,
-      spillFolder: folder.spill,
-      report,
-      ...(signal && { signal }),
-    });
-    return { sha256: (await writer.commit()).id, shed: proposal?.marks ?? Marks.none };
+    const proposal = await edit.propose({ ...context, writer });
+    return { edit, proposed: { sha256: (await writer.commit()).id, shed: proposal?.marks ?? Marks.none } };
   } catch (error) {
     await writer.abort();
     throw error;
