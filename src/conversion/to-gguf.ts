@@ -27,7 +27,9 @@ export async function prepareGguf(source: Source, options: ConvertOptions): Prom
   const tokenizer = await readTokenizer(source.path);
   const { bosTokenId: bos, eosTokenIds: eos, vocabulary: rows } = decoder;
   const translated = tokenizerToGguf(tokenizer, { rows, eos, ...(bos !== undefined && { bos }) });
-  const gguf = asGguf(checkpoint, decoder, path.basename(path.resolve(folder)));
+  const gguf = await describing(source.path, async () =>
+    asGguf(checkpoint, decoder, path.basename(path.resolve(folder))),
+  );
   const view = castView(gguf, ({ shape, dtype }) => (shape.length < 2 ? 'F32' : (options.dtype ?? widest(dtype))));
   const metadata: GgufMetadata = new Map<string, GgufValue>([
     ...gguf.gguf,
@@ -45,7 +47,7 @@ export async function prepareGguf(source: Source, options: ConvertOptions): Prom
       ...(checkpoint.notices ?? []),
       ...translated.notices,
       ...checkNotices(check),
-      ...windowNotices(decoder),
+      ...gguf.changed,
       ...gguf.leftOut.map((tensor) => `Tensor ${tensor} is left out: nothing reads it.`),
       ...lostConfig(config),
       ...lostTokenizerConfig(tokenizer.config),
@@ -65,19 +67,6 @@ async function licenseEntry({ folder }: Source): Promise<[string, GgufValue][]> 
 /** llama.cpp computes with no matrix of doubles. */
 function widest(dtype: string): CastTarget | undefined {
   return dtype === 'F64' ? 'F32' : undefined;
-}
-
-function windowNotices({
-  slidingWindow,
-  maxContext,
-}: {
-  readonly slidingWindow?: number;
-  readonly maxContext: number;
-}): string[] {
-  if (slidingWindow === undefined || slidingWindow >= maxContext) return [];
-  return [
-    `sliding_window ${slidingWindow}: llama.cpp lets this architecture look back over the whole context of ${maxContext}, so texts longer than the window come out otherwise.`,
-  ];
 }
 
 async function describing<T>(model: string, work: () => Promise<T>): Promise<T> {

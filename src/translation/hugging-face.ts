@@ -1,27 +1,19 @@
-import {
-  type Checkpoint,
-  elementsOf,
-  type GgufMetadata,
-  ggufMetadata,
-  quoted,
-  readFloats,
-} from '../checkpoint/index.js';
+import { type Checkpoint, type GgufMetadata, ggufMetadata, quoted } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { findName, type GgufArchitecture, nameOf } from './architecture.js';
+import type { FoundName, GgufArchitecture } from './architecture.js';
+import { findName } from './architecture.js';
 import { architectureOfGguf } from './architectures.js';
-import { blockSizes } from './block-sizes.js';
-import { type Config, configFromGguf, unusableTensor } from './config-from-gguf.js';
+import { configFromGguf, type ReadModel, unusableTensor } from './config-from-gguf.js';
 import { dequantized } from './dequantized.js';
-import { type Llama3Scaling, recoverScaling } from './llama3-rope.js';
+import type { TensorFacts } from './gguf-numbers.js';
+import { huggingFaceTensors } from './hugging-face-tensors.js';
 import { MetadataReader } from './metadata-reader.js';
 import { cardOfGguf } from './model-card.js';
+import { isRotaryTensor, rotaryFacts } from './rotary-tensors.js';
 import { type TokenizerFiles, tokenizerFromGguf } from './tokenizer/from-gguf.js';
 import { readVocabulary } from './tokenizer/vocabulary.js';
 import { torchDtypeOf } from './torch-dtype.js';
-import { renamedView, type ViewedTensor } from './view.js';
-
-/** Llama 3's frequency factors: in Hugging Face's folders they are four numbers in config.json. */
-export const ROPE_FACTORS = 'rope_freqs.weight';
+import { derivedView } from './view.js';
 
 /** A GGUF seen as a Hugging Face model. */
 export interface HuggingFaceView extends Checkpoint {
@@ -43,12 +35,13 @@ export async function asHuggingFace(gguf: Checkpoint): Promise<HuggingFaceView> 
   const reader = readerOf(gguf);
   const name = reader.required('general.architecture', reader.text('general.architecture'));
   const architecture = architectureOfGguf(name, gguf.path);
-  const storedNames = huggingFaceNames(gguf, architecture);
-  const config = await readConfig(gguf, reader, architecture);
-  const tokenizer = tryTokenizer(reader, config.max_position_embeddings);
+  const found = findNames(gguf, architecture);
+  const { config, numbers } = await readConfig(gguf, reader, architecture);
+  const tensors = huggingFaceTensors(gguf, found, { architecture, numbers });
+  const tokenizer = tryTokenizer(reader, numbers.context);
   const card = cardOfGguf(reader);
   return {
-    ...renamedView(dequantized(gguf), withRowOrder(gguf, storedNames, { architecture, config })),
+    ...derivedView(dequantized(gguf), tensors),
     // transformers loads no safetensors file that does not say so.
     metadata: { format: 'pt' },
     notices: [...(gguf.notices ?? []), ...tokenizer.notices],
@@ -57,7 +50,7 @@ export async function asHuggingFace(gguf: Checkpoint): Promise<HuggingFaceView> 
       ...tokenizer.files,
       ...(card === undefined ? [] : [['README.md', card] as const]),
     ]),
-    storedNames,
+    storedNames: new Map([...tensors].map(([tensor, { stored }]) => [tensor, stored[0]!])),
   };
 }
 
@@ -79,86 +72,50 @@ function readerOf(gguf: Checkpoint): MetadataReader {
   return new MetadataReader(metadata, gguf.path);
 }
 
-function huggingFaceNames(gguf: Checkpoint, architecture: GgufArchitecture): Map<string, string> {
-  const names = new Map<string, string>();
+/** The tensors of the file by their names there, but for those that config.json speaks for. */
+function findNames(gguf: Checkpoint, architecture: GgufArchitecture): Map<string, FoundName> {
+  const names = new Map<string, FoundName>();
   for (const stored of gguf.tensors.keys()) {
-    if (stored === ROPE_FACTORS && architecture.hasRopeFactors) continue;
-    const found = findName(architecture, 'gguf', stored);
-    if (found !== undefined) {
-      names.set(nameOf(found, 'huggingFace'), stored);
-      continue;
+    if (isRotaryTensor(stored, architecture)) continue;
+    const found = findName(architecture, stored);
+    if (found === undefined) {
+      const message = `${gguf.path} has a tensor ${quoted(stored)}, which no ${architecture.name} model of Hugging Face's has.`;
+      throw new BirdboneError('unsupported', message, { file: gguf.path, tensor: stored });
     }
-    const message = `${gguf.path} has a tensor ${quoted(stored)}, which no ${architecture.name} model of Hugging Face's has.`;
-    throw new BirdboneError('unsupported', message, { file: gguf.path, tensor: stored });
+    names.set(stored, found);
   }
   return names;
 }
 
-async function readConfig(gguf: Checkpoint, reader: MetadataReader, architecture: GgufArchitecture): Promise<Config> {
+async function readConfig(
+  gguf: Checkpoint,
+  reader: MetadataReader,
+  architecture: GgufArchitecture,
+): Promise<ReadModel> {
   const embedding = gguf.tensors.get('token_embd.weight');
   if (embedding?.shape.length !== 2)
     throw unusableTensor(gguf.path, 'token_embd.weight', 'it is no matrix in this file');
-  const facts = {
+  const facts: TensorFacts = {
     vocabulary: embedding.shape[0]!,
     hasHead: gguf.tensors.has('output.weight'),
-    attentionBias: someBlockHas(gguf, 'attn_q.bias'),
-    mlpBias: someBlockHas(gguf, 'ffn_gate.bias'),
+    attentionBias: someBlockHas(gguf, ['attn_q.bias', 'attn_output.bias']),
+    mlpBias: someBlockHas(gguf, ['ffn_gate.bias', 'ffn_down.bias']),
     torchDtype: torchDtypeOf(gguf.tensors.values()),
   };
-  const config = configFromGguf(reader, architecture, facts);
-  if (!gguf.tensors.has(ROPE_FACTORS)) return config;
-  const base = { theta: config.rope_theta, headDim: config.head_dim };
-  const llama3 = await readRopeFactors(gguf, base);
-  return llama3 === undefined ? config : configFromGguf(reader, architecture, { ...facts, llama3 });
+  if (![...gguf.tensors.keys()].some((name) => isRotaryTensor(name, architecture))) {
+    return configFromGguf(reader, architecture, facts);
+  }
+  // How many factors there must be follows from numbers that need no factors.
+  const { theta, headDim, rotated } = configFromGguf(reader, architecture, facts).numbers;
+  const rotary = await rotaryFacts(gguf, architecture, { theta, headDim, rotated });
+  return configFromGguf(reader, architecture, { ...facts, ...rotary });
 }
 
 /** Any block will do: a block may lack its attention or its FFN. */
-function someBlockHas(gguf: Checkpoint, ending: string): boolean {
-  return [...gguf.tensors.keys()].some((name) => name.startsWith('blk.') && name.endsWith(`.${ending}`));
-}
-
-async function readRopeFactors(
-  gguf: Checkpoint,
-  base: { readonly theta: number; readonly headDim: number },
-): Promise<Llama3Scaling | undefined> {
-  const { shape, dtype } = gguf.tensors.get(ROPE_FACTORS)!;
-  if (elementsOf(shape) !== base.headDim / 2) {
-    throw unusableTensor(
-      gguf.path,
-      ROPE_FACTORS,
-      `its shape is [${shape}]; heads of ${base.headDim} have half as many pairs`,
-    );
-  }
-  const factors = dtype === 'F32' ? await readFloats(gguf, ROPE_FACTORS) : new Float32Array(0);
-  if (factors.length > 0 && factors.every((factor) => factor === 1)) return undefined;
-  const scaling = recoverScaling(factors, base);
-  if (scaling !== undefined) return scaling;
-  const message = `${gguf.path} scales its rotary frequencies (${ROPE_FACTORS}) in a way that is not Llama 3's.`;
-  throw new BirdboneError('unsupported', message, { file: gguf.path, tensor: ROPE_FACTORS });
-}
-
-/** For each name the stored tensor and, where rotary embedding turns its rows, the size of their heads. */
-function withRowOrder(
-  gguf: Checkpoint,
-  names: ReadonlyMap<string, string>,
-  { architecture, config }: { readonly architecture: GgufArchitecture; readonly config: Config },
-): Map<string, ViewedTensor> {
-  const sizes = architecture.perBlock ? blockSizes(readerOf(gguf), architecture) : undefined;
-  const all = { heads: config.num_attention_heads, kvHeads: config.num_key_value_heads ?? 0 };
-  const viewed = [...names].map(([name, stored]): [string, ViewedTensor] => {
-    const found = findName(architecture, 'gguf', stored);
-    const whose = found?.row.heads;
-    if (whose === undefined || architecture.ropeOrder === 'halves') return [name, { stored }];
-    const { heads, kvHeads } = sizes?.[found!.block!] ?? all;
-    const own = whose === 'query' ? heads : kvHeads;
-    const rows = gguf.tensors.get(stored)!.shape[0];
-    const headRows = config.head_dim;
-    if (rows !== own * headRows || headRows % 2 !== 0) {
-      throw unusableTensor(gguf.path, stored, `it has ${rows ?? 'no'} rows; there are ${own} heads of ${headRows}`);
-    }
-    return [name, { stored, rows: { headRows, wanted: 'halves' } }];
-  });
-  return new Map(viewed);
+function someBlockHas(gguf: Checkpoint, endings: readonly string[]): boolean {
+  return [...gguf.tensors.keys()].some(
+    (name) => name.startsWith('blk.') && endings.some((ending) => name.endsWith(`.${ending}`)),
+  );
 }
 
 function tryTokenizer(reader: MetadataReader, context: number) {

@@ -90,6 +90,13 @@ export class MetadataReader {
     throw this.wrong(key, `is ${typeName(value)}; it must be an array of numbers`);
   }
 
+  flags(key: string): ArrayLike<boolean> | undefined {
+    const value = this.metadata.get(key);
+    if (value === undefined) return undefined;
+    if (value.type === 'array' && value.of === 'bool') return value.values;
+    throw this.wrong(key, `is ${typeName(value)}; it must be an array of bools`);
+  }
+
   /** A value that is given. Throws `unreadable` when it is not. */
   required<T>(key: string, value: T | undefined): T {
     if (value === undefined) throw this.wrong(key, 'is missing');

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type RopeOrder, readReordered, storedRow } from '../../src/translation/rope-rows.js';
+import { readReordered } from '../../src/translation/derived/reordered.js';
+import { headOrder, type RopeOrder, storedRow } from '../../src/translation/rope-rows.js';
 
 /** The reference's way: the array is reshaped to [heads, 2, half], its last two axes are swapped. */
 function swapAxes(heads: number, headRows: number): number[] {
@@ -50,7 +51,7 @@ describe('readReordered', () => {
         fc.nat(),
         async (sizes, wanted, a, b) => {
           const { heads, half, rowBytes } = sizes;
-          const rows = { headRows: 2 * half, rowBytes, wanted };
+          const rows = { headRows: 2 * half, wanted };
           const stored = Uint8Array.from({ length: heads * 2 * half * rowBytes }, (_, i) => i % 251);
           const expected = new Uint8Array(stored.length);
           for (let row = 0; row < stored.length / rowBytes; row++) {
@@ -59,7 +60,7 @@ describe('readReordered', () => {
           }
           const offset = a % (stored.length + 1);
           const length = b % (stored.length - offset + 1);
-          const read = await readReordered({ offset, length }, rows, async (at, count) => {
+          const read = await readReordered({ offset, length }, { ...headOrder(rows), rowBytes }, async (at, count) => {
             expect(at + count).toBeLessThanOrEqual(stored.length);
             return stored.slice(at, at + count);
           });
@@ -78,13 +79,13 @@ describe('readReordered', () => {
     };
     await readReordered(
       { offset: 0, length: 2 * 64 * 1024 },
-      { headRows: 64, rowBytes: 1024, wanted: 'pairs' },
+      { ...headOrder({ headRows: 64, wanted: 'pairs' }), rowBytes: 1024 },
       reading,
     );
     expect(sizes).toEqual([64 * 1024, 64 * 1024]);
 
     sizes.length = 0;
-    const hugeHead = { headRows: 2 ** 20, rowBytes: 4096, wanted: 'halves' } as const;
+    const hugeHead = { ...headOrder({ headRows: 2 ** 20, wanted: 'halves' }), rowBytes: 4096 };
     await readReordered({ offset: 2 ** 31, length: 10_000 }, hugeHead, reading);
     expect(sizes).toEqual([4096, 4096, 10_000 - 8192]);
   });
