@@ -37,7 +37,12 @@ export type SettleContext = Omit<EditContext, 'writer'>;
 export interface Proposal {
   /** ALL plates that this wave newly sheds; none where it removes weights without regard to plates. */
   readonly marks?: Marks;
+  /** What else a report on the result has to say of this wave: plain JSON, kept in the journal and the manifest. */
+  readonly details?: ProposalDetails;
 }
+
+/** By what it is about: `quantized` holds a row for each matrix. */
+export type ProposalDetails = Readonly<Record<string, readonly object[]>>;
 
 /**
  * One kind of change to a model, proposed as a layer over it. Pruning is the first; quantization, low rank and healing are

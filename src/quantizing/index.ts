@@ -1,7 +1,7 @@
-import { registryOf } from '../registry.js';
-import type { Quantizer } from './quantizer.js';
-
+export { checkFormat, defaultFormat, FORMATS, type Format } from './formats.js';
 export { changedTensors, quantizeBlocks } from './quantize-blocks.js';
+export { quantizeEdit } from './quantize-edit.js';
+export { meanBits, type QuantizedRow } from './quantized-rows.js';
 export type {
   MatrixReport,
   QuantizeContext,
@@ -10,10 +10,6 @@ export type {
   Quantizer,
   QuantizerOptions,
 } from './quantizer.js';
-
-/** `--algorithm`: how a matrix's codes are found. */
-export const quantizers = registryOf<Quantizer>()('algorithm', {
-  rtn: () => import('./rtn.js'),
-  hqq: () => import('./hqq.js'),
-  gptq: () => import('./gptq.js'),
-});
+export { quantizers } from './quantizers.js';
+export { schemeNames } from './scheme-names.js';
+export type { QuantizeSettings } from './settings.js';

@@ -1,14 +1,11 @@
 import { z } from 'zod';
 
-/** Engines' layouts that a quantized model can be published in; what each can hold is in src/quantizing/formats.ts. */
-export const QUANTIZED_FORMATS = ['compressed-tensors', 'gptq', 'awq', 'gguf'] as const;
-
 /** Columns that share a scale, or what shares one in their place. */
 export const groupSize = z.union([z.int().min(2).max(1_048_576), z.enum(['channel', 'tensor'])]);
 
 /**
  * One quantizing step: the linear weights inside the blocks are stored in fewer bits. What is left out follows from the scheme
- * (docs/quantization.md has the tables).
+ * (docs/quantization.md has the tables); the layout of the result is the recipe's `output`.
  */
 export const quantizeStep = z.strictObject({
   do: z.literal('quantize'),
@@ -25,12 +22,10 @@ export const quantizeStep = z.strictObject({
   bitsPerWeight: z.number().gt(1).lte(16).optional(),
   /** Bytes of the published weights: as bitsPerWeight, by the size of the files. */
   sizeBytes: z.int().min(1).optional(),
-  /** Other schemes for some tensors, by glob; bf16, fp16 and fp32 leave them as they are. The last that fits counts. */
+  /** Other schemes for some tensors, by glob; `dense` leaves them as they are. The last that fits counts. */
   keep: z.record(z.string().min(1), z.string().min(1)).optional(),
   /** Also scales for a KV cache of 8 bits, found on the calibration text. */
   kvCache: z.enum(['fp8']).optional(),
-  /** Layout of the result; what fits the scheme best by default. */
-  format: z.enum(QUANTIZED_FORMATS).optional(),
 });
 
 export type QuantizeStep = z.output<typeof quantizeStep>;

@@ -1,0 +1,66 @@
+import type { LayerWriter, TensorInfo } from '../checkpoint/index.js';
+import { codingBytes, codingName } from '../coding/index.js';
+import type { LinearSpec, Model } from '../model/index.js';
+import { dequantizeMatrix, type QuantizedMatrix, recordOf, toParts } from '../quantization/index.js';
+import { encodeFromF32 } from '../tensor/index.js';
+import type { MatrixReport, QuantizedSink } from './quantizer.js';
+import { inStoredOrder, readWeight } from './stored-order.js';
+
+/** A matrix as a quantizer left it, with how far its numbers are from those before. */
+export interface WrittenMatrix extends MatrixReport {
+  /** ‖W − Ŵ‖_F / ‖W‖_F; absent where a part of W was moved into other tensors, which changes W itself. */
+  readonly error?: number;
+}
+
+/** Writes what a quantizer makes into a layer, in the native form (docs/quantization.md), and keeps its reports. */
+export class LayerSink implements QuantizedSink {
+  readonly written: WrittenMatrix[] = [];
+  readonly #writer: LayerWriter;
+  readonly #model: Model;
+  readonly #movesScales: boolean;
+
+  constructor(writer: LayerWriter, model: Model, { movesScales }: { readonly movesScales: boolean }) {
+    this.#writer = writer;
+    this.#model = model;
+    this.#movesScales = movesScales;
+  }
+
+  async matrix(spec: LinearSpec, quantized: QuantizedMatrix, report: MatrixReport): Promise<void> {
+    const { weight } = spec;
+    const { scheme, rows, columns } = quantized;
+    const values = dequantizeMatrix(quantized);
+    if (scheme.bits === 16) {
+      const bytes = encodeFromF32(inStoredOrder(values, spec), scheme.format as 'F16' | 'BF16');
+      await this.#writer.writeValues(weight, 0, bytes);
+    } else {
+      for (const [suffix, { bytes }] of toParts(quantized).parts) {
+        await this.#writer.writeValues(`${weight}${suffix}`, 0, bytes);
+      }
+      const record = { ...recordOf(scheme, rows, columns), ...(spec.layout && { layout: spec.layout }) };
+      await this.#writer.writeValues(codingName(weight), 0, codingBytes(record));
+    }
+    const error = this.#movesScales ? undefined : relativeError(await readWeight(this.#model.checkpoint, spec), values);
+    this.written.push({ ...report, ...(error !== undefined && { error }) });
+  }
+
+  async values(info: TensorInfo, values: Float32Array): Promise<void> {
+    await this.#writer.writeValues(info.name, 0, encodeFromF32(values, info.dtype));
+  }
+}
+
+/** ‖a − b‖ / ‖a‖ in double precision; 0 where both are 0. */
+export function relativeError(before: Float32Array, after: Float32Array): number {
+  const { error, norm } = addErrors({ error: 0, norm: 0 }, before, after);
+  return norm === 0 ? Math.sqrt(error) : Math.sqrt(error / norm);
+}
+
+/** Adds the squares of the differences and of `before` to sums so far. */
+export function addErrors(sums: { error: number; norm: number }, before: Float32Array, after: Float32Array) {
+  let { error, norm } = sums;
+  for (let i = 0; i < before.length; i += 1) {
+    const difference = before[i]! - after[i]!;
+    error += difference * difference;
+    norm += before[i]! * before[i]!;
+  }
+  return { error, norm };
+}

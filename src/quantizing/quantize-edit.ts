@@ -1,0 +1,89 @@
+import type { LayerPlan } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
+import { layouts } from '../layouts/index.js';
+import type { Model } from '../model/index.js';
+import type { Edit, EditContext, Proposal } from '../pruning/index.js';
+import { assign, schemesBySpec } from './assign.js';
+import { encodeBlocks } from './encode-blocks.js';
+import { checkFormat, type Format } from './formats.js';
+import { describeForm, type MatrixForm, tensorsOf } from './forms.js';
+import { LayerSink, type WrittenMatrix } from './layer-sink.js';
+import { changedTensors, quantizeBlocks } from './quantize-blocks.js';
+import { quantizedRows } from './quantized-rows.js';
+import type { QuantizeRules, Quantizer } from './quantizer.js';
+import { quantizers } from './quantizers.js';
+import { namedScheme } from './scheme-names.js';
+import type { QuantizeSettings } from './settings.js';
+
+/**
+ * An edit that stores matrices in fewer bits: all at once, so that the gate judges the model that will be published. Its layer holds
+ * the native form (src/coding); formats come with publication. Throws `usage` for a scheme, an algorithm or options that there are
+ * not, or that do not go together.
+ */
+export async function quantizeEdit(settings: QuantizeSettings, format: Format): Promise<Edit> {
+  if (settings.scheme === undefined) throw noScheme();
+  const { kind } = namedScheme(settings.scheme, settings);
+  const quantizer = await quantizers.load(settings.algorithm ?? 'rtn');
+  const formsOf = rememberForms(settings);
+  return {
+    needsCalibration: kind === 'scheme' && quantizer.needs === 'text',
+    target: 1,
+    async check(model) {
+      const forms = formsOf(model);
+      await checkFormat(format, forms, { model, layouts });
+      return noticesOf(forms);
+    },
+    plan: (model) => plan(model, formsOf(model), rulesOf(quantizer, formsOf(model), settings)),
+    propose: (context) => propose(formsOf(context.model), { quantizer, settings }, context),
+  };
+}
+
+function noScheme(): BirdboneError {
+  return new BirdboneError('usage', 'A quantizing step needs a scheme.', {
+    suggestions: ['4 bits for most engines: --scheme int4', 'llama.cpp: --scheme q4_k_m --out FILE.gguf'],
+  });
+}
+
+/** `assign`, once for each model: it is asked by plan, check and proposal, of every wave. */
+function rememberForms(settings: QuantizeSettings): (model: Model) => readonly MatrixForm[] {
+  const known = new WeakMap<Model, readonly MatrixForm[]>();
+  return (model) => {
+    const forms = known.get(model) ?? assign(model, settings);
+    known.set(model, forms);
+    return forms;
+  };
+}
+
+function rulesOf(quantizer: Quantizer, forms: readonly MatrixForm[], { scale }: QuantizeSettings): QuantizeRules {
+  return { quantizer, schemeOf: schemesBySpec(forms), options: { ...(scale !== undefined && { search: scale }) } };
+}
+
+function plan(model: Model, forms: readonly MatrixForm[], rules: QuantizeRules): LayerPlan {
+  const hasSchemes = forms.some(({ form }) => form.kind === 'scheme');
+  const changed = hasSchemes ? changedTensors(rules, model) : [];
+  return { masks: [], values: [...forms.flatMap(tensorsOf), ...changed] };
+}
+
+/** Fallbacks of a mix, each tensor by name, and what stays: said before the work and in the report. */
+function noticesOf(forms: readonly MatrixForm[]): string[] {
+  return forms.flatMap(({ weight, columns, form }) => {
+    if (form.kind !== 'blocks' || form.wanted === undefined) return [];
+    return [`${weight} is ${describeForm(form)}: its rows of ${columns} are no whole number of that type's blocks.`];
+  });
+}
+
+async function propose(
+  forms: readonly MatrixForm[],
+  { quantizer, settings }: { readonly quantizer: Quantizer; readonly settings: QuantizeSettings },
+  context: EditContext,
+): Promise<Proposal> {
+  const { model, writer } = context;
+  const written: WrittenMatrix[] = [];
+  if (forms.some(({ form }) => form.kind === 'blocks')) written.push(...(await encodeBlocks(forms, context)));
+  if (forms.some(({ form }) => form.kind === 'scheme')) {
+    const sink = new LayerSink(writer, model, { movesScales: quantizer.changes !== undefined });
+    await quantizeBlocks(rulesOf(quantizer, forms, settings), context, sink);
+    written.push(...sink.written);
+  }
+  return { details: { quantized: quantizedRows(forms, written, model) } };
+}

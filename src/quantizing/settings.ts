@@ -1,0 +1,13 @@
+/** What a quantizing step leaves to choose, as recipes and flags say it (src/recipe-steps/quantize.ts). */
+export interface QuantizeSettings {
+  readonly scheme?: string | undefined;
+  readonly algorithm?: string | undefined;
+  readonly groupSize?: number | 'channel' | 'tensor' | undefined;
+  readonly asymmetric?: boolean | undefined;
+  readonly scale?: 'absmax' | 'mse' | undefined;
+  readonly bitsPerWeight?: number | undefined;
+  readonly sizeBytes?: number | undefined;
+  /** Schemes of tensors by glob; `dense` leaves them as they are. */
+  readonly keep?: Readonly<Record<string, string>> | undefined;
+  readonly kvCache?: 'fp8' | undefined;
+}
