@@ -7,6 +7,16 @@ const CARRIED_CONFIG = new Set([
   ...['intermediate_size', 'max_position_embeddings', 'mlp_bias', 'model_type', 'num_attention_heads'],
   ...['num_hidden_layers', 'num_key_value_heads', 'rms_norm_eps', 'rope_parameters', 'rope_scaling', 'rope_theta'],
   ...['sliding_window', 'tie_word_embeddings', 'torch_dtype', 'dtype', 'vocab_size', '_name_or_path'],
+  // Windows and rotary embedding of Qwen, Gemma and Phi-3.
+  ...['use_sliding_window', 'max_window_layers', 'layer_types', 'sliding_window_pattern', 'rope_local_base_freq'],
+  ...['partial_rotary_factor', 'original_max_position_embeddings'],
+  // Gemma's scales and activation, Mixtral's experts.
+  ...['hidden_activation', 'query_pre_attn_scalar', 'attn_logit_softcapping', 'final_logit_softcapping'],
+  ...['num_local_experts', 'num_experts_per_tok'],
+  // GPT-2 and GPT-NeoX.
+  ...['activation_function', 'layer_norm_epsilon', 'n_ctx', 'n_embd', 'n_head', 'n_inner', 'n_layer', 'n_positions'],
+  ...['layer_norm_eps', 'rotary_emb_base', 'rotary_pct', 'use_parallel_residual'],
+  ...['scale_attn_weights', 'scale_attn_by_inverse_layer_idx'],
 ]);
 const CARRIED_TOKENIZER_CONFIG = new Set([
   ...['add_bos_token', 'add_eos_token', 'added_tokens_decoder', 'bos_token', 'eos_token', 'unk_token', 'pad_token'],

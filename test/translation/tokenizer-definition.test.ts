@@ -12,6 +12,7 @@ const definition = {
   model,
 };
 const spaces = { type: 'Replace', pattern: { String: ' ' }, content: '▁' };
+const GEMMA_SPLIT = { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false };
 const SENTENCE_PIECE = {
   ...definition,
   normalizer: { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: '▁' }, spaces] },
@@ -34,6 +35,13 @@ const entryOf = (metadata: ReadonlyMap<string, GgufValue>, key: string) => {
 };
 
 describe('a tokenizer.json as GGUF metadata', () => {
+  it("knows GPT-2's words where an old file leaves defaults out, as GPT-NeoX's do", () => {
+    const { metadata } = translate({
+      pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true },
+    });
+    expect(entryOf(metadata, 'pre')).toBe('gpt-2');
+  });
+
   it('has a row for each id, with its type, and pads what has no token', () => {
     const { metadata, notices } = tokenizerToGguf({ definition, config: {}, file: 't' }, { rows: 6, eos: [] });
     expect(entryOf(metadata, 'tokens')).toEqual(['<s>', 'a', 'b', 'ab', '[PAD4]', '[PAD5]']);
@@ -56,6 +64,7 @@ describe('a tokenizer.json as GGUF metadata', () => {
     ['one that never prepends', { normalizer: null, pre_tokenizer: metaspace('never') }, false],
     ['a Replace alone', { normalizer: spaces, pre_tokenizer: null }, false],
     ['Prepend and Replace', SENTENCE_PIECE, true],
+    ["Gemma's Split at what its Replace leaves none of", { normalizer: spaces, pre_tokenizer: GEMMA_SPLIT }, false],
   ])('knows SentencePiece by %s', (_, change, prefix) => {
     const { metadata } = translate(change);
     expect(entryOf(metadata, 'model')).toBe('llama');

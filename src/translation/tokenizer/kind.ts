@@ -35,12 +35,18 @@ type Prefix = { readonly addSpacePrefix: boolean; readonly notices: readonly str
 function sentencePiecePrefix(normalizer: unknown, preTokenizer: unknown): Prefix | undefined {
   const metaspace = fieldsOf(preTokenizer);
   if (metaspace?.['type'] === 'Metaspace' && normalizer === null) return metaspacePrefix(metaspace);
-  if (preTokenizer !== null) return undefined;
+  if (preTokenizer !== null && !splitsAtSpaces(preTokenizer)) return undefined;
   const fields = fieldsOf(normalizer);
   const steps: unknown = fields?.['type'] === 'Sequence' ? fields['normalizers'] : [normalizer];
   const kinds = Array.isArray(steps) ? steps.map(stepOf).join('+') : '';
   if (kinds === 'prepend+spaces') return { addSpacePrefix: true, notices: [] };
   return kinds === 'spaces' ? { addSpacePrefix: false, notices: [] } : undefined;
+}
+
+/** Gemma's tokenizer.json splits at the spaces that its normalizer has replaced: nowhere. */
+function splitsAtSpaces(preTokenizer: unknown): boolean {
+  const { type, pattern } = fieldsOf(preTokenizer) ?? {};
+  return type === 'Split' && fieldsOf(pattern)?.['String'] === ' ';
 }
 
 function stepOf(step: unknown): 'prepend' | 'spaces' | 'other' {

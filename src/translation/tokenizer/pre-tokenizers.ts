@@ -85,10 +85,11 @@ export function findPreTokenizer(json: unknown, ignoresMerges: boolean): PreToke
   return same.find((row) => row.ignoresMerges === ignoresMerges);
 }
 
-/** Keys in order, and without what does not change the words: offsets, and a spelled-out default. */
+/** Keys in order, and without what does not change the words: offsets, and spelled-out defaults (old files leave them out). */
 function canonical(json: unknown): string {
   return JSON.stringify(json, (key, value: unknown) => {
     if (key === 'trim_offsets' || (key === 'invert' && value === false)) return undefined;
+    if (key === 'use_regex' && value === true) return undefined;
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
     return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
