@@ -7,6 +7,7 @@ export { leastSquaresFold, type Weight } from './fold.js';
 export { GPTQ_COST, type GptqInputs, type GptqResult, type Grid, gptq, prepareGptq } from './gptq.js';
 export { type InverseFactor, type InverseOptions, inverseDiagonal, inverseUpperFactor } from './inverse.js';
 export { lowerFactor } from './lower-factor.js';
+export { groupErrors, outputError } from './output-error.js';
 export { wholePanel } from './panel.js';
 export { matrixProducts } from './products.js';
 export type { Prune, Refit, Removal, Solver, SolverContext, SolverCost, SolverMatrix } from './solver.js';
