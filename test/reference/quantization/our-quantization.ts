@@ -1,16 +1,16 @@
 import { tmpdir } from 'node:os';
-import { type MemoryValues, memoryLayer, overlay } from '../../src/checkpoint/index.js';
-import { type Report, silent } from '../../src/events.js';
-import { type LinearSpec, type Model, withCheckpoint } from '../../src/model/index.js';
-import { dequantizeMatrix, type QuantizedMatrix, type Scheme } from '../../src/quantization/index.js';
+import { type MemoryValues, memoryLayer, overlay } from '../../../src/checkpoint/index.js';
+import { type Report, silent } from '../../../src/events.js';
+import { type LinearSpec, type Model, withCheckpoint } from '../../../src/model/index.js';
+import { dequantizeMatrix, type QuantizedMatrix, type Scheme } from '../../../src/quantization/index.js';
 import {
   changedTensors,
   type MatrixReport,
   type QuantizerOptions,
   quantizeBlocks,
   quantizers,
-} from '../../src/quantizing/index.js';
-import { type Device, encodeFromF32 } from '../../src/tensor/index.js';
+} from '../../../src/quantizing/index.js';
+import { type Device, encodeFromF32 } from '../../../src/tensor/index.js';
 
 export interface OurQuantization {
   readonly algorithm: string;
