@@ -39,6 +39,10 @@ const pruneStep = z.strictObject({
   minStep: fraction.default(0.01),
 });
 
+/** Forms in which a result is published: our own, and those of engines. */
+export const OUTPUT_FORMATS = ['native', 'compressed-tensors', 'gptq', 'awq', 'gguf'] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
 /**
  * What to do to a model, as a file in configs/ says it. Paths are relative to the working directory.
  * Everything that decides the result's bytes is in here; where to put progress and state is not.
@@ -77,6 +81,8 @@ export const recipeSchema = z.strictObject({
    */
   monitor: z.enum(['full', 'basic']).default('full'),
   seed: z.int().min(0).max(0xffff_ffff).default(0),
+  /** The form of the result; `native`, and `gguf` for an `out` that ends in .gguf, unless it is named. */
+  output: z.strictObject({ format: z.enum(OUTPUT_FORMATS) }).optional(),
   /** Shards of the result are at most this large. */
   maxShardBytes: z.int().min(1_000_000).default(5_000_000_000),
   steps: z.array(z.discriminatedUnion('do', [pruneStep])).min(1),
@@ -87,6 +93,20 @@ export type Recipe = z.output<typeof recipeSchema>;
 /** A recipe as somebody writes it. */
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type PruneStep = z.output<typeof pruneStep>;
+
+/** The form in which a recipe's result is published. Throws `usage` where the name of the output belongs to another form. */
+export function outputFormat({ out, output }: Pick<Recipe, 'out' | 'output'>): OutputFormat {
+  const isFile = out.toLowerCase().endsWith('.gguf');
+  const format = output?.format ?? (isFile ? 'gguf' : 'native');
+  if ((format === 'gguf') === isFile) return format;
+  throw new BirdboneError(
+    'usage',
+    isFile
+      ? `${out} is the name of a GGUF file, and the output is to be ${format}, which is a folder.`
+      : `The output is to be a GGUF file, and ${out} does not end in .gguf.`,
+    { suggestions: isFile ? ['Name a folder: --out out/NAME'] : [`Name a file: --out ${out}.gguf`] },
+  );
+}
 
 /** Checks a recipe object and fills in the defaults. Throws `usage` that lists every wrong field. */
 export function parseRecipe(input: unknown, source: string): Recipe {

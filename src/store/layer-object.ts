@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { canonicalJson, quoted, unreadable } from '../checkpoint/index.js';
 import { DTYPES, type Dtype } from '../tensor/index.js';
+import { DELTA_KINDS, hasItsDigests } from './delta/format.js';
 import { isObjectId, type ObjectId } from './object-id.js';
 import type { ObjectStore } from './object-store.js';
 
@@ -9,7 +10,8 @@ const MAX_LAYER_BYTES = 128 * 1024 * 1024;
 
 const id = z.string().refine(isObjectId, 'must be 64 hex digits');
 const layerSchema = z.strictObject({
-  version: z.literal(1),
+  /** 2 where tensors were added, which earlier versions do not know. */
+  version: z.literal([1, 2]),
   wave: z.int().positive(),
   tensors: z.array(
     z.strictObject({
@@ -18,10 +20,10 @@ const layerSchema = z.strictObject({
       object: id,
       /** Of the delta's file. */
       bytes: z.int().nonnegative(),
-      kind: z.enum(['mask', 'xor', 'whole']),
+      kind: z.enum(DELTA_KINDS),
       dtype: z.string().refine((name): name is Dtype => Object.hasOwn(DTYPES, name)),
       shape: z.array(z.int().nonnegative()),
-      before: id,
+      before: id.optional(),
       after: id,
     }),
   ),
@@ -31,8 +33,13 @@ const layerSchema = z.strictObject({
 export type LayerObject = z.output<typeof layerSchema>;
 export type LayerEntry = LayerObject['tensors'][number];
 
-export function layerText(layer: LayerObject): Uint8Array {
-  return Buffer.from(canonicalJson(layer));
+/** The bytes under which a layer is stored: the same wave and tensors make the same. */
+export function layerText({ wave, tensors }: Omit<LayerObject, 'version'>): Uint8Array {
+  return Buffer.from(canonicalJson({ version: versionOf(tensors), wave, tensors }));
+}
+
+function versionOf(tensors: readonly LayerEntry[]): LayerObject['version'] {
+  return tensors.some(({ kind }) => kind === 'added') ? 2 : 1;
 }
 
 /**
@@ -58,8 +65,10 @@ function parseLayer(file: string, text: string): LayerObject {
     const layer = layerSchema.parse(JSON.parse(text));
     // One spelling only, so that a key twice cannot hide.
     if (canonicalJson(layer) !== text) throw new RangeError('it is not canonical');
+    if (layer.version !== versionOf(layer.tensors)) throw new RangeError('its tensors are not of its version');
+    if (!layer.tensors.every(hasItsDigests)) throw new RangeError('digests are not those of the kinds');
     return layer;
   } catch (cause) {
-    throw unreadable(file, 'it is no layer of version 1', { cause });
+    throw unreadable(file, 'it is no layer of version 1 or 2', { cause });
   }
 }

@@ -49,7 +49,7 @@ export class StoredLayerWriter implements LayerWriter {
     const info = this.#values.get(name);
     if (info === undefined) throw new RangeError(`Values of ${name} were not planned.`);
     const { checkpoint } = this.#settings.before;
-    this.#infoBefore(name);
+    if (checkpoint.aliases.has(name)) throw new RangeError(`${name} is a name of another tensor.`);
     const tensor = this.#replaced.get(name) ?? (await ReplacedTensor.create(this.#store, info, checkpoint));
     this.#replaced.set(name, tensor);
     await tensor.add(offset, bytes);
@@ -67,7 +67,7 @@ export class StoredLayerWriter implements LayerWriter {
     }
     await this.abort();
     const tensors = this.#entries.sort((left, right) => (left.name < right.name ? -1 : 1));
-    return this.#store.put(layerText({ version: 1, wave: this.#settings.wave, tensors }));
+    return this.#store.put(layerText({ wave: this.#settings.wave, tensors }));
   }
 
   /** Leaves nothing half written behind. May be called at any time. */

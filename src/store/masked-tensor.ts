@@ -71,7 +71,8 @@ async function keptSoFar(
   range: { readonly offset: number; readonly length: number },
 ): Promise<Uint8Array> {
   const kept = new Uint8Array(range.length).fill(0xff);
-  for (const layer of layers.slice(layers.findLastIndex(({ values }) => values.has(name)) + 1)) {
+  const replacedBy = layers.findLastIndex(({ values, added }) => values.has(name) || added.has(name));
+  for (const layer of layers.slice(replacedBy + 1)) {
     if (!layer.masks.has(name)) continue;
     const bits = await layer.readMask(name, range);
     for (let index = 0; index < kept.length; index += 1) kept[index]! &= bits[index]!;

@@ -2,13 +2,13 @@ import type { Hash } from 'node:crypto';
 import { beginTensorDigest, type Checkpoint, chunksOf, type TensorInfo } from '../checkpoint/index.js';
 import { DeltaWriter } from './delta/delta-writer.js';
 import { differing, splitPlanes, takeElements } from './delta/elements.js';
-import { CHUNK_ELEMENTS, type Geometry, geometryOf } from './delta/format.js';
+import { CHUNK_ELEMENTS, type DeltaKind, type Geometry, geometryOf } from './delta/format.js';
 import type { LayerEntry } from './layer-object.js';
 import type { ObjectStore } from './object-store.js';
 
 /**
  * Stores the new bytes of one tensor as they come. Where type and shape stay, as their XOR with the old ones, or as a mask if
- * they only became zero here and there and that is smaller; otherwise whole.
+ * they only became zero here and there and that is smaller; otherwise whole. A tensor that was not there is stored as added.
  */
 export class ReplacedTensor {
   readonly #info: TensorInfo;
@@ -18,7 +18,8 @@ export class ReplacedTensor {
   #writers: DeltaWriter[];
   /** Bytes of a chunk that is not whole yet. */
   readonly #chunk: Uint8Array;
-  readonly #before: Hash;
+  /** Undefined for a tensor that was not there. */
+  readonly #before: Hash | undefined;
   readonly #after: Hash;
   #filled = 0;
   #written = 0;
@@ -28,18 +29,17 @@ export class ReplacedTensor {
     this.#old = old;
     this.#writers = writers;
     this.#geometry = geometryOf({ ...info, kind: 'whole' });
+    const was = old.tensors.get(info.name);
     this.#chunk = new Uint8Array(Math.min(info.byteLength, this.#geometry.bytesOf(CHUNK_ELEMENTS)));
-    this.#before = beginTensorDigest(old.tensors.get(info.name)!);
+    this.#before = was && beginTensorDigest(was);
     this.#after = beginTensorDigest(info);
   }
 
-  /** Begins; `info` is of the new tensor, and `old` has the one before it. The caller finishes or aborts it. */
+  /** Begins; `info` is of the new tensor, and `old` has the one before it, if any. The caller finishes or aborts it. */
   static async create(store: ObjectStore, info: TensorInfo, old: Checkpoint): Promise<ReplacedTensor> {
-    const was = old.tensors.get(info.name)!;
-    const isSame = was.dtype === info.dtype && was.shape.join() === info.shape.join();
     const writers: DeltaWriter[] = [];
     try {
-      for (const kind of isSame ? (['xor', 'mask'] as const) : (['whole'] as const)) {
+      for (const kind of kindsFor(info, old.tensors.get(info.name))) {
         if (kind !== 'mask' || canMask(info)) writers.push(await DeltaWriter.create(store, info, kind));
       }
       return new ReplacedTensor(info, old, writers);
@@ -72,13 +72,14 @@ export class ReplacedTensor {
     const { name, dtype, shape, byteLength } = this.#info;
     if (this.#written !== byteLength)
       throw new Error(`${this.#written} of ${byteLength} bytes of ${name} are written.`);
-    if (this.#writers[0]?.kind === 'whole') {
+    if (this.#before !== undefined && this.#writers[0]?.kind === 'whole') {
       for await (const bytes of chunksOf(this.#old, name)) this.#before.update(bytes);
     }
-    const digests = { before: this.#before.digest('hex'), after: this.#after.digest('hex') };
+    const after = { after: this.#after.digest('hex') };
+    const digests = this.#before === undefined ? after : { before: this.#before.digest('hex'), ...after };
     const best = this.#writers.reduce((smallest, next) => (next.bytes < smallest.bytes ? next : smallest));
     const entry = { name, kind: best.kind, dtype, shape: [...shape], ...digests };
-    if (digests.before !== digests.after) {
+    if (!('before' in digests) || digests.before !== digests.after) {
       const { id, bytes } = await best.commit(digests);
       return { ...entry, object: id, bytes };
     }
@@ -95,9 +96,10 @@ export class ReplacedTensor {
     this.#filled = 0;
     this.#after.update(after);
     const [first, mask] = this.#writers;
-    if (first!.kind === 'whole') return first!.addChunk(splitPlanes(after, this.#geometry.planes));
+    if (first!.kind === 'whole' || first!.kind === 'added')
+      return first!.addChunk(splitPlanes(after, this.#geometry.planes));
     const before = await this.#old.read(this.#info.name, { offset: end - after.length, length: after.length });
-    this.#before.update(before);
+    this.#before?.update(before);
     if (mask !== undefined) await this.#addMask(mask, before, after);
     for (let index = 0; index < before.length; index += 1) before[index]! ^= after[index]!;
     await first!.addChunk(splitPlanes(before, this.#geometry.planes));
@@ -113,6 +115,13 @@ export class ReplacedTensor {
     this.#writers = this.#writers.filter((writer) => writer !== mask);
     await mask.abort();
   }
+}
+
+/** In what forms a tensor may be stored, the surest first. */
+function kindsFor(info: TensorInfo, was: TensorInfo | undefined): readonly DeltaKind[] {
+  if (was === undefined) return ['added'];
+  const isSame = was.dtype === info.dtype && was.shape.join() === info.shape.join();
+  return isSame ? ['xor', 'mask'] : ['whole'];
 }
 
 function canMask({ dtype, shape }: TensorInfo): boolean {

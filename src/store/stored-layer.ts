@@ -39,6 +39,7 @@ export async function openStoredLayer(
     masks: new Map([...infos('mask')].map(([name, { shape }]) => [name, maskOf(elementsOf(shape))])),
     xors: infos('xor'),
     values: infos('whole'),
+    added: infos('added'),
     readMask: (name, range) => chunks.read(name, 'kept', range),
     readDifference: (name, range) => chunks.read(name, 'difference', range),
     readValues: (name, range) => chunks.read(name, 'values', range),

@@ -87,7 +87,8 @@ describe('a delta that is not as it should be', () => {
   it.each<[string, Buffer, RegExp]>([
     ['empty', Buffer.alloc(0), /0 bytes/],
     ['another file', Buffer.from('{"tensors":[],"version":1}'), /begin as a delta/],
-    ['a newer version', set(8, 2), /version 2/],
+    ['a newer version', set(8, 3), /version 3/],
+    ['a version without its kind', set(8, 2), /version 2 has no delta/],
     ['a header longer than any', set(12, 2 ** 31), /header has 2147483648/],
     ['a header longer than the file', set(12, 4000), /should have at least/],
     ['a header that is no JSON', head(() => '{'), /header is damaged/],

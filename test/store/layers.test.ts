@@ -294,7 +294,7 @@ describe('layers in the store', () => {
   };
   const layerOf = (...tensors: unknown[]) => JSON.stringify({ tensors, version: 1, wave: 1 });
   it.each([
-    ['a newer version', '{"tensors":[],"version":2,"wave":1}', /no layer of version 1/],
+    ['a newer version', '{"tensors":[],"version":3,"wave":1}', /no layer of version 1/],
     ['no JSON', '{"tensors":[', /no layer/],
     ['white space', '{"tensors":[], "version":1,"wave":1}', /no layer/],
     ['a key twice', '{"tensors":[],"version":1,"version":1,"wave":1}', /no layer/],

@@ -10,6 +10,7 @@ export interface LayerMask {
 /** Everything about a layer but its bits and bytes: what an edit says before it begins. */
 export interface LayerPlan {
   readonly masks: readonly { readonly name: string; readonly elements: number }[];
+  /** Tensors that get new bytes, and those that the model does not store yet. */
   readonly values: readonly TensorInfo[];
 }
 
@@ -17,7 +18,7 @@ export interface LayerPlan {
 export interface LayerWriter {
   /** Writes one mask whole; see `Layer.readMask` for the order of its bits. */
   writeMask(name: string, bits: Uint8Array): Promise<void>;
-  /** Writes the next bytes of one replaced tensor. */
+  /** Writes the next bytes of one replaced or added tensor. */
   writeValues(name: string, offset: number, bytes: Uint8Array): Promise<void>;
 }
 
@@ -28,8 +29,8 @@ interface Range {
 
 /**
  * What one change did to a checkpoint: masks over tensors that stay but for the elements that were removed, tensors that stay
- * but for some of their bits, and tensors of which everything is new. A tensor is one of these. `overlay` lays it over a base,
- * and `undo` takes it off again.
+ * but for some of their bits, tensors of which everything is new, and tensors that were not there. A tensor is one of these.
+ * `overlay` lays it over a base, and `undo` takes it off again.
  */
 export interface Layer {
   /** What messages call it. */
@@ -38,6 +39,8 @@ export interface Layer {
   /** Tensors of the same type and shape with other bytes. */
   readonly xors: ReadonlyMap<string, TensorInfo>;
   readonly values: ReadonlyMap<string, TensorInfo>;
+  /** Tensors that the checkpoint below does not store. */
+  readonly added: ReadonlyMap<string, TensorInfo>;
   /** Mask bytes `[offset, offset + length)`. Bit i of a mask is bit i % 8, lowest first, of byte ⌊i / 8⌋; 1 = kept. */
   readMask(name: string, range: Range): Promise<Uint8Array>;
   /**
@@ -45,7 +48,7 @@ export interface Layer {
    * has kept what it removed; throws RangeError where it has not.
    */
   readDifference(name: string, range: Range): Promise<Uint8Array>;
-  /** Bytes of a replaced tensor, in an array of the caller's own. */
+  /** Bytes of a replaced or added tensor, in an array of the caller's own. */
   readValues(name: string, range: Range): Promise<Uint8Array>;
   close(): Promise<void>;
 }
@@ -60,12 +63,16 @@ export interface MemoryValues {
 export function memoryLayer(
   masks: ReadonlyMap<string, Uint8Array>,
   values: ReadonlyMap<string, MemoryValues> = new Map(),
+  added: ReadonlyMap<string, MemoryValues> = new Map(),
 ): Layer {
+  const infosOf = (tensors: ReadonlyMap<string, MemoryValues>) =>
+    new Map([...tensors].map(([name, { info }]) => [name, info]));
   return {
     path: 'the layer in memory',
     masks: new Map([...masks].map(([name, bits]) => [name, { byteLength: bits.length }])),
     xors: new Map(),
-    values: new Map([...values].map(([name, { info }]) => [name, info])),
+    values: infosOf(values),
+    added: infosOf(added),
     async readMask(name, { offset, length }) {
       return masks.get(name)!.subarray(offset, offset + length);
     },
@@ -73,7 +80,7 @@ export function memoryLayer(
       throw new RangeError(`A layer in memory has no differences of ${name}.`);
     },
     async readValues(name, { offset, length }) {
-      return values.get(name)!.bytes.slice(offset, offset + length);
+      return (values.get(name) ?? added.get(name))!.bytes.slice(offset, offset + length);
     },
     async close() {},
   };

@@ -8,6 +8,7 @@ export function onlyTensors(layer: Layer, keeps: (tensor: string) => boolean): L
     masks: kept(layer.masks),
     xors: kept(layer.xors),
     values: kept(layer.values),
+    added: kept(layer.added),
     readMask: (name, range) => layer.readMask(name, range),
     readDifference: (name, range) => layer.readDifference(name, range),
     readValues: (name, range) => layer.readValues(name, range),

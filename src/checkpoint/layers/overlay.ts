@@ -10,16 +10,20 @@ import { zeroRemoved } from './mask-bytes.js';
 
 /**
  * A checkpoint that reads as the base with the layers applied in order, so later layers win: a removed element has zero bytes,
- * a replaced tensor its new type, shape and bytes. Nothing is copied or changed; each read takes from the files only the range
+ * a replaced tensor its new type, shape and bytes, and added tensors are there with the others. Nothing is copied or changed; each read takes from the files only the range
  * it needs, which must not split an element of a masked tensor. Aliases resolve first: what a layer does to a stored tensor
  * holds under all its names.
  *
- * Closing it closes the base; layers stay their owner's to close. Throws `mismatch` for a layer that names a tensor which is
- * not stored, or whose mask has another number of bits than the tensor has elements of whole bytes.
+ * Closing it closes the base; layers stay their owner's to close. Throws `mismatch` for a layer that changes a tensor which is
+ * not stored or adds one that is, or whose mask has another number of bits than the tensor has elements of whole bytes.
  */
 export function overlay(base: Checkpoint, layers: readonly Layer[]): Checkpoint {
   const tensors = new Map(base.tensors);
   for (const layer of layers) {
+    for (const [name, info] of layer.added) {
+      refuseStored(base, tensors, { name, layer });
+      tensors.set(name, info);
+    }
     for (const [name, info] of layer.values) {
       storedIn(tensors, name, layer);
       tensors.set(name, info);
@@ -30,10 +34,11 @@ export function overlay(base: Checkpoint, layers: readonly Layer[]): Checkpoint 
   const stack: Checkpoint = {
     path: base.path,
     format: base.format,
-    tensors,
+    tensors: layers.some(({ added }) => added.size > 0) ? inNameOrder(tensors) : tensors,
     aliases: base.aliases,
     metadata: base.metadata,
     ...(base.companions && { companions: base.companions }),
+    ...(base.outdated && { outdated: base.outdated }),
     ...(base.notices && { notices: base.notices }),
     async read(name, range) {
       const info = tensorOf(stack, name);
@@ -51,7 +56,7 @@ interface Range {
 
 async function readThrough(base: Checkpoint, layers: readonly Layer[], info: TensorInfo, range: Range) {
   const { name } = info;
-  const replacedBy = layers.findLastIndex((layer) => layer.values.has(name));
+  const replacedBy = layers.findLastIndex(({ values, added }) => values.has(name) || added.has(name));
   const bytes = await (layers[replacedBy]?.readValues(name, range) ?? base.read(name, range));
   for (const layer of layers.slice(replacedBy + 1)) {
     if (layer.masks.has(name)) await removeElements(bytes, layer, info, range);
@@ -85,6 +90,20 @@ export function storedIn(tensors: ReadonlyMap<string, TensorInfo>, name: string,
   const info = tensors.get(name);
   if (info !== undefined) return info;
   throw mismatch(layer, name, 'which the base does not store');
+}
+
+/** Throws `mismatch` for a tensor that a layer adds and that is there, under its own name or as an alias. */
+function refuseStored(
+  { aliases }: Checkpoint,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  { name, layer }: { readonly name: string; readonly layer: Layer },
+): void {
+  if (!tensors.has(name) && !aliases.has(name)) return;
+  throw mismatch(layer, name, 'which it adds and the base has already');
+}
+
+function inNameOrder(tensors: ReadonlyMap<string, TensorInfo>): ReadonlyMap<string, TensorInfo> {
+  return new Map([...tensors].sort(([left], [right]) => (left < right ? -1 : 1)));
 }
 
 /** Throws `mismatch` unless a tensor has the type and shape of the one that a layer changes. */

@@ -7,8 +7,8 @@ import type { Layer } from './layer.js';
 import { flipBits, refuseMisfit, refuseOther, storedIn } from './overlay.js';
 
 /**
- * A checkpoint that reads as it was before the layers, bit for bit; `after` is what they made, and they are given in the order
- * in which they were applied. The reverse of `overlay`, for when the base is not at hand. Each read takes from the files only
+ * A checkpoint that reads as it was before the layers, bit for bit, without what they added; `after` is what they made, and they
+ * are given in the order in which they were applied. The reverse of `overlay`, for when the base is not at hand. Each read takes from the files only
  * the range it needs. Closing it closes `after`.
  *
  * Throws `mismatch` for a layer that does not fit, `unsupported` for one that replaced a tensor by another type or shape: the
@@ -19,11 +19,14 @@ export function undo(after: Checkpoint, layers: readonly Layer[]): Checkpoint {
     for (const name of layer.values.keys()) throw replaced(layer, name);
     for (const name of layer.masks.keys()) refuseMisfit(storedIn(after.tensors, name, layer), layer);
     for (const info of layer.xors.values()) refuseOther(storedIn(after.tensors, info.name, layer), info, layer);
+    for (const info of layer.added.values()) refuseOther(storedIn(after.tensors, info.name, layer), info, layer);
   }
-  return {
+  const isAdded = (name: string) => layers.some(({ added }) => added.has(name));
+  const before: Checkpoint = {
     ...after,
+    tensors: new Map([...after.tensors].filter(([name]) => !isAdded(name))),
     async read(name, range) {
-      const info = tensorOf(after, name);
+      const info = tensorOf(before, name);
       const within = rangeWithin(info, range);
       const bytes = await after.read(info.name, within);
       for (const layer of layers.toReversed()) {
@@ -34,6 +37,7 @@ export function undo(after: Checkpoint, layers: readonly Layer[]): Checkpoint {
     },
     close: () => after.close(),
   };
+  return before;
 }
 
 function replaced(layer: Layer, tensor: string): BirdboneError {

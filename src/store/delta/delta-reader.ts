@@ -44,15 +44,15 @@ export class DeltaReader {
     return putElements(values, removed, this.geometry.countIn(chunk));
   }
 
-  /** The bytes of a replaced tensor's chunk. */
+  /** The bytes of a replaced or added tensor's chunk. */
   values(chunk: number): Promise<Uint8Array> {
-    return this.#planes(chunk, 'whole');
+    return this.#planes(chunk, this.header.kind === 'added' ? 'added' : 'whole');
   }
 
   /** Reads every chunk. */
   async readAll(): Promise<void> {
     for (let chunk = 0; chunk < this.geometry.chunks; chunk += 1) {
-      if (this.header.kind === 'whole') await this.values(chunk);
+      if (this.header.kind === 'whole' || this.header.kind === 'added') await this.values(chunk);
       else await this.difference(chunk);
     }
   }

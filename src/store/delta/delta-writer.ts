@@ -38,8 +38,8 @@ export class DeltaWriter {
     }
   }
 
-  /** Puts the object in its place. Digests are of the tensor before and after the wave. */
-  async commit(digests: { readonly before: string; readonly after: string }): Promise<StoredObject> {
+  /** Puts the object in its place. Digests are of the tensor before, where there was one, and after the wave. */
+  async commit(digests: { readonly before?: string | undefined; readonly after: string }): Promise<StoredObject> {
     const { dtype, shape } = this.#info;
     return this.#writer.commit(writeHead({ kind: this.kind, dtype, shape, ...digests }, this.#streams));
   }

@@ -7,7 +7,7 @@ import { ENCODINGS, type Encoding } from './stream.js';
  * A delta is one object: what one wave did to one tensor. Numbers are little-endian.
  *
  *   8 bytes   "bbdelta\0"
- *   u32       version of this layout, 1
+ *   u32       version of this layout: 2 for an added tensor, which earlier versions do not know, else 1
  *   u32       length of the header
  *   header    canonical JSON, see `DeltaHeader`
  *   table     8 bytes a stream: u32 encoding (see `ENCODINGS`), u32 stored length
@@ -18,12 +18,14 @@ import { ENCODINGS, type Encoding } from './stream.js';
  * elements. A type whose elements are not whole bytes has one plane.
  */
 const MAGIC = Buffer.from('bbdelta\0');
-const VERSION = 1;
 const PREAMBLE_BYTES = 16;
 const ENTRY_BYTES = 8;
 
 /** A multiple of 8 and of every block, and of a few MB: what a range that is read costs at most besides itself. */
 export const CHUNK_ELEMENTS = 2 ** 20;
+
+/** The version of the layout that first knew each kind, which is also what is written. */
+const VERSIONS: Readonly<Record<DeltaKind, number>> = { mask: 1, xor: 1, whole: 1, added: 2 };
 
 /** Two digests, a type, a shape: 300 bytes. */
 const MAX_HEADER_BYTES = 4096;
@@ -33,26 +35,32 @@ const MAX_TABLE_BYTES = 2 ** 24;
 
 /**
  * mask: elements became zero; their bits and the values they had. xor: the bytes before XOR those after. whole: the bytes after,
- * where type or shape are new. Masks and xors can be undone.
+ * where type or shape are new; added: the bytes of a tensor that was not there. All but `whole` can be undone.
  */
-export type DeltaKind = 'mask' | 'xor' | 'whole';
+export const DELTA_KINDS = ['mask', 'xor', 'whole', 'added'] as const;
+export type DeltaKind = (typeof DELTA_KINDS)[number];
 
 export interface DeltaHeader {
   readonly kind: DeltaKind;
   /** Of the tensor after the wave. */
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-  /** Digests of the tensor before and after the wave, as in a manifest. */
-  readonly before: string;
+  /** Digests of the tensor before and after the wave, as in a manifest; before it, an added tensor has none. */
+  readonly before?: string | undefined;
   readonly after: string;
+}
+
+/** Whether a digest of the tensor before is there exactly where there was a tensor. */
+export function hasItsDigests({ kind, before }: Pick<DeltaHeader, 'kind' | 'before'>): boolean {
+  return (kind === 'added') === (before === undefined);
 }
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const headerSchema = z.strictObject({
-  kind: z.enum(['mask', 'xor', 'whole']),
+  kind: z.enum(DELTA_KINDS),
   dtype: z.string().refine((name): name is Dtype => Object.hasOwn(DTYPES, name)),
   shape: z.array(z.int().nonnegative()).max(64),
-  before: sha256,
+  before: sha256.optional(),
   after: sha256,
 });
 
@@ -99,7 +107,8 @@ export interface StreamEntry {
 /** Bytes before the first stream: known before what the header says is. */
 export function headBytesOf(info: Pick<TensorInfo, 'dtype' | 'shape'>, kind: DeltaKind): number {
   const digest = '0'.repeat(64);
-  const header = { kind, dtype: info.dtype, shape: info.shape, before: digest, after: digest };
+  const digests = kind === 'added' ? { after: digest } : { before: digest, after: digest };
+  const header = { kind, dtype: info.dtype, shape: info.shape, ...digests };
   const { chunks, streamsPerChunk } = geometryOf(header);
   return PREAMBLE_BYTES + canonicalJson(header).length + chunks * streamsPerChunk * ENTRY_BYTES;
 }
@@ -110,10 +119,11 @@ export function writeHead(
   streams: readonly { readonly encoding: Encoding; readonly length: number }[],
 ): Uint8Array {
   const { kind, dtype, shape, before, after } = header;
-  const text = Buffer.from(canonicalJson({ kind, dtype, shape, before, after }));
+  const digests = before === undefined ? { after } : { before, after };
+  const text = Buffer.from(canonicalJson({ kind, dtype, shape, ...digests }));
   const head = Buffer.alloc(PREAMBLE_BYTES + text.length + streams.length * ENTRY_BYTES);
   MAGIC.copy(head);
-  head.writeUInt32LE(VERSION, 8);
+  head.writeUInt32LE(VERSIONS[kind], 8);
   head.writeUInt32LE(text.length, 12);
   text.copy(head, PREAMBLE_BYTES);
   for (const [index, { encoding, length }] of streams.entries()) {
@@ -137,10 +147,11 @@ export async function readHead(source: DeltaSource) {
   const preamble = Buffer.from(await readWithin(source, 0, PREAMBLE_BYTES));
   if (!preamble.subarray(0, 8).equals(MAGIC)) throw broken(source, 'it does not begin as a delta does');
   const version = preamble.readUInt32LE(8);
-  if (version !== VERSION) throw broken(source, `it is a delta of version ${version}, not ${VERSION}`);
+  if (version !== 1 && version !== 2) throw broken(source, `it is a delta of version ${version}, not 1 or 2`);
   const headerBytes = preamble.readUInt32LE(12);
   if (headerBytes > MAX_HEADER_BYTES) throw broken(source, `its header has ${headerBytes} bytes`);
   const header = parseHeader(source, Buffer.from(await readWithin(source, PREAMBLE_BYTES, headerBytes)));
+  if (VERSIONS[header.kind] !== version) throw broken(source, `version ${version} has no delta "${header.kind}"`);
   const geometry = geometryIn(source, header);
   const tableStart = PREAMBLE_BYTES + headerBytes;
   const tableBytes = geometry.chunks * geometry.streamsPerChunk * ENTRY_BYTES;
@@ -153,6 +164,7 @@ function parseHeader(source: DeltaSource, bytes: Buffer): DeltaHeader {
   try {
     const text = bytes.toString('utf8');
     const header = headerSchema.parse(JSON.parse(text));
+    if (!hasItsDigests(header)) throw new RangeError('its digests are not those of its kind');
     // One spelling only, so that a key twice or an odd number cannot hide.
     if (canonicalJson(header) !== text) throw new RangeError('it is not canonical');
     return header;
