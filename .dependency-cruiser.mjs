@@ -17,6 +17,7 @@ const mayImport = {
   solvers: ['tensor', 'sparsity'],
   allocation: ['tensor', 'sparsity'],
   pictures: [],
+  quality: ['pictures'],
   plates: ['tensor', 'checkpoint', 'model'],
   vocabulary: ['checkpoint', 'model', 'plates', 'translation'],
   shedding: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'plates', 'solvers', 'vocabulary'],
@@ -53,7 +54,7 @@ const mayImport = {
     'corpus',
   ],
   factorizing: ['tensor', 'checkpoint', 'model', 'evidence', 'solvers', 'quantization', 'coding', 'lowrank', 'pruning'],
-  hardware: ['tensor', 'checkpoint', 'model'],
+  hardware: ['tensor', 'checkpoint', 'model', 'ggml', 'quantization'],
   state: ['checkpoint', 'manifest', 'store', 'tensor'],
   waves: [
     'tensor',
@@ -77,6 +78,7 @@ const mayImport = {
     'evaluation',
     'state',
     'pictures',
+    'quality',
   ],
   pipelines: ['checkpoint', 'model', 'corpus', 'evaluation', 'state', 'waves', 'pictures'],
   scoring: [
