@@ -37,6 +37,7 @@ const mayImport = {
   coding: ['tensor', 'checkpoint', 'quantization'],
   quantization: ['tensor'],
   ggml: ['tensor'],
+  imatrix: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'corpus'],
   layouts: ['tensor', 'checkpoint', 'translation', 'coding', 'quantization', 'model'],
   lowrank: ['tensor', 'solvers'],
   quantizing: [
@@ -109,7 +110,7 @@ const mayImport = {
   ],
   calibrating: ['tensor', 'checkpoint', 'model', 'evidence', 'pruning', 'corpus', 'evaluation', 'waves'],
   scanning: ['checkpoint'],
-  conversion: ['tensor', 'checkpoint', 'translation', 'model', 'coding', 'layouts', 'ggml'],
+  conversion: ['tensor', 'checkpoint', 'translation', 'model', 'coding', 'layouts', 'ggml', 'imatrix'],
   cli: [],
 };
 
