@@ -24,11 +24,11 @@ export function awqRows(words: Uint32Array, outputs: number): Uint32Array {
   return result;
 }
 
-/** The way back from `awqRows`: `rows` is [inputs, outputs / 8], with inputs a multiple of 8. */
+/** The way back from `awqRows`: `rows` is [inputs, outputs / 8], and the last word of an output is zero where there are no more inputs. */
 export function wordsOfInputs(rows: Uint32Array, outputs: number): Uint32Array {
-  const result = new Uint32Array(rows.length);
   const across = outputs / OUTPUTS_PER_WORD;
   const inputs = rows.length / across;
+  const result = new Uint32Array(Math.ceil(inputs / 8) * outputs);
   for (let input = 0; input < inputs; input += 1) {
     const to = Math.floor(input / 8) * outputs;
     const shift = 4 * (input % 8);
