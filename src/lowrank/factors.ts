@@ -1,4 +1,6 @@
 import { BirdboneError } from '../errors.js';
+import type { Device } from '../tensor/index.js';
+import { multiply } from './products.js';
 
 /** The size of a linear's weight: rows = outputs, columns = inputs. */
 export interface Shape {
@@ -53,4 +55,9 @@ export function refuseUselessRank(name: string, shape: Shape, rank: number): voi
     `${held}; factors of rank ${rank} hold ${factorParameters(shape, rank)}. Below ${Number(breakEvenRank(shape).toFixed(1))} they hold fewer: a rank from 1 to ${most} is allowed.`,
     { tensor: name, suggestions: [`Take a rank of at most ${most}.`, 'Ask for a share of the weights: --ratio 0.2'] },
   );
+}
+
+/** left · right [rows, columns], on the device. */
+export function productOf({ rows, columns, rank, left, right }: Factors, device: Device): Promise<Float32Array> {
+  return multiply({ values: left, rows, columns: rank }, { values: right, rows: rank, columns }, device);
 }

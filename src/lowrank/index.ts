@@ -11,6 +11,7 @@ export {
   type Factors,
   factorParameters,
   largestUsefulRank,
+  productOf,
   rankAtRatio,
   refuseUselessRank,
   type Shape,

@@ -1,0 +1,70 @@
+import type { LayerPlan } from '../checkpoint/index.js';
+import { chooseRanks, largestUsefulRank, needsSpectrum, type RankChoice, ranksOfShapes } from '../lowrank/index.js';
+import type { Model } from '../model/index.js';
+import type { Edit, SettleContext } from '../pruning/index.js';
+import { factorizedLinears, factorSinks, layerPlan } from './factor-sink.js';
+import { type FactorizedRow, factorizeBlocks } from './factorize-blocks.js';
+import { allFactorizable } from './linears.js';
+import { type FactorizeRules, type FactorizeSettings, factorizeRules, ruleForTarget, targetOf } from './settings.js';
+import { surveySpectra } from './survey.js';
+
+/**
+ * An edit that stores linear weights inside the blocks as two thin factors, or as their product; embeddings, head, norms and
+ * routers stay as they are. Ranks that depend on spectra are chosen before each wave, on the model as it then is.
+ */
+export function factorizeEdit(settings: FactorizeSettings): Edit {
+  const rules = factorizeRules(settings);
+  return {
+    needsCalibration: rules.algorithm === 'whitened',
+    target: targetOf(rules.rule),
+    plan: (model) => largestPlan(rules, model),
+    settle: (context) => settledEdit({ ...rules, rule: ruleForTarget(rules.rule, context.target) }, context),
+    propose: () => {
+      throw new Error('a factorizing edit is settled before it proposes');
+    },
+  };
+}
+
+/** The rank of every linear: from shapes alone where the rule allows that, else from all spectra of the model as it is. */
+export async function settledRanks(
+  { rule, algorithm }: Pick<FactorizeRules, 'rule' | 'algorithm'>,
+  context: Omit<SettleContext, 'target' | 'marks' | 'spared'>,
+): Promise<readonly RankChoice[]> {
+  if (!needsSpectrum(rule)) return ranksOfShapes(rule, shapesOf(context.model));
+  return chooseRanks(rule, await surveySpectra({ rule, algorithm }, context));
+}
+
+async function settledEdit(rules: FactorizeRules, context: SettleContext): Promise<Edit> {
+  const { algorithm, format } = rules;
+  const choices = await settledRanks(rules, context);
+  const ranks = new Map(choices.flatMap(({ name, rank }) => (rank === undefined ? [] : [[name, rank] as const])));
+  const linears = factorizedLinears(context.model, ranks);
+  const sink = factorSinks[format];
+  return {
+    needsCalibration: algorithm === 'whitened',
+    target: context.target,
+    plan: () => layerPlan(sink, linears),
+    propose: async (proposing) => {
+      const work = { algorithm, linears, sink, writer: proposing.writer };
+      const factorized: FactorizedRow[] = [...(await factorizeBlocks(work, proposing)), ...choices.flatMap(keptDense)];
+      return { details: { factorized } };
+    },
+  };
+}
+
+function keptDense({ name: weight, rows, columns, reason }: RankChoice): FactorizedRow[] {
+  return reason === undefined ? [] : [{ weight, rows, columns, reason }];
+}
+
+/** The most that a layer can hold: the ranks that shapes say, or of every linear the largest that serves it. */
+function largestPlan({ rule, format }: FactorizeRules, model: Model): LayerPlan {
+  const shapes = shapesOf(model);
+  const ranks = needsSpectrum(rule)
+    ? shapes.map((shape) => [shape.name, largestUsefulRank(shape)] as const)
+    : ranksOfShapes(rule, shapes).map(({ name, rank }) => [name, rank ?? 0] as const);
+  return layerPlan(factorSinks[format], factorizedLinears(model, new Map(ranks)));
+}
+
+function shapesOf(model: Model) {
+  return allFactorizable(model).map(({ weight: name, rows, columns }) => ({ name, rows, columns }));
+}
