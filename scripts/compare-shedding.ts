@@ -19,7 +19,7 @@ import { type Figures, type Row, renderSheddingTable } from './shedding-table.js
  *   npm run compare:shedding -- [--models tinystories-656k,…] [--windows N] [--out FOLDER]
  */
 
-type Step = Omit<RecipeInput['steps'][number], 'do'>;
+type Step = Omit<Extract<RecipeInput['steps'][number], { do: 'prune' }>, 'do'>;
 
 interface Case {
   readonly model: string;

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { BirdboneError } from './errors.js';
+import { quantizeStep } from './recipe-steps/quantize.js';
 
 /** A recipe is written by hand; past a megabyte it is some other file. */
 const MAX_RECIPE_BYTES = 1_048_576;
@@ -85,14 +86,24 @@ export const recipeSchema = z.strictObject({
   output: z.strictObject({ format: z.enum(OUTPUT_FORMATS) }).optional(),
   /** Shards of the result are at most this large. */
   maxShardBytes: z.int().min(1_000_000).default(5_000_000_000),
-  steps: z.array(z.discriminatedUnion('do', [pruneStep])).min(1),
+  steps: z.array(z.discriminatedUnion('do', [pruneStep, quantizeStep])).min(1),
 });
 
 /** A checked recipe with every default filled in. */
 export type Recipe = z.output<typeof recipeSchema>;
 /** A recipe as somebody writes it. */
 export type RecipeInput = z.input<typeof recipeSchema>;
+export type Step = Recipe['steps'][number];
 export type PruneStep = z.output<typeof pruneStep>;
+export type { QuantizeStep } from './recipe-steps/quantize.js';
+
+/** In how many waves a step comes to its target, along which curve, and how small a part of it is still worth a wave. */
+export type Pace = Pick<PruneStep, 'waves' | 'schedule' | 'minStep'>;
+
+/** A step's pace; one that is whole or nothing has a single wave. */
+export function paceOf(step: Step): Pace {
+  return step.do === 'prune' ? step : { waves: 1, schedule: 'constant', minStep: 1 };
+}
 
 /** The form in which a recipe's result is published. Throws `usage` where the name of the output belongs to another form. */
 export function outputFormat({ out, output }: Pick<Recipe, 'out' | 'output'>): OutputFormat {

@@ -8,9 +8,11 @@ export interface ShownPlan {
     readonly model: string;
     readonly steps: readonly {
       readonly do: string;
-      readonly metric: string;
-      readonly pattern: string;
+      readonly metric?: string;
+      readonly pattern?: string;
       readonly solver?: string | undefined;
+      readonly scheme?: string | undefined;
+      readonly algorithm?: string | undefined;
     }[];
   };
   readonly model: {
@@ -32,6 +34,13 @@ export interface ShownPlan {
   readonly obstacle?: string;
 }
 
+function stepText(step: ShownPlan['recipe']['steps'][number], targets: string): string {
+  const { metric, pattern, solver, scheme, algorithm } = step;
+  if (step.do === 'quantize')
+    return `quantize to ${scheme ?? 'a budget'}${algorithm === undefined ? '' : ` by ${algorithm}`}`;
+  return `${step.do} by ${metric}, ${pattern}${solver === undefined ? '' : `, solver ${solver}`}: ${targets}`;
+}
+
 /** What a run would do and take. Nothing has been written. */
 export function renderPlan({
   out,
@@ -50,7 +59,7 @@ export function renderPlan({
     `model       ${recipe.model}: ${model.architecture}, ${model.blocks} blocks, ${formatCount(model.parameters)} parameters, ${formatCount(model.prunable)} of them prunable`,
     ...recipe.steps.map(
       (step, index) =>
-        `step ${String(index + 1).padEnd(6)} ${step.do} by ${step.metric}, ${step.pattern}${step.solver === undefined ? '' : `, solver ${step.solver}`}: ${(waves[index] ?? []).map((target) => formatPercent(target)).join(' → ')}`,
+        `step ${String(index + 1).padEnd(6)} ${stepText(step, (waves[index] ?? []).map((target) => formatPercent(target)).join(' → '))}`,
     ),
     `text        ${formatCount(texts.calibrationTokens)} tokens to calibrate on, ${formatCount(texts.evaluationTokens)} to measure on`,
     `device      ${device}`,

@@ -29,7 +29,7 @@ export const shedFlags = {
   }),
 };
 
-type Step = RecipeInput['steps'][number];
+type Step = Extract<RecipeInput['steps'][number], { do: 'prune' }>;
 
 /** The values of these flags, as oclif parses them. */
 export interface ShedFlags {

@@ -3,6 +3,7 @@ import { realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 import { findManifest, hashCheckpoint, type WeightHashes } from '../manifest/index.js';
+import { paceOf } from '../recipe.js';
 import {
   type BeginRecord,
   checkRoom,
@@ -98,7 +99,7 @@ async function isResult(out: string): Promise<boolean> {
 function neededBytes({ recipe, model, edits }: Inputs): number {
   const sizes = sizesOf(model);
   const sparsity = Math.max(...edits.map(({ target }) => target));
-  const waves = recipe.steps.map((step) => step.waves);
+  const waves = recipe.steps.map((step) => paceOf(step).waves);
   const replaced = replacedBytes(model, edits, waves);
   return sizes.bytes + layerBytes(sizes, { waves: waves.reduce((sum, count) => sum + count, 0), sparsity, replaced });
 }

@@ -29,7 +29,7 @@ export interface Inputs {
 /** Opens a run's model and texts. Writes nothing; what is wrong with a recipe's files is found here, before hours of work. */
 export async function openInputs(recipe: Recipe): Promise<Inputs> {
   const gate = recipe.gate === undefined ? defaultGate(recipe.maxDrop) : parseGate(recipe.gate);
-  const edits = await Promise.all(recipe.steps.map(editOf));
+  const edits = await Promise.all(recipe.steps.map((step) => editOf(step, recipe)));
   const model = await openPrunable(recipe.model);
   try {
     const unknown = unknownNotices(model, recipe, edits);
@@ -78,9 +78,12 @@ async function readTexts(
 
 /** Who needs the text: the solvers where there are any, as they replace or follow the metric. */
 function lookers({ steps }: Recipe): string {
-  const solvers = steps.flatMap(({ solver }) => (solver === undefined || solver === 'none' ? [] : [solver]));
+  const algorithms = steps.flatMap((step) => (step.do === 'quantize' ? [step.algorithm ?? 'rtn'] : []));
+  if (algorithms.length > 0) return `The algorithm ${algorithms.join(', ')} looks`;
+  const pruning = steps.filter((step) => step.do === 'prune');
+  const solvers = pruning.flatMap(({ solver }) => (solver === undefined || solver === 'none' ? [] : [solver]));
   if (solvers.length > 0) return `The solver ${solvers.join(', ')} looks`;
-  return `The metric ${steps.map(({ metric }) => metric).join(', ')} looks`;
+  return `The metric ${pruning.map(({ metric }) => metric).join(', ')} looks`;
 }
 
 /** What a user should know about the model's files and the texts before figures are made of them. */

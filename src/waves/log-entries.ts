@@ -1,3 +1,4 @@
+import type { Step } from '../recipe.js';
 import {
   type BlockMonitor,
   type Effectiveness,
@@ -24,7 +25,7 @@ interface EntryBase {
 export interface WaveEntry extends EntryBase {
   readonly kind: 'wave';
   /** The recipe step that made it. */
-  readonly command: 'prune';
+  readonly command: Step['do'];
   readonly wave: number;
   readonly target: number;
   readonly sparsity: number;

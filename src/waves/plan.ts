@@ -2,7 +2,7 @@ import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 import { batchesOf, type Model, tokensPerBatch, valuesPerToken } from '../model/index.js';
 import type { Edit, EditCost } from '../pruning/index.js';
-import type { Recipe } from '../recipe.js';
+import { paceOf, type Recipe } from '../recipe.js';
 import { freeBytes, historyOf, stateFolder } from '../state/index.js';
 import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
 import { checkPlace, readableJournal } from './begin.js';
@@ -75,7 +75,10 @@ async function obstacleOf({ recipe, state, resume, restart }: RunOptions): Promi
 async function planOf(inputs: Inputs, device: Device, options: RunOptions): Promise<Plan> {
   const { recipe, model, edits } = inputs;
   const folder = stateFolder(recipe.out, options.state);
-  const waves = recipe.steps.map((step, index) => targets(step.schedule, edits[index]!.target, step.waves));
+  const waves = recipe.steps.map((step, index) => {
+    const { schedule, waves: count } = paceOf(step);
+    return targets(schedule, edits[index]!.target, count);
+  });
   const texts = { calibrationTokens: tokensOf(inputs.calibration), evaluationTokens: tokensOf(inputs.evaluation) };
   const size = sizesOf(model);
   const count = waves.reduce((sum, list) => sum + list.length, 0);

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { silent } from '../events.js';
 import { DEFAULT_MEMORY_BYTES } from '../model/index.js';
+import { paceOf } from '../recipe.js';
 import { lock, stateFolder, type WaveJournalRecord } from '../state/index.js';
 import { openDevice } from '../tensor/index.js';
 import { baseOf } from './base.js';
@@ -82,7 +83,8 @@ async function baselineOf(session: Session): Promise<Baseline | undefined> {
 /** Waves of one step until there is nothing left to try; true when its target was reached. */
 async function runStep(step: number, baseline: Baseline | undefined, session: Session): Promise<boolean> {
   const { inputs, signal } = session;
-  const { schedule, waves, minStep } = inputs.recipe.steps[step]!;
+  const { steps } = inputs.recipe;
+  const { schedule, waves, minStep } = paceOf(steps[step]!);
   const edit = inputs.edits[step]!;
   const { target } = edit;
   for (;;) {
@@ -93,7 +95,8 @@ async function runStep(step: number, baseline: Baseline | undefined, session: Se
     for (const wave of past.waves) {
       const committed = wave.verdict === 'committed';
       if (wave.step === step) outcomes.push(outcomeOf(wave));
-      else if (committed) from = wave.target;
+      // Sparsities go on where an earlier step of pruning has left them; another kind counts something else.
+      else if (committed && steps[wave.step]!.do === steps[step]!.do) from = wave.target;
     }
     const next = nextTarget({ schedule, target, waves, minStep, from }, outcomes);
     if (next === undefined)

@@ -15,7 +15,9 @@ export function unknownNotices({ decoder, checkpoint }: Model, recipe: Recipe, e
     const message = `${what}, and this one cannot be run: ${refusal}.`;
     return new BirdboneError('unsupported', message, { file: recipe.model, suggestions: [suggestion] });
   };
-  const shedding = recipe.steps.find(({ plates }) => plates !== undefined && plates !== 'weights');
+  const shedding = recipe.steps
+    .filter((step) => step.do === 'prune')
+    .find(({ plates }) => plates !== undefined && plates !== 'weights');
   if (shedding !== undefined) {
     throw refuse(`--plates ${shedding.plates} needs to know how a model computes`, 'Leave --plates out.');
   }
