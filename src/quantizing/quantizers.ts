@@ -6,4 +6,6 @@ export const quantizers = registryOf<Quantizer>()('algorithm', {
   rtn: () => import('./rtn.js'),
   hqq: () => import('./hqq.js'),
   gptq: () => import('./gptq.js'),
+  awq: () => import('./awq.js'),
+  smoothquant: () => import('./smoothquant.js'),
 });
