@@ -119,6 +119,7 @@ const rootFiles = {
   state: ['recipe'],
   waves: ['recipe'],
   pipelines: ['recipe'],
+  calibrating: ['recipe'],
   cli: ['recipe'],
   commands: ['recipe'],
 };

@@ -19,6 +19,8 @@ export interface ShownConversion {
   readonly from: string;
   readonly to: string;
   readonly bytes: number;
+  readonly mix?: string;
+  readonly bitsPerWeight?: number;
   readonly tensors: readonly { readonly from: string; readonly to: string }[];
   readonly cast?: { readonly total: Counts; readonly tensors: Readonly<Record<string, Counts>> };
   readonly tokenizer?: { readonly texts: number; readonly differing: number };
@@ -27,10 +29,11 @@ export interface ShownConversion {
 
 /** A conversion for people: what was written, what a cast changed, what did not go along. */
 export function renderConversion(conversion: ShownConversion): string {
-  const { out, written, from, to, bytes, tensors, cast, tokenizer, lost } = conversion;
+  const { out, written, from, to, bytes, mix, bitsPerWeight, tensors, cast, tokenizer, lost } = conversion;
   const lines = [
     `${written ? 'wrote' : 'would write'}  ${out}: ${to}, ${formatBytes(bytes)} in ${tensors.length} tensors`,
     `from   ${from}, ${typesOf(conversion)}`,
+    ...(mix === undefined ? [] : [`mix    ${mix}, ${bitsPerWeight?.toFixed(2)} bits a weight`]),
     ...(tokenizer === undefined
       ? []
       : [`tokens ${tokenizer.texts - tokenizer.differing} of ${tokenizer.texts} tried texts get the same ids`]),

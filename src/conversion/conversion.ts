@@ -9,6 +9,10 @@ export interface ConvertOptions {
   readonly out: string;
   /** What weights become; by default each keeps its type. */
   readonly dtype?: CastTarget;
+  /** A mix of ggml's block types (see `mixOf`), in place of `dtype`; for a GGUF only. */
+  readonly mix?: string;
+  /** An importance matrix of llama.cpp's, which says how much an error in each column counts; with `mix` only. */
+  readonly imatrix?: string;
   readonly maxShardBytes?: number;
   /** Say what would be written, and write nothing. */
   readonly dryRun?: boolean;
@@ -34,6 +38,9 @@ export interface Conversion {
   readonly to: 'gguf' | 'safetensors';
   /** Of all tensors, as they are written. */
   readonly bytes: number;
+  /** The mix of block types, and the bits that an element takes with it, all tensors counted. */
+  readonly mix?: string;
+  readonly bitsPerWeight?: number;
   readonly tensors: readonly {
     readonly name: string;
     readonly from: Dtype;

@@ -1,7 +1,8 @@
-import { refuseExisting } from '../checkpoint/index.js';
+import { elementsOf, refuseExisting } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { silent } from '../events.js';
-import { add, type CastCounts, type CastTarget, noCounts } from '../translation/index.js';
+import { mixOf } from '../ggml/index.js';
+import { add, type CastCounts, noCounts } from '../translation/index.js';
 import type { CastReport, Conversion, ConvertOptions } from './conversion.js';
 import { prepareGgufCopy } from './copy-gguf.js';
 import type { Prepared } from './prepared.js';
@@ -19,6 +20,7 @@ import { prepareGguf } from './to-gguf.js';
  */
 export async function convert(options: ConvertOptions): Promise<Conversion> {
   refuseOtherFormats(options.out);
+  refuseBlocksElsewhere(options);
   await refuseExisting(options.out);
   const source = await openSource(options.model);
   try {
@@ -48,6 +50,21 @@ function refuseOtherFormats(out: string): void {
   });
 }
 
+function refuseBlocksElsewhere({ out, mix, dtype, imatrix }: ConvertOptions): void {
+  if (mix !== undefined && dtype !== undefined)
+    throw new RangeError('Weights become a float type or blocks, not both.');
+  if (mix !== undefined && !isGgufName(out)) {
+    throw new BirdboneError('usage', `${mix.toLowerCase()} is made of ggml's block types, and only a GGUF has those.`, {
+      suggestions: [`--out ${out}.gguf`],
+    });
+  }
+  if (imatrix !== undefined && mix === undefined) {
+    throw new BirdboneError('usage', 'An importance matrix is of use only where weights are rounded to blocks.', {
+      suggestions: ['--dtype q4_k_m'],
+    });
+  }
+}
+
 function describe(source: Source, prepared: Prepared, options: ConvertOptions): Conversion {
   const { view, to, storedDtype, lost, tokenizer } = prepared;
   const tensors = [...view.tensors.values()].map(({ name, dtype, shape, byteLength }) => ({
@@ -58,14 +75,17 @@ function describe(source: Source, prepared: Prepared, options: ConvertOptions): 
     bytes: byteLength,
   }));
   const written = options.dryRun !== true;
-  const cast = written ? castReport(view.counts, options.dtype) : undefined;
+  const cast = written ? castReport(view.counts, options) : undefined;
+  const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const elements = tensors.reduce((sum, { shape }) => sum + elementsOf(shape), 0);
   return {
     model: options.model,
     out: options.out,
     written,
     from: source.checkpoint.format,
     to,
-    bytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytes,
+    ...(options.mix !== undefined && { mix: mixOf(options.mix).name, bitsPerWeight: (8 * bytes) / elements }),
     tensors,
     ...(cast && { cast }),
     ...(tokenizer && { tokenizer }),
@@ -73,9 +93,11 @@ function describe(source: Source, prepared: Prepared, options: ConvertOptions): 
   };
 }
 
-function castReport(counts: ReadonlyMap<string, CastCounts>, dtype: CastTarget | undefined): CastReport | undefined {
+function castReport(counts: ReadonlyMap<string, CastCounts>, { dtype, mix }: ConvertOptions): CastReport | undefined {
   if (counts.size === 0) return undefined;
   const total = [...counts.values()].reduce(add, noCounts());
+  // Beside blocks, what was cast are a few vectors: worth a word only where that changed something.
+  if (mix !== undefined && total.changed === 0 && total.nan === 0) return undefined;
   const touched = [...counts].filter(([, { changed, nan }]) => changed > 0 || nan > 0);
   return { ...(dtype && { dtype }), total, tensors: Object.fromEntries(touched) };
 }

@@ -2,12 +2,12 @@ import path from 'node:path';
 import type { GgufMetadata, GgufValue } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { describeModel, folderOf } from '../model/index.js';
-import { asGguf, type CastTarget, castView, licenseOfCard, tokenizerToGguf } from '../translation/index.js';
+import { asGguf, type CastTarget, licenseOfCard, tokenizerToGguf } from '../translation/index.js';
 import type { ConvertOptions } from './conversion.js';
-import { fileType } from './file-type.js';
 import { lostConfig, lostFiles, lostTokenizerConfig } from './lost.js';
 import type { Prepared } from './prepared.js';
 import { readFolderJson, readFolderText, readTokenizer, type Source } from './source.js';
+import { storedTypes } from './stored-types.js';
 import { checkNotices, checkTokenizer } from './tokenizer-check.js';
 import { writeGguf } from './write-gguf.js';
 
@@ -30,11 +30,14 @@ export async function prepareGguf(source: Source, options: ConvertOptions): Prom
   const gguf = await describing(source.path, async () =>
     asGguf(checkpoint, decoder, path.basename(path.resolve(folder))),
   );
-  const view = castView(gguf, ({ shape, dtype }) => (shape.length < 2 ? 'F32' : (options.dtype ?? widest(dtype))));
+  const types = await storedTypes(gguf, gguf.gguf, options, ({ shape, dtype }) =>
+    shape.length < 2 ? 'F32' : (options.dtype ?? widest(dtype)),
+  );
+  const { view } = types;
   const metadata: GgufMetadata = new Map<string, GgufValue>([
     ...gguf.gguf,
     ...(await licenseEntry(source)),
-    ['general.file_type', { type: 'u32', value: fileType(view.tensors.values()) }],
+    ...types.metadata,
     ...translated.metadata,
   ]);
   const check = checkTokenizer(tokenizer, metadata, options.out);
@@ -45,6 +48,7 @@ export async function prepareGguf(source: Source, options: ConvertOptions): Prom
     storedDtype: (name) => checkpoint.tensors.get(stored(name) ?? '')?.dtype ?? view.tensors.get(name)!.dtype,
     lost: [
       ...(checkpoint.notices ?? []),
+      ...types.notices,
       ...translated.notices,
       ...checkNotices(check),
       ...gguf.changed,
@@ -54,7 +58,7 @@ export async function prepareGguf(source: Source, options: ConvertOptions): Prom
       ...(await lostFiles(folder)),
     ],
     tokenizer: { texts: check.texts, differing: check.differing },
-    write: (watch) => writeGguf(options.out, { view, order: gguf.order, metadata }, watch),
+    write: (watch) => writeGguf(options.out, { view, order: gguf.order, metadata }, watch).finally(types.close),
   };
 }
 

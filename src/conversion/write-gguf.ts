@@ -7,9 +7,12 @@ import {
   GgufWriter,
   refuseExisting,
   syncFolder,
+  type TensorInfo,
   writing,
 } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
+import { isBlockDtype } from '../tensor/index.js';
+import { rowsOf } from './block-types.js';
 import type { Watch } from './prepared.js';
 
 /** What goes into a GGUF: tensors in the order of the file. */
@@ -29,9 +32,10 @@ export async function writeGguf(file: string, { view, order, metadata }: GgufCon
     try {
       const total = infos.reduce((sum, { byteLength }) => sum + byteLength, 0);
       let done = 0;
-      for (const { name } of infos) {
+      for (const info of infos) {
+        const { name } = info;
         let offset = 0;
-        for await (const bytes of chunksOf(view, name, COPY_CHUNK_BYTES)) {
+        for await (const bytes of chunksOf(view, name, chunkBytesOf(info))) {
           stopIfAborted(watch.signal);
           await writer.write(name, offset, bytes);
           offset += bytes.length;
@@ -47,6 +51,14 @@ export async function writeGguf(file: string, { view, order, metadata }: GgufCon
       throw error;
     }
   });
+}
+
+/** As many whole rows as a chunk holds where rows are blocks: what is encoded is encoded by rows. */
+function chunkBytesOf(info: TensorInfo): number {
+  const { rows } = rowsOf(info);
+  if (!isBlockDtype(info.dtype) || rows === 0) return COPY_CHUNK_BYTES;
+  const rowBytes = info.byteLength / rows;
+  return Math.max(rowBytes, COPY_CHUNK_BYTES - (COPY_CHUNK_BYTES % rowBytes));
 }
 
 /** Makes the folders above a file; when the work fails, those that were made for it go again. */

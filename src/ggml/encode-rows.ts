@@ -23,10 +23,7 @@ export function isEncodable(dtype: string): dtype is EncodableDtype {
   return Object.hasOwn(ggmlEncoders, dtype);
 }
 
-/**
- * Values whose block scale fits a half: 65,504 times the fewest steps that any type takes from zero to its largest value. With
- * less room than the types have (Q2_K: 3 steps of 15 units), so that no rounding of scales overflows.
- */
+/** The largest half: a scale may need to be as large as a value (the minimum of Q4_1 is one), and no weight of a model is. */
 const LARGEST_VALUE = 65_504;
 
 /**
@@ -52,7 +49,7 @@ export function encodeRows(
   if (weights !== undefined && (weights.length !== columns || weights.some((w) => !(w >= 0 && w < Infinity)))) {
     throw new RangeError(`The weights of ${columns} columns must be as many finite numbers, none below 0.`);
   }
-  refuseUnfit(values, columns, dtype);
+  refuseUnfit(values, dtype);
   const { encodeRow } = ggmlEncoders[dtype];
   const rowBytes = (columns / blockElements) * blockBytes;
   const rows = values.length / columns;
@@ -63,11 +60,10 @@ export function encodeRows(
   return bytes;
 }
 
-function refuseUnfit(values: Float32Array, columns: number, dtype: EncodableDtype): void {
+function refuseUnfit(values: Float32Array, dtype: EncodableDtype): void {
   for (let i = 0; i < values.length; i += 1) {
     if (Math.abs(values[i]!) <= LARGEST_VALUE) continue;
-    const where = `row ${Math.floor(i / columns)}, column ${i % columns}`;
-    throw new BirdboneError('unsupported', `${values[i]} at ${where} cannot be stored as ${dtype}.`, {
+    throw new BirdboneError('unsupported', `A value of ${values[i]} cannot be stored in blocks of ${dtype}.`, {
       suggestions: ['Keep the tensor in a float type.'],
     });
   }

@@ -1,8 +1,9 @@
+export type { EncodeJob } from './encode-job.js';
 export { encodeRows, ggmlEncoders, isEncodable } from './encode-rows.js';
 export type { EncodableDtype, GgmlEncoder, RowTarget } from './encoder.js';
 export {
   chooseTypes,
-  fallbackNotice,
+  fallbackNotices,
   type MixModel,
   type MixTensor,
   mixOf,
@@ -11,3 +12,4 @@ export {
   type TypeChoice,
 } from './mix.js';
 export { type Mix, mixes } from './mixes.js';
+export { openRowEncoder, type RowEncoder } from './row-encoder.js';

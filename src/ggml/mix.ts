@@ -1,6 +1,6 @@
 import { BirdboneError } from '../errors.js';
 import { nearest } from '../nearest.js';
-import { type BlockDtype, DTYPES, isBlockDtype } from '../tensor/index.js';
+import { type BlockDtype, DTYPES } from '../tensor/index.js';
 import type { EncodableDtype } from './encoder.js';
 import { type Mix, mixes } from './mixes.js';
 
@@ -117,10 +117,24 @@ function fitting(wanted: EncodableDtype, columns: number): TypeChoice {
   return { dtype: fallback !== undefined && fits(fallback) ? fallback : 'F16', wanted };
 }
 
-/** A sentence on a type that is not the wanted one; undefined where it is. */
-export function fallbackNotice({ name, columns }: MixTensor, { dtype, wanted }: TypeChoice): string | undefined {
-  if (wanted === undefined || !isBlockDtype(wanted)) return undefined;
-  return `${name} is ${dtype} in place of ${wanted}: its rows of ${columns} are no whole number of blocks of ${DTYPES[wanted].blockElements}.`;
+/** How many names a sentence gives of tensors that share a fallback. */
+const MAX_NAMES = 3;
+
+/** What was not given its type of the mix, and why: a sentence for each kind of fallback. */
+export function fallbackNotices(tensors: readonly MixTensor[], choices: ReadonlyMap<string, TypeChoice>): string[] {
+  const kinds = new Map<string, string[]>();
+  for (const { name, columns } of tensors) {
+    const { dtype, wanted } = choices.get(name)!;
+    if (wanted === undefined) continue;
+    const { blockElements } = DTYPES[wanted];
+    const kind = `${dtype} in place of ${wanted}: rows of ${columns} are no whole number of blocks of ${blockElements}`;
+    kinds.set(kind, [...(kinds.get(kind) ?? []), name]);
+  }
+  return [...kinds].map(([kind, names]) => {
+    const others = names.length - MAX_NAMES;
+    const shown = others > 1 ? `${names.slice(0, MAX_NAMES).join(', ')} and ${others} more` : names.join(', ');
+    return `${names.length === 1 ? '1 tensor is' : `${names.length} tensors are`} ${kind} (${shown}).`;
+  });
 }
 
 /** The role and block of a tensor by its name in a GGUF; undefined for one that llama.cpp does not store in blocks. */
