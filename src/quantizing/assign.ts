@@ -18,7 +18,10 @@ export function assign(model: Model, settings: QuantizeSettings): readonly Matri
   const named = namedScheme(settings.scheme!, settings);
   const matrices = matricesOf(model);
   const overridden = overridesOf(matrices, named, settings.keep ?? {});
-  const chosen = named.kind === 'mix' ? byMix(matrices, named, { model, overridden }) : undefined;
+  const chosen =
+    named.kind === 'mix'
+      ? byMix(matrices, named, { model, overridden, weighted: settings.weighted === true })
+      : undefined;
   return matrices.map((matrix) => {
     const form = overridden.get(matrix.weight) ?? chosen?.get(matrix.weight) ?? bySchemeOf(matrix, named);
     refuseTransposedBlocks(matrix, form, model);
@@ -66,7 +69,11 @@ const ROLES: Readonly<Record<Exclude<LinearRole, 'router'>, TensorRole>> = {
 function byMix(
   matrices: readonly Matrix[],
   named: Extract<NamedScheme, { kind: 'mix' }>,
-  { model, overridden }: { readonly model: Model; readonly overridden: ReadonlyMap<string, Form> },
+  {
+    model,
+    overridden,
+    weighted,
+  }: { readonly model: Model; readonly overridden: ReadonlyMap<string, Form>; readonly weighted: boolean },
 ): ReadonlyMap<string, Form> {
   const { decoder } = model;
   const experts = decoder.blocks[0]?.experts?.count;
@@ -81,6 +88,7 @@ function byMix(
     heads: decoder.heads,
     keyValueHeads: decoder.kvHeads,
     architecture: decoder.architecture,
+    weighted,
     ...(experts !== undefined && { experts }),
   });
   return new Map(

@@ -1,7 +1,6 @@
-import { readFloats } from '../checkpoint/index.js';
-import { stopIfAborted } from '../errors.js';
+import { BirdboneError, stopIfAborted } from '../errors.js';
 import { collectEvidence } from '../evidence/index.js';
-import { encodeRows } from '../ggml/index.js';
+import { openRowEncoder, type RowEncoder } from '../ggml/index.js';
 import { disposeBlock, type HiddenStates, type LinearInput, loadBlock } from '../model/index.js';
 import { calibrationStates, type EditContext } from '../pruning/index.js';
 import { decodeToF32, encodeFromF32 } from '../tensor/index.js';
@@ -20,11 +19,13 @@ export async function encodeBlocks(forms: readonly MatrixForm[], context: EditCo
   const states = calibration.length > 0 ? await calibrationStates(context) : undefined;
   const total = model.decoder.blocks.length;
   const written: WrittenMatrix[] = [];
+  const encoder = openRowEncoder();
   const encodeAll = async (matrices: readonly MatrixForm[], weights: ColumnWeights) => {
     for (const matrix of matrices) {
       if (matrix.form.kind !== 'blocks') continue;
       stopIfAborted(signal);
-      written.push(await encodeMatrix(matrix, matrix.spec && weights.get(matrix.spec.input), context));
+      const importance = matrix.spec && weights.get(matrix.spec.input);
+      written.push(await encodeMatrix(matrix, { encoder, weights: importance }, context));
     }
   };
   try {
@@ -41,6 +42,7 @@ export async function encodeBlocks(forms: readonly MatrixForm[], context: EditCo
       NONE,
     );
   } finally {
+    await encoder.close();
     await states?.close();
   }
   return written;
@@ -82,21 +84,39 @@ async function columnWeights(
 
 async function encodeMatrix(
   { weight, rows, columns, form }: MatrixForm,
-  weights: Float32Array | undefined,
+  { encoder, weights }: { readonly encoder: RowEncoder; readonly weights: Float32Array | undefined },
   { model, writer }: EditContext,
 ): Promise<WrittenMatrix> {
   if (form.kind !== 'blocks') throw new RangeError(`${weight} is not to be stored in blocks.`);
+  const { dtype: from, byteLength } = model.checkpoint.tensors.get(weight)!;
+  const rowBytes = byteLength / rows;
   const step = Math.max(1, Math.floor(STRIP_VALUES / columns));
   let sums = { error: 0, norm: 0 };
   let offset = 0;
   for (let start = 0; start < rows; start += step) {
-    const values = await readFloats(model.checkpoint, weight, { start, count: Math.min(step, rows - start) });
+    const read = { offset: start * rowBytes, length: Math.min(step, rows - start) * rowBytes };
+    const stored = await model.checkpoint.read(weight, read);
+    const values = decodeToF32(stored, from);
+    const job = { bytes: stored, from, columns, ...(weights && { weights }) };
     const bytes =
-      form.dtype === 'F16' ? encodeFromF32(values, 'F16') : encodeRows(form.dtype, values, columns, weights);
+      form.dtype === 'F16'
+        ? encodeFromF32(values, 'F16')
+        : await naming(weight, encoder.encode({ ...job, to: form.dtype }));
     await writer.writeValues(weight, offset, bytes);
     offset += bytes.length;
     sums = addErrors(sums, values, decodeToF32(bytes, form.dtype));
   }
   const error = sums.norm === 0 ? 0 : Math.sqrt(sums.error / sums.norm);
   return { weight, algorithm: weights === undefined ? 'blocks' : 'weighted-blocks', error };
+}
+
+/** What an encoder refuses, with the tensor's name. */
+async function naming(tensor: string, encoded: Promise<Uint8Array>): Promise<Uint8Array> {
+  try {
+    return await encoded;
+  } catch (error) {
+    if (!(error instanceof BirdboneError)) throw error;
+    const { code, message, suggestions } = error;
+    throw new BirdboneError(code, `${tensor}: ${message}`, { suggestions, tensor, cause: error });
+  }
 }

@@ -10,4 +10,6 @@ export interface QuantizeSettings {
   /** Schemes of tensors by glob; `dense` leaves them as they are. */
   readonly keep?: Readonly<Record<string, string>> | undefined;
   readonly kvCache?: 'fp8' | undefined;
+  /** Whether there is a calibration text: errors in ggml's blocks are weighed by it then. */
+  readonly weighted?: boolean | undefined;
 }

@@ -1,3 +1,4 @@
+import { factorizeEdit } from '../factorizing/index.js';
 import { type Edit, pruneEdit, refuseWithoutPlates, shedEdit, vocabularyEdit } from '../pruning/index.js';
 import { quantizeEdit } from '../quantizing/index.js';
 import { outputFormat, type PruneStep, type Recipe, type Step } from '../recipe.js';
@@ -8,7 +9,9 @@ const EDITS: { readonly [Kind in Step['do']]: (step: Extract<Step, { do: Kind }>
     if (step.plates === undefined || step.plates === 'weights') return weightsEdit(step);
     return step.plates === 'vocabulary' ? vocabularyEdit(step) : shedEdit(step);
   },
-  quantize: ({ do: _, ...settings }, recipe) => quantizeEdit(settings, outputFormat(recipe)),
+  factorize: async ({ do: _, minStep: __, ...settings }) => factorizeEdit(settings),
+  quantize: ({ do: _, ...settings }, recipe) =>
+    quantizeEdit({ ...settings, weighted: recipe.calibration !== undefined }, outputFormat(recipe)),
 };
 
 export function editOf(step: Step, recipe: Recipe): Promise<Edit> {

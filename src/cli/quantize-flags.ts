@@ -1,0 +1,108 @@
+import * as Flags from '@oclif/core/flags';
+import { BirdboneError } from '../errors.js';
+import { bytes, envOf } from './flags.js';
+
+/** `64`, `channel` or `tensor`. */
+const groupSize = Flags.custom<number | 'channel' | 'tensor'>({
+  helpValue: '<n>|channel|tensor',
+  parse: async (text) => {
+    if (text === 'channel' || text === 'tensor') return text;
+    const size = Number(text);
+    if (/^\d+$/.test(text) && size >= 2) return size;
+    throw new BirdboneError(
+      'usage',
+      `"${text}" is not allowed. It must be a number of inputs that share a scale, channel or tensor.`,
+      { suggestions: ['--group-size 64'] },
+    );
+  },
+});
+
+/** A number of bits: `4.5`. */
+const bits = Flags.custom<number>({
+  helpValue: '<bits>',
+  parse: async (text) => {
+    const value = Number(text);
+    if (/^\d+(\.\d+)?$/.test(text) && value > 1 && value <= 16) return value;
+    throw new BirdboneError('usage', `"${text}" is not allowed. It must be a number of bits above 1, up to 16.`);
+  },
+});
+
+/** What the weights become. */
+export const quantizeFlags = {
+  scheme: Flags.string({
+    summary:
+      'What a weight becomes: int8, int6, int4, int3, int2, w8a8, fp8, w8a8-fp8, nf4, fp16, bf16; or blocks for llama.cpp: q4_k_m, q6_k, q8_0 and others (docs/quantization.md).',
+    helpValue: '<scheme>',
+    env: envOf('scheme'),
+  }),
+  algorithm: Flags.option({ options: ['rtn', 'gptq', 'awq', 'hqq', 'smoothquant'] as const })({
+    summary: 'How the codes are found; rtn by default, which rounds each weight to the nearest.',
+    env: envOf('algorithm'),
+  }),
+  'group-size': groupSize({
+    summary: "Inputs that share a scale, channel for one scale an output, or tensor; the scheme's own by default.",
+    env: envOf('group-size'),
+  }),
+  asymmetric: Flags.boolean({
+    summary: 'Give each group a zero point, for weights that are not spread about 0.',
+    env: envOf('asymmetric'),
+  }),
+  scale: Flags.option({ options: ['absmax', 'mse'] as const })({
+    summary: 'Scales by the largest weight of a group (the default), or those of the least squared error.',
+    env: envOf('scale'),
+  }),
+  format: Flags.option({ options: ['compressed-tensors', 'gptq', 'awq', 'gguf', 'native'] as const })({
+    summary: 'Layout of the result; by default the first that an engine loads the scheme in.',
+    env: envOf('format'),
+  }),
+  keep: Flags.string({
+    summary: 'Another scheme for the tensors that a glob fits, dense to leave them; may be given several times.',
+    helpValue: '<glob>=<scheme>',
+    multiple: true,
+    multipleNonGreedy: true,
+    env: envOf('keep'),
+  }),
+};
+
+/** Budgets, which choose schemes matrix by matrix. */
+export const budgetFlags = {
+  bpw: bits({
+    summary: 'Bits for each weight, scales included: schemes are divided over the matrices to meet it.',
+    exclusive: ['size'],
+    env: envOf('bpw'),
+  }),
+  size: bytes({ summary: 'Size of the published weights: as --bpw.', exclusive: ['bpw'], env: envOf('size') }),
+};
+
+/** The values of these flags, as oclif parses them. */
+export interface QuantizeFlags {
+  readonly scheme?: string | undefined;
+  readonly algorithm?: 'rtn' | 'gptq' | 'awq' | 'hqq' | 'smoothquant' | undefined;
+  readonly 'group-size'?: number | 'channel' | 'tensor' | undefined;
+  readonly asymmetric?: boolean | undefined;
+  readonly scale?: 'absmax' | 'mse' | undefined;
+  readonly keep?: readonly string[] | undefined;
+}
+
+/** The fields of a quantizing step that these flags set. Throws `usage` for an override without `=`. */
+export function quantizeFields(flags: QuantizeFlags) {
+  const { scheme, algorithm, 'group-size': size, asymmetric, scale, keep } = flags;
+  return {
+    scheme,
+    algorithm,
+    groupSize: size,
+    // A switch that is off is a switch that was not given.
+    asymmetric: asymmetric || undefined,
+    scale,
+    keep: keep === undefined ? undefined : Object.fromEntries(keep.map(overrideOf)),
+  };
+}
+
+/** A glob may hold `=`; a scheme's name does not. */
+function overrideOf(text: string): [glob: string, scheme: string] {
+  const at = text.lastIndexOf('=');
+  if (at > 0 && at < text.length - 1) return [text.slice(0, at), text.slice(at + 1)];
+  throw new BirdboneError('usage', `"${text}" is not allowed. It must be a glob of tensor names, =, and a scheme.`, {
+    suggestions: ["--keep '*down_proj*=int8'", "--keep '*.layers.0.*=dense'"],
+  });
+}
