@@ -27,8 +27,9 @@ export function attention(block: LoadedBlock, x: Tensor2D, sequences: Sequences,
   const byHead = (values: Tensor2D, count: number) =>
     transpose(reshape(values, [b, t, count, headDim]), [0, 2, 1, 3]) as Tensor4D;
   const queries = turned(byHead(normedHeads(block, 'q-norm', q), heads), tables);
-  const keys = turned(byHead(normedHeads(block, 'k-norm', k), kvHeads), tables);
-  const mixed = causalAttention(queries, keys, byHead(v, kvHeads), tables.mask, { scale, softcap });
+  const made = [turned(byHead(normedHeads(block, 'k-norm', k), kvHeads), tables), byHead(v, kvHeads)] as const;
+  const [keys, values] = block.keyValues?.(...made) ?? made;
+  const mixed = causalAttention(queries, keys, values, tables.mask, { scale, softcap });
   const output = reshape(transpose(mixed, [0, 2, 1, 3]), [b * t, heads * headDim]) as Tensor2D;
   observe?.('attention-out', output);
   return normed(block, 'post-attention-norm', project(block, 'o', output));

@@ -177,4 +177,12 @@ export interface Decoder {
 export interface Model {
   readonly checkpoint: Checkpoint;
   readonly decoder: Decoder;
+  /** Of each block, in a model that is run with a cache of FP8 for its keys and values; absent: they stay as they are. */
+  readonly keyValueScales?: readonly KeyValueScales[];
+}
+
+/** What a block's keys and values are divided by before they are rounded to E4M3. */
+export interface KeyValueScales {
+  readonly key: number;
+  readonly value: number;
 }

@@ -1,6 +1,8 @@
-import type { Tensor1D } from '@tensorflow/tfjs-core';
-import { type Device, disposeMatrix, type Matrix } from '../tensor/index.js';
+import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
+import { type Device, disposeMatrix, type InputRounding, type Matrix } from '../tensor/index.js';
 import type { BlockSpec, Decoder, LinearRole, LinearSpec, Model, VectorKind, VectorSpec } from './decoder.js';
+import { throughCache } from './key-value-cache.js';
+import { loadRounding } from './load-rounding.js';
 import { loadLinearMatrix } from './matrix-loading.js';
 import { disposeNorm, loadNorm, loadVector, type Norm } from './norm.js';
 
@@ -9,7 +11,19 @@ export interface LoadedLinear {
   /** [rows, columns], however it is stored. */
   readonly weight: Matrix;
   readonly bias?: Tensor1D;
+  /** What its inputs are rounded to; absent: they stay as they are. */
+  readonly rounding?: LoadedRounding;
 }
+
+/** How a linear with quantized activations is computed. */
+export interface LoadedRounding {
+  readonly to: InputRounding;
+  /** [rows]: what the weight's integers were multiplied by, where products of integers are added up exactly. */
+  readonly scales?: Tensor1D;
+}
+
+/** Sees a block's keys (turned) and values [b, kvHeads, t, headDim], and gives what is attended to in their place. */
+export type KeyValues = (keys: Tensor4D, values: Tensor4D) => readonly [Tensor4D, Tensor4D];
 
 /** One block's weights as float32 on the device; they are read and travel once. */
 export interface LoadedBlock {
@@ -18,6 +32,8 @@ export interface LoadedBlock {
   /** By the stored name of the weight (`LinearSpec.weight`), in the order of `spec.linears`. */
   readonly linears: ReadonlyMap<string, LoadedLinear>;
   readonly norms: ReadonlyMap<VectorKind, Norm>;
+  /** What a cache makes of keys and values; absent: they stay as they are. */
+  readonly keyValues?: KeyValues;
 }
 
 /**
@@ -31,13 +47,18 @@ export async function loadBlock(model: Model, index: number, device: Device): Pr
   if (spec === undefined) throw new RangeError(`block ${index} of a model with ${decoder.blocks.length}`);
   const linears = new Map<string, LoadedLinear>();
   const norms = new Map<VectorKind, Norm>();
-  const block: LoadedBlock = { spec, decoder, linears, norms };
+  const cached = model.keyValueScales?.[index];
+  const block: LoadedBlock = { spec, decoder, linears, norms, ...(cached && { keyValues: throughCache(cached) }) };
   try {
     for (const part of spec.linears) {
       const weight = await loadLinearMatrix(checkpoint, part, device);
-      linears.set(part.weight, { spec: part, weight });
+      const loaded: LoadedLinear = { spec: part, weight };
+      linears.set(part.weight, loaded);
+      const rounding = await loadRounding(checkpoint, part, device);
+      if (rounding !== undefined) linears.set(part.weight, { ...loaded, rounding });
       if (part.bias === undefined) continue;
-      linears.set(part.weight, { spec: part, weight, bias: await loadVector(checkpoint, part.bias, device) });
+      const bias = await loadVector(checkpoint, part.bias, device);
+      linears.set(part.weight, { ...loaded, bias, ...(rounding && { rounding }) });
     }
     const kind = decoder.norm;
     for (const { gain, bias } of normsOf(spec.vectors)) {
@@ -53,9 +74,10 @@ export async function loadBlock(model: Model, index: number, device: Device): Pr
 
 export function disposeBlock(block: LoadedBlock): void {
   for (const norm of block.norms.values()) disposeNorm(norm);
-  for (const { weight, bias } of block.linears.values()) {
+  for (const { weight, bias, rounding } of block.linears.values()) {
     disposeMatrix(weight);
     bias?.dispose();
+    rounding?.scales?.dispose();
   }
 }
 

@@ -30,6 +30,8 @@ export {
 } from './ops/next-tokens.js';
 export { rmsNorm } from './ops/rms-norm.js';
 export { rotary } from './ops/rotary.js';
+export { type InputRounding, roundRows, roundToE4m3, throughE4m3 } from './ops/round-inputs.js';
+export { type Int8Weight, int8Linear, roundedLinear } from './ops/rounded-linear.js';
 export { softcap } from './ops/softcap.js';
 export { swiglu } from './ops/swiglu.js';
 export { measureMatMul } from './throughput.js';
