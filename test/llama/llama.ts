@@ -136,3 +136,25 @@ function callGgml(request: object, bytes: Uint8Array): Uint8Array {
   if (status !== 0) throw new Error(`ggml.py: ${stderr}`);
   return stdout;
 }
+
+/** A GGUF that llama.cpp itself is to quantize. */
+export interface QuantizeJob {
+  readonly input: string;
+  readonly output: string;
+  /** llama.h's number of the mix (`general.file_type`). */
+  readonly ftype: number;
+  /** Importance of each column, by tensor; an empty object for none. */
+  readonly weights: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Quantizes whole models by llama.cpp's own `llama_model_quantize`. */
+export function quantizeModels(jobs: readonly QuantizeJob[]): void {
+  const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'quantize.py');
+  const env = { ...process.env, LD_LIBRARY_PATH: libraries };
+  const { status, stderr } = spawnSync('python3', [script, libraries], {
+    input: JSON.stringify(jobs),
+    env,
+    maxBuffer: 2 ** 28,
+  });
+  if (status !== 0) throw new Error(`quantize.py: ${stderr.toString().slice(-2000)}`);
+}
