@@ -15,6 +15,7 @@ export {
   MANIFEST_FILE,
   type Manifest,
   type ManifestInput,
+  manifestDigest,
   manifestText,
   readManifest,
 } from './manifest.js';

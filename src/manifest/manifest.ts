@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { readJsonFile } from '../checkpoint/index.js';
+import {
+  GGUF_MANIFEST_KEY,
+  ggufMetadata,
+  memorySource,
+  openCheckpoint,
+  readJson,
+  readJsonFile,
+} from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { DTYPES, type Dtype } from '../tensor/index.js';
 import type { WeightHashes } from './hash.js';
@@ -47,6 +55,8 @@ const wave = z.strictObject({
   active: z.boolean(),
   /** The growth plates that it shed, by kind and block: "0-4,17" are their indices. */
   plates: z.record(z.string(), z.unknown()).optional(),
+  /** What the step has to say of its matrices, by what was done to them: how each is stored now, and with which error. */
+  details: z.record(z.string(), z.array(z.record(z.string(), z.unknown()))).optional(),
 });
 
 /**
@@ -145,15 +155,38 @@ export async function readManifest(folder: string): Promise<{ readonly manifest:
   });
 }
 
-/** As `readManifest`, but undefined for a folder without one, and for a lone file. */
+/** As `readManifest`, but undefined for a folder or GGUF without one, and for a lone file of another format. */
 export async function findManifest(
   folder: string,
 ): Promise<{ readonly manifest: Manifest; readonly sha256: string } | undefined> {
-  const location = path.join(folder, MANIFEST_FILE);
-  const found = await readJsonFile(location, { maxBytes: MAX_MANIFEST_BYTES });
+  const location = (await isGgufFile(folder)) ? folder : path.join(folder, MANIFEST_FILE);
+  const found = await readPlace(folder);
   if (found === undefined) return undefined;
   const digest = createHash('sha256').update(found.bytes).digest('hex');
   return { manifest: parseManifest(found.value, location), sha256: digest };
+}
+
+/** sha256 of the manifest in a folder or a GGUF, valid or not; undefined where there is none. Throws `unreadable` as reading does. */
+export async function manifestDigest(place: string): Promise<string | undefined> {
+  const found = await readPlace(place);
+  return found && createHash('sha256').update(found.bytes).digest('hex');
+}
+
+async function readPlace(place: string) {
+  if (await isGgufFile(place)) return manifestInside(place);
+  return readJsonFile(path.join(place, MANIFEST_FILE), { maxBytes: MAX_MANIFEST_BYTES });
+}
+
+async function isGgufFile(place: string): Promise<boolean> {
+  return place.toLowerCase().endsWith('.gguf') && (await stat(place).catch(() => undefined))?.isFile() === true;
+}
+
+async function manifestInside(file: string) {
+  const checkpoint = await openCheckpoint(file);
+  await checkpoint.close();
+  const entry = ggufMetadata(checkpoint)?.get(GGUF_MANIFEST_KEY);
+  if (entry?.type !== 'string') return undefined;
+  return readJson(memorySource(file, Buffer.from(entry.value)), { maxBytes: MAX_MANIFEST_BYTES });
 }
 
 function parseManifest(value: unknown, location: string): Manifest {

@@ -17,6 +17,7 @@ export type {
   BlockSpec,
   Decoder,
   Experts,
+  KeyValueScales,
   LinearInput,
   LinearRole,
   LinearSegment,
@@ -41,9 +42,16 @@ export {
   type SpillableArrays,
 } from './hidden-states.js';
 export { type InspectedTensor, type Inspection, type InspectOptions, inspectModel } from './inspect.js';
-export { disposeBlock, type LoadedBlock, type LoadedLinear, linearOf, loadBlock } from './loaded-block.js';
+export {
+  disposeBlock,
+  type KeyValues,
+  type LoadedBlock,
+  type LoadedLinear,
+  linearOf,
+  loadBlock,
+} from './loaded-block.js';
 export { loadLinearMatrix } from './matrix-loading.js';
-export { folderOf, openComparable, openModel, withCheckpoint } from './model.js';
+export { biasNameOf, configOf, describedModel, folderOf, openComparable, openModel, withCheckpoint } from './model.js';
 export { applyNorm, disposeNorm, type Norm } from './norm.js';
 export { type PassOptions, runBlock } from './passes.js';
 export { disposeTables, type PositionedBlock, type PositionTables, positionTables } from './rope.js';

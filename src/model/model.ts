@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Checkpoint, ggufMetadata, type JsonObject, openCheckpoint, readJsonObject } from '../checkpoint/index.js';
+import { codedNames, decodedView } from '../coding/index.js';
 import { BirdboneError } from '../errors.js';
 import { asHuggingFace } from '../translation/index.js';
-import type { Model } from './decoder.js';
+import type { Decoder, LinearSpec, Model } from './decoder.js';
 import { describeModel } from './describe.js';
 
 /** A config.json is a few kilobytes; label tables of odd ones reach some hundred. */
@@ -11,29 +12,39 @@ const MAX_CONFIG_BYTES = 2 ** 20;
 
 /**
  * Opens a model (a Hugging Face folder, one .safetensors file with config.json beside it, or a GGUF, which is seen as a Hugging
- * Face model) and reads what its tensors mean. The caller closes `model.checkpoint`. Throws `unreadable` and `unsupported` as
- * `openCheckpoint`, `asHuggingFace` and `describeModel` do.
+ * Face model) and reads what its tensors mean; coded weights are seen as dense ones. The caller closes `model.checkpoint`. Throws
+ * `unreadable` and `unsupported` as `openCheckpoint`, `asHuggingFace`, `decodedView` and `describeModel` do.
  */
 export async function openModel(checkpointPath: string): Promise<Model> {
   const stored = await openCheckpoint(checkpointPath);
   try {
-    const checkpoint = await inHuggingFaceTerms(stored);
-    const file = checkpoint.companions ? checkpointPath : path.join(await folderOf(checkpointPath), 'config.json');
-    return { checkpoint, decoder: await describeModel(checkpoint, await configOf(checkpoint, file), file) };
+    return await describedModel(await inHuggingFaceTerms(stored));
   } catch (error) {
     await stored.close();
     throw error;
   }
 }
 
-async function inHuggingFaceTerms(checkpoint: Checkpoint): Promise<Checkpoint> {
-  return ggufMetadata(checkpoint) === undefined ? checkpoint : asHuggingFace(checkpoint);
+/**
+ * The model that a checkpoint in Hugging Face's terms holds, read from its headers and the config.json inside or beside it. Throws
+ * as `describeModel` does.
+ */
+export async function describedModel(checkpoint: Checkpoint): Promise<Model> {
+  const { companions, path: at } = checkpoint;
+  const file = companions?.has('config.json') ? at : path.join(await folderOf(at), 'config.json');
+  return { checkpoint, decoder: await describeModel(checkpoint, await configOf(checkpoint), file) };
 }
 
-async function configOf(checkpoint: Checkpoint, file: string): Promise<JsonObject> {
-  const own = checkpoint.companions?.get('config.json');
+async function inHuggingFaceTerms(checkpoint: Checkpoint): Promise<Checkpoint> {
+  if (ggufMetadata(checkpoint) !== undefined) return asHuggingFace(checkpoint);
+  return codedNames(checkpoint.tensors.keys()).length === 0 ? checkpoint : decodedView(checkpoint);
+}
+
+/** The config.json that a checkpoint holds inside, or that lies beside it, parsed. Throws `unreadable` as `readJsonObject` does. */
+export async function configOf({ companions, path: at }: Checkpoint): Promise<JsonObject> {
+  const own = companions?.get('config.json');
   if (own !== undefined) return JSON.parse(own) as JsonObject;
-  return readConfigFile(file);
+  return readConfigFile(path.join(await folderOf(at), 'config.json'));
 }
 
 /** A config.json, parsed. Throws `unreadable` as `readJsonObject` does. */
@@ -56,9 +67,30 @@ export async function openComparable(checkpointPath: string): Promise<Checkpoint
   }
 }
 
-/** The same decoder over other weights: an overlay of the model's own checkpoint, which keeps names and shapes. */
+/**
+ * The same decoder over other weights: an overlay of the model's own checkpoint, which keeps names and shapes. A bias that it adds
+ * to a linear which has none is that linear's.
+ */
 export function withCheckpoint(model: Model, checkpoint: Checkpoint): Model {
-  return { ...model, checkpoint };
+  return { decoder: withAddedBiases(model, checkpoint), checkpoint };
+}
+
+/** What a linear's bias is called beside its weight. */
+export function biasNameOf({ weight, bias }: Pick<LinearSpec, 'weight' | 'bias'>): string {
+  return bias ?? weight.replace(/\.weight$/, '.bias');
+}
+
+function withAddedBiases({ decoder, checkpoint: before }: Model, { tensors }: Checkpoint): Decoder {
+  const isAdded = (linear: LinearSpec) => {
+    const name = biasNameOf(linear);
+    return linear.bias === undefined && tensors.has(name) && !before.tensors.has(name);
+  };
+  if (!decoder.blocks.some(({ linears }) => linears.some(isAdded))) return decoder;
+  const blocks = decoder.blocks.map((block) => ({
+    ...block,
+    linears: block.linears.map((linear) => (isAdded(linear) ? { ...linear, bias: biasNameOf(linear) } : linear)),
+  }));
+  return { ...decoder, blocks };
 }
 
 /** The folder that holds a checkpoint's config and tokenizer: the path itself, or where the single file lies. */

@@ -37,6 +37,11 @@ export type SettleContext = Omit<EditContext, 'writer'>;
 export interface Proposal {
   /** ALL plates that this wave newly sheds; none where it removes weights without regard to plates. */
   readonly marks?: Marks;
+  /**
+   * Why the wave's target cannot be reached, as the rest of a sentence: what may go is at its end. The wave is not kept, and a smaller
+   * step is tried. Everything that was planned is written all the same.
+   */
+  readonly limit?: string;
   /** What else a report on the result has to say of this wave: plain JSON, kept in the journal and the manifest. */
   readonly details?: ProposalDetails;
 }
@@ -50,8 +55,15 @@ export type ProposalDetails = Readonly<Record<string, readonly object[]>>;
  */
 export interface Edit {
   readonly needsCalibration: boolean;
-  /** The sparsity that the whole step is to reach. */
+  /** The sparsity that the whole step is to reach; of a step that goes by something else, how much of it, and 1 is all. */
   readonly target: number;
+  /** That `target` is no sparsity: waves of other steps count nothing towards it, nor its waves towards theirs. */
+  readonly goesBy?: 'itself';
+  /**
+   * `final`: the edit is given the model as the marks of the waves before it have cut it, and its layer lies over that; no edit of
+   * the base's shapes comes after it. Absent: the base's shapes, at which shed plates are zero.
+   */
+  readonly shapes?: 'final';
   /**
    * Looks at a model before any work: throws what will keep the edit, or the loading of its result, from working, and returns what
    * a user should know of it, a sentence each. Absent: any model will do.

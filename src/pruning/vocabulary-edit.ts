@@ -15,6 +15,7 @@ export async function vocabularyEdit(settings: ShedSettings): Promise<Edit> {
     needsCalibration: true,
     // All of what is not needed.
     target: 1,
+    goesBy: 'itself',
     plan: () => ({ masks: [], values: [] }),
     propose,
   };

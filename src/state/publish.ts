@@ -1,39 +1,23 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
-import path from 'node:path';
-import { type Checkpoint, makeFolder, renameDurably, writeCheckpoint } from '../checkpoint/index.js';
+import { rm } from 'node:fs/promises';
+import { makeFolder, renameDurably } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import type { Report } from '../events.js';
-import { MANIFEST_FILE } from '../manifest/index.js';
+import { manifestDigest as digestOf } from '../manifest/index.js';
 import { historyOf } from './history.js';
 import type { Journal } from './journal.js';
 import type { StateFolder } from './state-folder.js';
 
-export interface Publication {
-  readonly source: Checkpoint;
-  /** Folder whose config, tokenizer and other files go with the weights. */
-  readonly carryFrom: string;
-  readonly manifest: string;
-  readonly maxShardBytes: number;
-  readonly report?: Report;
-  readonly signal?: AbortSignal;
-}
+/** Writes a result with its manifest, a folder or a file, under a name beside the output, with everything on disk when it returns. */
+export type Publication = (place: string) => Promise<void>;
 
 /**
- * Makes the output folder appear whole, or not at all: everything is written and synced beside it, the journal says that a
+ * Makes the output appear whole, or not at all: everything is written and synced beside it, the journal says that a
  * publication is under way, and two renames swap it in. A crash at any point is settled by `settlePublication`.
  */
 export async function publish(folder: StateFolder, journal: Journal, publication: Publication): Promise<void> {
   await rm(folder.publishing, { recursive: true, force: true });
   await makeFolder(folder.publishing);
-  await writeCheckpoint(publication.source, folder.publishing, {
-    carryFrom: publication.carryFrom,
-    maxShardBytes: publication.maxShardBytes,
-    extraFiles: { [MANIFEST_FILE]: publication.manifest },
-    ...(publication.report && { report: publication.report }),
-    ...(publication.signal && { signal: publication.signal }),
-  });
+  await publication(folder.staged);
   // Hours may lie between the look at the output when the run began and now.
   await refuseForeignOutput(folder, journal);
   await journal.append({ type: 'publish' });
@@ -48,7 +32,7 @@ export async function publish(folder: StateFolder, journal: Journal, publication
 export async function settlePublication(folder: StateFolder, journal: Journal): Promise<void> {
   if (historyOf(journal.records).publishing) {
     // The journal's record comes after the new folder is complete, so whatever lies there may be renamed.
-    const renameIsMissing = existsSync(folder.publishing);
+    const renameIsMissing = existsSync(folder.staged);
     if (renameIsMissing) {
       await refuseForeignOutput(folder, journal);
       await swapIn(folder);
@@ -61,7 +45,7 @@ export async function settlePublication(folder: StateFolder, journal: Journal): 
 
 async function swapIn(folder: StateFolder): Promise<void> {
   if (existsSync(folder.out)) await renameDurably(folder.out, folder.replaced);
-  await renameDurably(folder.publishing, folder.out);
+  await renameDurably(folder.staged, folder.out);
 }
 
 /**
@@ -79,18 +63,20 @@ async function refuseForeignOutput(folder: StateFolder, journal: Journal): Promi
   });
 }
 
-/** sha256 of the manifest in a folder; undefined when there is none. */
-export async function manifestDigest(folder: string): Promise<string | undefined> {
-  const file = path.join(folder, MANIFEST_FILE);
-  return existsSync(file)
-    ? createHash('sha256')
-        .update(await readFile(file))
-        .digest('hex')
-    : undefined;
+/** sha256 of the manifest of a result, in its folder or inside its file; undefined when there is none, or it cannot be read. */
+export async function manifestDigest(place: string): Promise<string | undefined> {
+  try {
+    return await digestOf(place);
+  } catch (error) {
+    // A file without a readable manifest is no result of ours: whoever asks takes it for somebody else's.
+    if (error instanceof BirdboneError && error.code === 'unreadable') return undefined;
+    throw error;
+  }
 }
 
 async function recordPublished(folder: StateFolder, journal: Journal): Promise<void> {
   const manifest = await manifestDigest(folder.out);
   await journal.append({ type: 'published', manifest });
   await rm(folder.replaced, { recursive: true, force: true });
+  await rm(folder.publishing, { recursive: true, force: true });
 }

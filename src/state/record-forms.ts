@@ -51,6 +51,8 @@ const FORMS: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
     verdict: (value) => value === 'committed' || value === 'rolled-back',
     layers: isListOf(hasFields({ name: isText, sparsity: isNumber })),
     plates: isAbsentOr(isPlates),
+    shapes: isAbsentOr((value) => value === 'final'),
+    details: isAbsentOr((value) => isObject(value) && Object.values(value).every(isListOf(isObject))),
     removed: isAbsentOr(hasFields({ parameters: isNumber, of: isNumber })),
     blocks: isAbsentOr(hasFields({ errors: isListOf(isNumber) })),
     effectiveness: isAbsentOr(hasFields({ parameters: isNumber })),

@@ -15,8 +15,10 @@ export interface StateFolder {
   readonly objects: string;
   /** Hidden states that did not fit into memory; worthless after the process that wrote them. */
   readonly spill: string;
-  /** Names beside the output, on its file system, that publishing renames from and to. */
+  /** Names beside the output, on its file system: where publishing writes, what it renames from there, and what it renames to. */
   readonly publishing: string;
+  /** `publishing` itself, or the file in it where the output is one file. */
+  readonly staged: string;
   readonly replaced: string;
 }
 
@@ -33,13 +35,15 @@ export function stateFolder(out: string, state?: string): StateFolder {
   const root = state === undefined ? path.join(parent, '.birdbone', name) : path.resolve(state);
   // Two runs may have one output and different states; what one is writing is not the other's to remove.
   const owner = state === undefined ? '' : `.${createHash('sha256').update(root).digest('hex').slice(0, 8)}`;
+  const publishing = path.join(parent, `.${name}${owner}.birdbone-new`);
   return {
     out: absolute,
     root,
     journal: path.join(root, 'journal.jsonl'),
     objects: path.join(root, OBJECTS),
     spill: path.join(root, 'spill'),
-    publishing: path.join(parent, `.${name}${owner}.birdbone-new`),
+    publishing,
+    staged: name.toLowerCase().endsWith('.gguf') ? path.join(publishing, name) : publishing,
     replaced: path.join(parent, `.${name}${owner}.birdbone-old`),
   };
 }

@@ -91,6 +91,10 @@ export interface WaveJournalRecord {
   readonly terms: readonly GateTermRecord[];
   readonly figures: Readonly<Record<string, number>>;
   /** What follows is absent where it does not apply, and in journals of versions before it was known. */
+  /** The wave's layer lies over the model as the marks of the waves before have cut it, not over the base's shapes. */
+  readonly shapes?: 'final';
+  /** What the edit has to say of its layer, by what it is about. */
+  readonly details?: Readonly<Record<string, readonly object[]>>;
   /** The plates that this wave sheds. */
   readonly plates?: PlatesJson;
   /** Elements removed from the step's tensors after this wave, and how many they have. */

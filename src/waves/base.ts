@@ -3,6 +3,7 @@ import { type Checkpoint, openCheckpoint } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type HashOptions, hashCheckpoint } from '../manifest/index.js';
 import { folderOf, type Model, openComparable, openPrunable } from '../model/index.js';
+import { outputFormat } from '../recipe.js';
 import { type BeginRecord, type History, historyAt, manifestDigest, type StateFolder } from '../state/index.js';
 import { hasPlates } from './marks.js';
 import { openFromPublished } from './published-base.js';
@@ -64,14 +65,15 @@ async function refuseChanged(model: Model, base: BeginRecord['base'], watch: Has
 
 /**
  * A checkpoint with the names, shapes and aliases of the base, whatever its bytes are: the base itself or, where it cannot be
- * read, what the run has published, unless that has other shapes. The caller closes it. Throws what opening the base throws when
+ * read, what the run has published, unless that has other shapes or another form. The caller closes it. Throws what opening the base throws when
  * there is neither.
  */
 export async function openLikeness(past: History, folder: StateFolder): Promise<Checkpoint> {
   try {
     return await openComparable(past.begin!.base.path);
   } catch (error) {
-    if (!(error instanceof BirdboneError) || !existsSync(folder.out) || isCut(past)) throw error;
+    const isOther = outputFormat(past.begin!.recipe) !== 'native' || isCut(past);
+    if (!(error instanceof BirdboneError) || !existsSync(folder.out) || isOther) throw error;
     return await openCheckpoint(folder.out);
   }
 }

@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { makeFolder, writeFileDurably } from '../checkpoint/index.js';
 import type { Report } from '../events.js';
-import { diffCheckpoints, hashCheckpoint, MANIFEST_FILE, manifestText, renderDiffMarkdown } from '../manifest/index.js';
-import type { Model } from '../model/index.js';
+import { diffCheckpoints, hashCheckpoint, manifestText, renderDiffMarkdown } from '../manifest/index.js';
 import {
   type DiffFiles,
   type History,
@@ -14,12 +13,14 @@ import {
   type StateFolder,
 } from '../state/index.js';
 import type { Base } from './base.js';
-import { checkDigests } from './expected-digests.js';
+import { checkStack } from './hash-stack.js';
 import { figuresOfState } from './impact.js';
-import { hasPlates, publishedView } from './marks.js';
+import { hasPlates } from './marks.js';
+import { manifestPlace, outputForm } from './output-form.js';
 import { manifestOf } from './result-manifest.js';
-import { closeLayers, openLayers, stacked, type WaveLayer } from './session.js';
+import { closeLayers, openLayers, type WaveLayer } from './session.js';
 import { type RunResult, waveRecordOf } from './settings.js';
+import { finalModel, type StackedModel, stacked } from './stack.js';
 import { sparsityOfState } from './state-sparsity.js';
 
 /** What publishing needs: no device, no texts, so a rollback has it too. */
@@ -41,7 +42,7 @@ export async function publishStack(stack: Stack): Promise<RunResult> {
   const past = historyOf(stack.journal.records);
   const layers = await openLayers(stack.folder, past);
   try {
-    const result = stacked(stack.base.model, layers);
+    const result = await stacked(stack.base.model, layers);
     // An output that somebody removed is made again: the layers are all it takes.
     if (past.stale || !existsSync(stack.folder.out)) await publishResult(stack, past, { result, layers });
     if (past.evidence === undefined) await writeDiff(stack, past, result);
@@ -54,29 +55,24 @@ export async function publishStack(stack: Stack): Promise<RunResult> {
 async function publishResult(
   stack: Stack,
   past: History,
-  { result, layers }: { readonly result: Model; readonly layers: readonly WaveLayer[] },
+  { result, layers }: { readonly result: StackedModel; readonly layers: readonly WaveLayer[] },
 ): Promise<void> {
   const { folder, journal, base, report, signal } = stack;
   const watch = { report, ...(signal && { signal }) };
   // A model that was named by its one file has its config and tokenizer beside it: they were used, so they go along.
-  const seen = { ...result.checkpoint, path: base.folder };
-  const seenHashes = await hashCheckpoint(seen, watch);
-  // The waves' digests are of whole tensors: what is cut can be held against them only before.
-  checkDigests(seenHashes, layers);
-  const source = await publishedView(past, seen, base.model);
-  const hashes = hasPlates(past) ? await hashCheckpoint(source, watch) : seenHashes;
-  await publish(folder, journal, {
-    source,
-    carryFrom: base.folder,
-    manifest: manifestText(manifestOf(past, hashes, base)),
-    maxShardBytes: past.begin!.recipe.maxShardBytes,
-    ...watch,
-  });
+  const from = base.folder;
+  const stored = await checkStack({ base: base.model, layers, seen: result, folder: from }, watch);
+  const model = await finalModel(base.model, layers);
+  const form = await outputForm({ past, model, folder: from });
+  const hashes = form.asStored && !hasPlates(past) ? stored : await hashCheckpoint(form.checkpoint, watch);
+  const manifest = manifestText(manifestOf(past, hashes, base));
+  for (const message of form.notices) report({ type: 'notice', message });
+  await publish(folder, journal, (place) => form.write(place, manifest, watch));
   report({ type: 'published', path: folder.out });
 }
 
 /** The diff against the base: JSON for programs, Markdown for people. */
-async function writeDiff(stack: Stack, past: History, result: Model): Promise<void> {
+async function writeDiff(stack: Stack, past: History, result: StackedModel): Promise<void> {
   const { folder, journal, base, report, signal } = stack;
   const names = { before: path.basename(past.begin!.base.path), after: path.basename(folder.out) };
   const diff = await diffCheckpoints(base.model.checkpoint, result.checkpoint, {
@@ -106,7 +102,7 @@ function resultOf(stack: Stack): RunResult {
     out: stack.folder.out,
     state: stack.folder.root,
     diff: past.evidence ?? diffFiles(stack),
-    manifest: path.join(stack.folder.out, MANIFEST_FILE),
+    manifest: manifestPlace(stack.folder.out, past.begin!.recipe),
     baseline: past.baseline?.figures ?? {},
     result: figuresOfState(past) ?? {},
     waves,

@@ -40,7 +40,7 @@ export async function examine(
   if (measured !== undefined && !hasNumbers(measured)) {
     return stopAt(await locate(candidate, session.inputs.evaluation?.passages ?? [], session), figures);
   }
-  const sample = sampleOf(session);
+  const sample = hasBlocksOf(session.inputs.model, candidate) ? sampleOf(session) : [];
   const errors = sample.length === 0 ? [] : await blockErrors(session.inputs.model, candidate, sample, session.scoring);
   if (errors.some((error) => !Number.isFinite(error))) {
     return stopAt(await locate(candidate, sample, session), figures);
@@ -73,6 +73,11 @@ async function locate(
 ): Promise<EmergencyStop> {
   const { memoryBytes, spillFolder, signal } = scoring;
   return findNotFinite(candidate, passages, { device, memoryBytes, spillFolder, ...(signal && { signal }) });
+}
+
+/** Whether each block's output can be held against the dense model's: not where blocks or hidden dimensions were cut out. */
+function hasBlocksOf({ decoder: dense }: Model, { decoder: now }: Model): boolean {
+  return dense.blocks.length === now.blocks.length && dense.hidden === now.hidden;
 }
 
 function sampleOf({ inputs }: Session): readonly Passage[] {

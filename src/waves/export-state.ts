@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { refuseExisting, writeCheckpoint, writeFolderWhole } from '../checkpoint/index.js';
+import { refuseExisting, writeFolderWhole } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { hashCheckpoint, MANIFEST_FILE, manifestText } from '../manifest/index.js';
-import { checkRoom, stateFolder, type WaveState } from '../state/index.js';
-import { checkDigests } from './expected-digests.js';
-import { hasPlates, publishedView } from './marks.js';
+import { hashCheckpoint, manifestText } from '../manifest/index.js';
+import { outputFormat, type Recipe } from '../recipe.js';
+import { checkRoom, type History, stateFolder, type WaveState } from '../state/index.js';
+import { checkStack } from './hash-stack.js';
+import { manifestPlace, outputForm } from './output-form.js';
 import { parseReference } from './reference.js';
 import { manifestOf } from './result-manifest.js';
+import { finalModel } from './stack.js';
 import { type OpenStateOptions, openState } from './states.js';
 
 export interface ExportOptions extends OpenStateOptions {
@@ -40,30 +42,36 @@ export async function exportState({ reference, out, dryRun = false, ...options }
   const { checkpoint, name, origin } = await openState(stateOf(reference, options.state), options);
   try {
     if (origin === undefined) throw noState(reference);
-    const { past, base, layers } = origin;
-    const seenHashes = await hashCheckpoint(checkpoint, options);
-    checkDigests(seenHashes, layers);
-    const written = await publishedView(past, checkpoint, base.model);
-    const hashes = hasPlates(past) ? await hashCheckpoint(written, options) : seenHashes;
+    const { past, base, layers, model: seen } = origin;
+    const recipe = namedRecipe(past.begin!.recipe, out);
+    await checkStack({ base: base.model, layers, seen, folder: base.folder }, options);
+    const model = await finalModel(base.model, layers);
+    const form = await outputForm({ past: withRecipe(past, recipe), model, folder: base.folder });
+    const hashes = await hashCheckpoint(form.checkpoint, options);
     const manifest = manifestText(manifestOf(past, hashes, base));
-    const weightBytes = [...written.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const weightBytes = [...form.checkpoint.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
     await checkRoom(path.dirname(path.resolve(out)), weightBytes);
     if (!dryRun) {
-      await writeFolderWhole(out, (temporary) =>
-        writeCheckpoint(written, temporary, {
-          carryFrom: base.folder,
-          maxShardBytes: past.begin!.recipe.maxShardBytes,
-          extraFiles: { [MANIFEST_FILE]: manifest },
-          ...options,
-        }),
-      );
+      const write = (place: string) => form.write(place, manifest, options);
+      await (outputFormat(recipe) === 'gguf' ? write(path.resolve(out)) : writeFolderWhole(out, write));
     }
     const { weights, metadata } = hashes;
-    const where = { out: path.resolve(out), manifest: path.join(path.resolve(out), MANIFEST_FILE) };
+    const where = { out: path.resolve(out), manifest: manifestPlace(path.resolve(out), recipe) };
     return { ...where, name, state: past.state, weights, metadata, weightBytes };
   } finally {
     await checkpoint.close();
   }
+}
+
+/** The run's recipe for a result of another name, which may also be the name of a file where the run's was a folder's, or not. */
+function namedRecipe({ output, ...recipe }: Recipe, out: string): Recipe {
+  const isFile = out.toLowerCase().endsWith('.gguf');
+  const wasFile = outputFormat({ ...recipe, ...(output && { output }) }) === 'gguf';
+  return { ...recipe, out, ...(output && isFile === wasFile && { output }) };
+}
+
+function withRecipe(past: History, recipe: Recipe): History {
+  return { ...past, begin: { ...past.begin!, recipe } };
 }
 
 /** The reference with its point: an output's own path means where it is now. */

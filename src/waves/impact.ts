@@ -1,6 +1,7 @@
-import { type Checkpoint, matchTensors, openCheckpoint, overlay } from '../checkpoint/index.js';
+import { type Checkpoint, matchTensors, openCheckpoint } from '../checkpoint/index.js';
+import { ownersOfParts } from '../coding/index.js';
 import { BirdboneError } from '../errors.js';
-import { openPrunable } from '../model/index.js';
+import { folderOf, openPrunable } from '../model/index.js';
 import {
   type History,
   historyAt,
@@ -11,9 +12,11 @@ import {
   type WaveState,
   waveOf,
 } from '../state/index.js';
-import { hasPlates, publishedView, refuseTornPlates } from './marks.js';
+import { refuseTornPlates } from './marks.js';
+import { outputForm } from './output-form.js';
 import { type NamedState, stateAt } from './reference.js';
 import { closeLayers, openLayers } from './session.js';
+import { finalModel } from './stack.js';
 import { sparsityOfState } from './state-sparsity.js';
 
 /** What a user asks of a rollback. */
@@ -68,9 +71,21 @@ export function destinationOf(
 ): Destination {
   const named = stateAt(to, past, folder);
   refuseTornPlates(past, globs);
-  const matched = globs === undefined ? undefined : matchTensors(checkpoint, globs);
+  const matched = globs === undefined ? undefined : matchedTensors(past, checkpoint, globs);
   const { state: target } = historyAt(past, moved(past.state, named.state, matched));
   return { named, globs, matched, target };
+}
+
+/** Names that the globs match, of the base and of what waves have added; a coded weight and its parts go together. */
+function matchedTensors(past: History, checkpoint: Checkpoint, globs: readonly string[]): string[] {
+  const changed = past.waves.flatMap(({ layers }) => layers.map(({ name }) => name));
+  const names = [...new Set([...checkpoint.tensors.keys(), ...changed])].sort();
+  const { path, aliases } = checkpoint;
+  const tensors = new Map(names.map((name) => [name, undefined]));
+  const matched = new Set(matchTensors({ path, aliases, tensors }, globs));
+  const owners = ownersOfParts(names);
+  const weights = new Set([...matched].flatMap((name) => owners.get(name) ?? []));
+  return names.filter((name) => matched.has(name) || weights.has(owners.get(name) ?? ''));
 }
 
 /** What going to a destination would change, and what is known of both states. Reads headers and the journal alone. */
@@ -149,11 +164,14 @@ async function publishedBytes(folder: StateFolder): Promise<number | null> {
 async function bytesThrough(past: History, folder: StateFolder, base: Checkpoint): Promise<number> {
   const layers = await openLayers(folder, past);
   try {
-    const seen = overlay(base, layers);
-    if (!hasPlates(past)) return bytesOf(seen);
-    const model = await openPrunable(past.begin!.base.path);
+    if (layers.every(({ plates, values, added }) => plates === undefined && values.size + added.size === 0))
+      return bytesOf(base);
+    const basePath = past.begin!.base.path;
+    const model = await openPrunable(basePath);
     try {
-      return bytesOf(await publishedView(past, seen, model));
+      const from = model.checkpoint.companions === undefined ? await folderOf(basePath) : basePath;
+      const form = await outputForm({ past, model: await finalModel(model, layers), folder: from });
+      return bytesOf(form.checkpoint);
     } finally {
       await model.checkpoint.close();
     }

@@ -1,6 +1,6 @@
 import { type Checkpoint, chunksOf, type Layer, type LayerPlan } from '../checkpoint/index.js';
 import { combineMasks, keptCount, type Mask, maskBytes } from '../sparsity/index.js';
-import type { History } from '../state/index.js';
+import type { History, WaveJournalRecord } from '../state/index.js';
 import { countZeros } from '../tensor/index.js';
 
 /** How much of one tensor is removed. */
@@ -13,8 +13,51 @@ export interface TensorSparsity {
 /** Bytes read at a time where zeros have to be counted. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
+/** What a wave has done to sparsity. */
+export interface WaveSparsity {
+  /** Of the whole step's tensors together. */
+  readonly elements: number;
+  readonly removed: number;
+  /** Elements removed that were there before the wave. */
+  readonly newlyRemoved: number;
+  /** Of each tensor, parts of coded weights included. */
+  readonly layers: WaveJournalRecord['layers'];
+}
+
+/**
+ * The sparsity after a wave that removes weights: what the layers make of the tensors in its plan, beside what its waves before had
+ * removed.
+ */
+export async function sparsityAfter(
+  plan: LayerPlan,
+  past: Pick<History, 'waves'>,
+  { layers, seen }: { readonly layers: readonly Layer[]; readonly seen: Checkpoint },
+): Promise<WaveSparsity> {
+  const tensors = await removedBy(plannedTensors(plan), layers, seen);
+  const { elements, removed } = totalOf(tensors);
+  return {
+    elements,
+    removed,
+    newlyRemoved: removed - removedBefore(past, tensors),
+    layers: tensors.map((tensor) => ({ name: tensor.name, sparsity: tensor.removed / tensor.elements })),
+  };
+}
+
+/**
+ * The sparsity after a wave that stores what is there in another form: that of the wave before it. What it rounds to zero is not
+ * removed.
+ */
+export function sparsityKept(plan: LayerPlan, { waves }: Pick<History, 'waves'>): WaveSparsity {
+  const kept = waves.filter(({ active }) => active);
+  const { parameters: removed = 0, of: elements = 0 } =
+    kept.findLast((wave) => wave.removed !== undefined)?.removed ?? {};
+  const last = new Map(kept.flatMap(({ layers }) => layers.map(({ name, sparsity }) => [name, sparsity] as const)));
+  const layers = plannedTensors(plan).map(({ name }) => ({ name, sparsity: last.get(name) ?? 0 }));
+  return { elements, removed, newlyRemoved: 0, layers };
+}
+
 /** The tensors that an edit may remove from, masked or replaced, and how many elements each has. */
-export function plannedTensors({ masks, values }: LayerPlan): { readonly name: string; readonly elements: number }[] {
+function plannedTensors({ masks, values }: LayerPlan): { readonly name: string; readonly elements: number }[] {
   const replaced = values.map(({ name, shape }) => ({
     name,
     elements: shape.reduce((product, extent) => product * extent, 1),
@@ -34,7 +77,7 @@ export async function removedBy(
 ): Promise<TensorSparsity[]> {
   const counted: TensorSparsity[] = [];
   for (const { name, elements } of tensors) {
-    const isReplaced = layers.some(({ values, xors }) => values.has(name) || xors.has(name));
+    const isReplaced = layers.some(({ values, xors, added }) => [values, xors, added].some((map) => map.has(name)));
     const removed = isReplaced ? await zerosIn(seen, name) : await maskedIn(name, elements, layers);
     counted.push({ name, elements, removed });
   }

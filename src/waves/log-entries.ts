@@ -41,6 +41,7 @@ export interface WaveEntry extends EntryBase {
   readonly warnings?: readonly Warning[];
   readonly selective?: SelectiveRollback;
   readonly stopped?: EmergencyStop;
+  readonly details?: WaveJournalRecord['details'];
 }
 
 /** A rollback, and the wave of each tensor that it moved, before and after. */
@@ -99,7 +100,7 @@ function waveEntry(
 }
 
 /** What not every wave has. */
-function detailsOf({ plates, blocks, effectiveness, warnings, selective, stopped }: WaveJournalRecord) {
+function detailsOf({ plates, blocks, effectiveness, warnings, selective, stopped, details }: WaveJournalRecord) {
   return {
     ...(plates && { plates }),
     ...(blocks && { blocks }),
@@ -107,6 +108,7 @@ function detailsOf({ plates, blocks, effectiveness, warnings, selective, stopped
     ...(warnings && { warnings }),
     ...(selective && { selective }),
     ...(stopped && { stopped }),
+    ...(details && { details }),
   };
 }
 

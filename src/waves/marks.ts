@@ -1,8 +1,6 @@
-import type { Checkpoint } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { type Model, withCheckpoint } from '../model/index.js';
-import { Marks, plateGraph } from '../plates/index.js';
-import { cutModel } from '../shedding/index.js';
+import type { Model } from '../model/index.js';
+import { Marks, type PlateGraph, plateGraph } from '../plates/index.js';
 import type { History, WaveJournalRecord } from '../state/index.js';
 
 type PlatesOfWave = Pick<WaveJournalRecord, 'wave' | 'plates'>;
@@ -13,9 +11,13 @@ type PlatesOfWave = Pick<WaveJournalRecord, 'wave' | 'plates'>;
  */
 export function marksOf({ waves }: Pick<History, 'waves'>, { decoder }: Pick<Model, 'decoder'>): Marks {
   const shedding = waves.filter(({ active, plates }) => active && plates !== undefined);
-  // The graph of a model is made for those that need one: there are architectures without plates.
+  return marksOfWaves(shedding, () => plateGraph(decoder));
+}
+
+/** The plates that these waves have shed together. The graph is made for those that need one: there are models without plates. */
+export function marksOfWaves(shedding: readonly PlatesOfWave[], graphOf: () => PlateGraph): Marks {
   if (shedding.length === 0) return Marks.none;
-  const graph = plateGraph(decoder);
+  const graph = graphOf();
   return shedding.reduce((marks, { wave, plates }) => marks.with(Marks.from(plates, graph, nameOf(wave))), Marks.none);
 }
 
@@ -37,15 +39,6 @@ export function sparedOf({ waves }: Pick<History, 'waves'>, { decoder }: Pick<Mo
 /** Whether the state that `past` is at has shed plates: whether what is published of it has other shapes than its base. */
 export function hasPlates({ waves }: Pick<History, 'waves'>): boolean {
   return waves.some(({ active, plates }) => active && plates !== undefined);
-}
-
-/**
- * What publishing and exporting write of a state: `seen` is the base through the state's layers, and comes back as it is where no
- * plates are shed, else cut to the smaller shapes, with the config.json that says so.
- */
-export async function publishedView(past: History, seen: Checkpoint, base: Model): Promise<Checkpoint> {
-  const marks = marksOf(past, base);
-  return marks.isEmpty ? seen : cutModel(withCheckpoint(base, seen), marks);
 }
 
 /**

@@ -10,7 +10,8 @@ import type { Base } from './base.js';
 import { flatFigures } from './figures.js';
 import { type Inputs, openInputs } from './inputs.js';
 import { type MeasuringSession, measure, readBaseline, verdictOn } from './measure.js';
-import { closeLayers, openLayers, stacked } from './session.js';
+import { closeLayers, openLayers } from './session.js';
+import { stacked } from './stack.js';
 
 export interface MeasureOptions {
   readonly device?: DeviceChoice;
@@ -57,7 +58,7 @@ async function measureThrough(
   const baseline = await readBaseline(session, scores);
   const layers = await openLayers(folder, past);
   try {
-    const measured = await measure(stacked(inputs.model, layers), baseline, session);
+    const measured = await measure(await stacked(inputs.model, layers), baseline, session);
     const { pass, reason, terms } = verdictOn(measured, baseline, session);
     return { state: past.state, figures: flatFigures(measured), pass, reason, terms };
   } finally {

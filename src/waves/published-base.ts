@@ -2,6 +2,7 @@ import { undo } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { findManifest, type HashOptions, hashCheckpoint, type Manifest } from '../manifest/index.js';
 import { type Model, openPrunable, withCheckpoint } from '../model/index.js';
+import { outputFormat } from '../recipe.js';
 import { type History, historyAt, type StateFolder, verifyLayers } from '../state/index.js';
 import type { Base } from './base.js';
 import { hasPlates } from './marks.js';
@@ -54,6 +55,9 @@ async function publishedManifest(past: History, folder: StateFolder): Promise<Ma
 async function openUndone(past: History, folder: StateFolder): Promise<Model> {
   const then = historyAt(past, past.published!);
   if (hasPlates(then)) throw new Problem('plates were cut out of it, and what they held is in the base model alone');
+  const form = outputFormat(past.begin!.recipe);
+  if (form !== 'native')
+    throw new Problem(`it was written as ${form}, and what its numbers were before is in the base alone`);
   await verifyLayers(
     folder,
     then.waves.filter(({ active }) => active),

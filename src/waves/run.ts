@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { silent } from '../events.js';
 import { DEFAULT_MEMORY_BYTES } from '../model/index.js';
+import type { Edit } from '../pruning/index.js';
 import { paceOf } from '../recipe.js';
 import { lock, stateFolder, type WaveJournalRecord } from '../state/index.js';
 import { openDevice } from '../tensor/index.js';
@@ -95,14 +96,18 @@ async function runStep(step: number, baseline: Baseline | undefined, session: Se
     for (const wave of past.waves) {
       const committed = wave.verdict === 'committed';
       if (wave.step === step) outcomes.push(outcomeOf(wave));
-      // Sparsities go on where an earlier step of pruning has left them; another kind counts something else.
-      else if (committed && steps[wave.step]!.do === steps[step]!.do) from = wave.target;
+      else if (committed && countsTogether(edit, inputs.edits[wave.step]!)) from = wave.target;
     }
     const next = nextTarget({ schedule, target, waves, minStep, from }, outcomes);
     if (next === undefined)
       return (outcomes.filter((outcome) => outcome.committed).at(-1)?.target ?? from) >= target - 1e-9;
     await runWave({ wave: past.waves.length + 1, step, target: next, edit }, baseline, session);
   }
+}
+
+/** Whether the targets of both are sparsities: only these go on where another step has left them. */
+function countsTogether(...edits: readonly Edit[]): boolean {
+  return edits.every(({ goesBy }) => goesBy !== 'itself');
 }
 
 function outcomeOf({ target, verdict, selective, warnings = [] }: WaveJournalRecord): Outcome {

@@ -1,11 +1,11 @@
-import type { Layer } from '../checkpoint/index.js';
 import type { Model } from '../model/index.js';
 import { Marks, type PlateAddress, parsePlateId, plateGraph } from '../plates/index.js';
 import type { History, SelectiveRollback } from '../state/index.js';
 import { findCulprits, type SearchLimits } from './group-testing.js';
 import { marksLayer } from './marks-layer.js';
 import { type Baseline, measure, verdictOn } from './measure.js';
-import { type Session, stacked } from './session.js';
+import type { Session } from './session.js';
+import { type StackableLayer, stacked } from './stack.js';
 
 /**
  * More than three plates that each break the gate are no exceptions, and a smaller step is the better answer. The tests are those
@@ -19,7 +19,7 @@ const MAX_REPAIRS = 2;
 /** A wave that failed its gate: what it was proposed over, and what it shed. */
 export interface FailedWave {
   readonly kept: Model;
-  readonly layers: readonly Layer[];
+  readonly layers: readonly StackableLayer[];
   readonly shed: Marks;
 }
 
@@ -59,7 +59,7 @@ export async function findCulpritPlates(
   const fails = async (subset: readonly PlateAddress[]) => {
     report({ type: 'progress', stage: 'search', done: tested, total: LIMITS.tests, unit: 'measurements' });
     tested += 1;
-    const without = stacked(inputs.model, [...layers, marksLayer(graph, Marks.of(subset))]);
+    const without = await stacked(inputs.model, [...layers, marksLayer(graph, Marks.of(subset))]);
     return !verdictOn(await measure(without, baseline, session, { onlyGate: true }), baseline, session).pass;
   };
   const { outcome, culprits, tests } = await findCulprits(plates, fails, LIMITS);

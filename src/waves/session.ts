@@ -1,7 +1,13 @@
-import { type Checkpoint, type Layer, onlyTensors, overlay } from '../checkpoint/index.js';
+import { type Layer, onlyTensors } from '../checkpoint/index.js';
 import type { Report } from '../events.js';
-import { type Model, withCheckpoint } from '../model/index.js';
-import { type History, historyOf, type Journal, type StateFolder, waveOf } from '../state/index.js';
+import {
+  type History,
+  historyOf,
+  type Journal,
+  type StateFolder,
+  type WaveJournalRecord,
+  waveOf,
+} from '../state/index.js';
 import { ChunkCache, type LayerEntry, ObjectStore, openStoredLayer } from '../store/index.js';
 import type { Device } from '../tensor/index.js';
 import type { Inputs } from './inputs.js';
@@ -33,6 +39,10 @@ export function history(session: { readonly journal: Journal }): History {
 export interface WaveLayer extends Layer {
   readonly wave: number;
   readonly entries: ReadonlyMap<string, LayerEntry>;
+  /** `final`: it lies over the model as the waves before have cut it. */
+  readonly shapes?: WaveJournalRecord['shapes'];
+  /** The plates that the wave has shed. */
+  readonly plates?: WaveJournalRecord['plates'];
 }
 
 /**
@@ -49,7 +59,9 @@ export async function openLayers(folder: StateFolder, past: History): Promise<Wa
       const layer = await openStoredLayer(store, wave.layer.sha256, cache);
       const isIn = (name: string) => at(name) >= wave.wave;
       const entries = new Map([...layer.entries].filter(([name]) => isIn(name)));
-      layers.push({ ...onlyTensors(layer, isIn), wave: wave.wave, entries });
+      const { shapes, plates } = wave;
+      const stage = { ...(shapes && { shapes }), ...(plates && { plates }) };
+      layers.push({ ...onlyTensors(layer, isIn), wave: wave.wave, entries, ...stage });
     }
   } catch (error) {
     await closeLayers(layers);
@@ -60,9 +72,4 @@ export async function openLayers(folder: StateFolder, past: History): Promise<Wa
 
 export async function closeLayers(layers: readonly Layer[]): Promise<void> {
   for (const layer of layers) await layer.close();
-}
-
-/** The model with its kept waves, and the checkpoint that publishing writes. */
-export function stacked(model: Model, layers: readonly Layer[]): Model & { readonly checkpoint: Checkpoint } {
-  return withCheckpoint(model, overlay(model.checkpoint, layers));
 }

@@ -39,6 +39,8 @@ const SHOWN = [
   'warnings',
   'selective',
   'stopped',
+  'shapes',
+  'details',
 ] as const satisfies readonly (keyof WaveJournalRecord)[];
 
 /** One wave as the journal tells it. */

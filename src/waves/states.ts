@@ -1,4 +1,4 @@
-import { type Checkpoint, ggufMetadata, openCheckpoint, overlay } from '../checkpoint/index.js';
+import { type Checkpoint, ggufMetadata, openCheckpoint } from '../checkpoint/index.js';
 import type { HashOptions } from '../manifest/index.js';
 import { openComparable } from '../model/index.js';
 import { type History, historyAt, type StateFolder, verifyLayers } from '../state/index.js';
@@ -6,6 +6,7 @@ import { type Base, openBase } from './base.js';
 import { readPast } from './past.js';
 import { nameOf, parseReference, stateAt } from './reference.js';
 import { closeLayers, openLayers, type WaveLayer } from './session.js';
+import { type StackedModel, stacked } from './stack.js';
 
 /** A model that a reference names, opened. */
 export interface OpenedState {
@@ -23,6 +24,8 @@ export interface StateOrigin {
   readonly past: History;
   readonly base: Base;
   readonly layers: readonly WaveLayer[];
+  /** The base through them. */
+  readonly model: StackedModel;
 }
 
 export interface OpenStateOptions extends HashOptions {
@@ -91,13 +94,14 @@ export async function openState(text: string, options: OpenStateOptions = {}): P
 async function seenThrough(base: Base, past: History, folder: StateFolder): Promise<Omit<OpenedState, 'name'>> {
   const layers = await openLayers(folder, past);
   try {
-    const stack = overlay(base.model.checkpoint, layers);
+    const model = await stacked(base.model, layers);
     const close = async () => {
-      await stack.close();
+      await model.checkpoint.close();
       await closeLayers(layers);
     };
     // Its config is the base's; a lone file has that beside it.
-    return { checkpoint: { ...stack, path: base.folder, close }, origin: { folder, past, base, layers } };
+    const checkpoint = { ...model.checkpoint, path: base.folder, close };
+    return { checkpoint, origin: { folder, past, base, layers, model } };
   } catch (error) {
     await closeLayers(layers);
     throw error;

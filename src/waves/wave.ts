@@ -6,11 +6,12 @@ import { ObjectStore, openStoredLayer, StoredLayerWriter } from '../store/index.
 import { effectivenessOf } from './effectiveness.js';
 import { stoppedError } from './emergency-stop.js';
 import { type Examination, examine } from './examine.js';
-import { plannedTensors, removedBefore, removedBy, type TensorSparsity, totalOf } from './layer-sparsity.js';
+import { sparsityAfter, sparsityKept, type WaveSparsity } from './layer-sparsity.js';
 import { marksOf, sparedOf } from './marks.js';
 import type { Baseline } from './measure.js';
 import { findCulpritPlates, isRepairable } from './selective.js';
-import { closeLayers, history, openLayers, type Session, stacked, type WaveLayer } from './session.js';
+import { closeLayers, history, openLayers, type Session, type WaveLayer } from './session.js';
+import { finalModel, isCut, type StackableLayer, type StackedModel, stacked } from './stack.js';
 import { warningsOf } from './wave-warnings.js';
 
 /** A pattern that comes in by whole matrices may have none for a small step: the schedule goes on, and nothing is measured. */
@@ -35,25 +36,38 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
   const past = history(session);
   const opened = await openLayers(folder, past);
   try {
-    const kept = stacked(inputs.model, opened);
+    const kept = await keptModel(settings.edit, inputs.model, opened);
     const { edit, proposed } = await propose(settings, { model: kept, layers: opened, past }, session);
-    const layers = [...opened, await openStoredLayer(new ObjectStore(folder.objects), proposed.sha256)];
-    const candidate = stacked(inputs.model, layers);
+    const { shapes } = settings.edit;
+    const layer = await openStoredLayer(new ObjectStore(folder.objects), proposed.sha256);
+    const layers: StackableLayer[] = [...opened, { ...layer, ...(shapes && { shapes }) }];
+    const candidate = await stacked(inputs.model, layers);
     const plan = edit.plan(kept);
-    const tensors = await removedBy(plannedTensors(plan), layers, candidate.checkpoint);
-    const newlyRemoved = totalOf(tensors).removed - removedBefore(past, tensors);
-    const isChanged = plan.values.length > 0 || newlyRemoved !== 0 || !proposed.shed.isEmpty;
+    const sparsity =
+      shapes === 'final'
+        ? sparsityKept(plan, past)
+        : await sparsityAfter(plan, past, { layers, seen: candidate.checkpoint });
+    const isChanged = plan.values.length > 0 || sparsity.newlyRemoved !== 0 || !proposed.shed.isEmpty;
     const examined = isChanged ? await examine(candidate, baseline, session) : unchanged(past);
     const found =
       baseline !== undefined && isToBeSearched(examined) && isRepairable(past, settings, proposed.shed)
         ? await findCulpritPlates({ kept, layers: opened, shed: proposed.shed }, baseline, session)
         : undefined;
-    const record = recordOf({ settings, past, proposed, tensors, newlyRemoved, isChanged, examined, found });
+    const record = recordOf({ settings, past, proposed, sparsity, isChanged, examined, found });
     await journal.append({ ...record });
     await conclude(record, session);
   } finally {
     await closeLayers(opened);
   }
+}
+
+/** What the edit's wave is proposed over: with the plates that are gone at zero, or cut out for an edit of final shapes. */
+async function keptModel(edit: Edit, dense: Model, opened: readonly WaveLayer[]): Promise<StackedModel> {
+  if (edit.shapes !== 'final') return stacked(dense, opened);
+  const model = await finalModel(dense, opened);
+  // Whether it can be done was asked of the dense model; what is cut has other widths.
+  if (isCut(opened)) await edit.check?.(model);
+  return model;
 }
 
 /** What is there when a wave is over, and before the next one begins. */
@@ -72,11 +86,12 @@ interface Proposed {
   /** The name of its object. */
   readonly sha256: string;
   readonly shed: Marks;
+  readonly details: WaveJournalRecord['details'];
 }
 
 /** What a wave is proposed over: the base through the waves kept so far. */
 interface Before {
-  readonly model: Model;
+  readonly model: StackedModel;
   readonly layers: readonly WaveLayer[];
   readonly past: History;
 }
@@ -88,28 +103,31 @@ async function propose(
   session: Session,
 ): Promise<{ readonly edit: Edit; readonly proposed: Proposed }> {
   const { inputs, folder, device, memoryBytes, report, signal } = session;
+  // Plates that are cut out are none of the model's any more.
+  const isSmaller = settings.edit.shapes === 'final' && isCut(layers);
   const context: SettleContext = {
     model,
-    dense: inputs.model,
+    ...(!isSmaller && { dense: inputs.model }),
     seed: inputs.recipe.seed,
     device,
     target: settings.target,
     calibration: inputs.calibration?.passages ?? [],
     ...(inputs.evaluation && { evaluation: inputs.evaluation.passages }),
-    marks: marksOf(past, model),
-    spared: sparedOf(past, model),
+    marks: isSmaller ? Marks.none : marksOf(past, model),
+    spared: isSmaller ? Marks.none : sparedOf(past, model),
     memoryBytes,
     spillFolder: folder.spill,
     report,
     ...(signal && { signal }),
   };
   const edit = (await settings.edit.settle?.(context)) ?? settings.edit;
-  const before = { checkpoint: model.checkpoint, layers };
+  const over = isSmaller ? layers.filter(({ shapes }) => shapes === 'final') : layers;
+  const before = { checkpoint: model.checkpoint.raw, layers: over };
   const layer = { wave: settings.wave, plan: edit.plan(model), before };
   const writer = new StoredLayerWriter(new ObjectStore(folder.objects), layer);
   try {
-    const proposal = await edit.propose({ ...context, writer });
-    return { edit, proposed: { sha256: (await writer.commit()).id, shed: proposal?.marks ?? Marks.none } };
+    const { marks: shed = Marks.none, details } = (await edit.propose({ ...context, writer })) ?? {};
+    return { edit, proposed: { sha256: (await writer.commit()).id, shed, details } };
   } catch (error) {
     await writer.abort();
     throw error;
@@ -130,17 +148,17 @@ interface Done {
   readonly settings: WaveSettings;
   readonly past: History;
   readonly proposed: Proposed;
-  readonly tensors: readonly TensorSparsity[];
-  readonly newlyRemoved: number;
+  readonly sparsity: WaveSparsity;
   readonly isChanged: boolean;
   readonly examined: Examination;
   readonly found: Awaited<ReturnType<typeof findCulpritPlates>> | undefined;
 }
 
 function recordOf(done: Done): WaveJournalRecord {
-  const { settings, past, proposed, tensors, newlyRemoved, isChanged, examined, found } = done;
+  const { settings, past, proposed, isChanged, examined, found } = done;
+  const { elements, removed, newlyRemoved, layers } = done.sparsity;
   const { verdict, figures, blocks, stopped } = examined;
-  const { elements, removed } = totalOf(tensors);
+  const { shapes } = settings.edit;
   const before = past.waves.findLast(({ active }) => active)?.figures ?? past.baseline?.figures ?? {};
   const effectiveness = isChanged ? effectivenessOf(newlyRemoved, before, figures) : undefined;
   const record: WaveJournalRecord = {
@@ -150,7 +168,7 @@ function recordOf(done: Done): WaveJournalRecord {
     target: settings.target,
     sparsity: elements === 0 ? 0 : removed / elements,
     changed: isChanged,
-    layers: tensors.map((tensor) => ({ name: tensor.name, sparsity: tensor.removed / tensor.elements })),
+    layers,
     layer: { name: objectFile(proposed.sha256), sha256: proposed.sha256 },
     verdict: verdict.pass ? 'committed' : 'rolled-back',
     reason: found === undefined ? verdict.reason : `${verdict.reason}; ${found.text}`,
@@ -162,7 +180,9 @@ function recordOf(done: Done): WaveJournalRecord {
     ...(effectiveness && { effectiveness }),
     ...(found && { selective: found.record }),
     ...(stopped && { stopped }),
+    ...(shapes && { shapes }),
+    ...(proposed.details && { details: proposed.details }),
   };
-  const warnings = verdict.pass && isChanged ? warningsOf(past, record) : [];
+  const warnings = verdict.pass && newlyRemoved !== 0 ? warningsOf(past, record) : [];
   return { ...record, ...(warnings.length > 0 && { warnings }) };
 }

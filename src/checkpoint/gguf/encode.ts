@@ -60,7 +60,8 @@ const SETTERS: Readonly<Record<Exclude<GgufValueType, 'string' | 'array'>, Sette
 
 const INTEGER = /^([ui])(\d+)$/;
 
-function encodeElements(array: GgufArray): Uint8Array {
+/** An array's elements as a GGUF file has them. */
+export function encodeElements(array: GgufArray): Uint8Array {
   if (array.of === 'array') return Buffer.concat(array.values.map(encodeArray));
   if (array.of === 'string') return Buffer.concat(array.values.map(encodeString));
   const { of, values } = array;

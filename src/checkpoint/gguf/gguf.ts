@@ -7,12 +7,20 @@ import { MAGIC, readGgufHeader } from './header.js';
 import { metadataTexts } from './metadata-text.js';
 import type { GgufMetadata } from './value.js';
 
+/** The key of a manifest about the rest of the file. */
+export const GGUF_MANIFEST_KEY = 'birdbone.manifest';
+
 /** llama.cpp's file: metadata with types, tensor entries, and the tensors' bytes, in ggml's own names and element types. */
 export const gguf: CheckpointFormat = {
   name: 'gguf',
   recognises: (head, path) => path.endsWith('.gguf') || Buffer.from(head.subarray(0, 4)).toString('latin1') === MAGIC,
   open: async (file) => checkpointOf(file),
 };
+
+/** `metadataTexts`, without a manifest: what it says of the rest of the file cannot be part of that. */
+export function ggufTexts(metadata: GgufMetadata): Record<string, string> {
+  return metadataTexts(new Map([...metadata].filter(([key]) => key !== GGUF_MANIFEST_KEY)));
+}
 
 interface GgufCheckpoint extends Checkpoint {
   readonly gguf: GgufMetadata;
@@ -32,7 +40,7 @@ function checkpointOf(file: ByteSource): GgufCheckpoint {
     format: gguf.name,
     tensors,
     aliases: new Map(),
-    metadata: metadataTexts(metadata),
+    metadata: ggufTexts(metadata),
     starts,
     gguf: metadata,
     async read(name, range) {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { encodedElements } from './array.js';
+import { encodeElements } from './encode.js';
 import type { GgufArray, GgufMetadata, GgufScalar, GgufValue } from './value.js';
 
 /** Arrays of at most so many values are written out; longer ones are vocabularies, and stand as a digest. */
@@ -27,9 +28,11 @@ function textOf(value: GgufValue): string {
 
 function arrayText(array: GgufArray): string {
   const encoded = encodedElements(array);
-  // Asking a long array for its values would decode it.
-  if (encoded !== undefined && encoded.length > MAX_LISTED) {
-    return `${array.of}[${encoded.length}]:sha256:${createHash('sha256').update(encoded.bytes).digest('hex')}`;
+  // Asking a long array that came from a file for its values would decode it.
+  const length = encoded?.length ?? array.values.length;
+  if (length > MAX_LISTED && (encoded !== undefined || array.of !== 'array')) {
+    const bytes = encoded?.bytes ?? encodeElements(array);
+    return `${array.of}[${length}]:sha256:${createHash('sha256').update(bytes).digest('hex')}`;
   }
   return `${array.of}[${array.values.length}]:${elementTexts(array).join(',')}`;
 }
