@@ -1,34 +1,38 @@
-import { type MemoryValues, memoryLayer, overlay } from '../checkpoint/index.js';
-import { BirdboneError } from '../errors.js';
-import { collectEvidence } from '../evidence/index.js';
 import {
-  disposeBlock,
-  type HiddenStates,
-  type LinearInput,
-  type LinearSpec,
-  loadBlock,
-  type Model,
-  withCheckpoint,
-} from '../model/index.js';
-import { holdsIndex, Marks, type PlateGraph, Protections, protectOutliers, zeroMasks } from '../plates/index.js';
+  type Checkpoint,
+  type MemoryValues,
+  memoryLayer,
+  overlay,
+  readFloats,
+  type TensorInfo,
+} from '../checkpoint/index.js';
+import { biasNameOf, type HiddenStates, type LinearSpec, type Model, withCheckpoint } from '../model/index.js';
+import { holdsIndex, Marks, type PlateGraph, zeroMasks } from '../plates/index.js';
 import {
   type Allotment,
+  biasOfColumns,
   type ColumnSets,
   type Compensation,
   foldColumns,
+  type InputStatistics,
+  judgedBy,
   type Removal,
   readWeight,
   removalOrder,
   storedWeight,
   type WidthKind,
 } from '../shedding/index.js';
-import type { Gram } from '../solvers/index.js';
+import type { Weight } from '../solvers/index.js';
+import { DTYPES, encodeFromF32 } from '../tensor/index.js';
 import type { EditContext } from './edit.js';
+import { type Consumer, consumersOf, outliersOf, statisticsOf } from './shed-consumers.js';
 
-/** One block on its way: the plates that it has newly shed, and the linears that make up for them. */
+/** One block on its way: the plates that it has newly shed, and the tensors that make up for them. */
 export interface ShedBlock {
   readonly marks: Marks;
   readonly values: ReadonlyMap<string, MemoryValues>;
+  /** Why fewer plates have gone than were to go; absent where all have. */
+  readonly limit?: string;
 }
 
 /** What shedding a block is to reach. */
@@ -41,74 +45,58 @@ export interface BlockShedding {
   readonly aggressiveness: number;
 }
 
-/** Plates whose removal takes columns of one linear: all groups of an attention, all channels of one network. */
-interface Consumer {
-  readonly kind: WidthKind;
-  readonly spec: LinearSpec;
-  /** Index of the first of these plates, among the block's of the kind. */
-  readonly first: number;
-  /** Columns of each plate. */
-  readonly sets: readonly Int32Array[];
-}
-
 /** How many times errors are found anew on the way, while that is cheap. */
 const ROUNDS = 8;
 /** From this width on a round takes minutes, and what one round overlooks is a smaller part of the whole. */
 const MOST_COLUMNS_IN_ROUNDS = 2048;
 
 /**
- * Sheds what is allotted to one block, attention first: the network's channels are then judged by, and folded for, the inputs that
- * they will have. `states` are what comes into the block, with all blocks before it as they will be; they are left as they are.
+ * Sheds what is allotted to one block, attention first: the network's channels are then judged by, and made up for by, the inputs that
+ * they will have. Where fewer plates may go than are allotted, those go, and `limit` says so. `states` are what comes into the block,
+ * with all blocks before it as they will be; they are left as they are.
  */
 export async function shedBlock(
   shedding: BlockShedding,
   states: HiddenStates,
   context: EditContext,
 ): Promise<ShedBlock> {
-  let marks = Marks.none;
-  const values = new Map<string, MemoryValues>();
+  let shed: ShedBlock = { marks: Marks.none, values: new Map() };
   for (const kind of ['kv-group', 'ffn-channel'] as const) {
     const consumers = consumersOf(shedding.graph, shedding.index, kind);
     const wanted = consumers.map((consumer) => missing(consumer, shedding, context));
     if (wanted.every((count) => count <= 0)) continue;
-    const model = withShed(context.model, shedding.graph, { marks, values });
-    const grams = await gramsOf(model, { index: shedding.index, consumers }, states, context);
+    const model = withShed(context.model, shedding.graph, shed);
+    const { index, compensation } = shedding;
+    const statistics = await statisticsOf(model, { index, consumers, compensation }, states, context);
     for (const [at, consumer] of consumers.entries()) {
-      const gram = grams.get(consumer.spec.input)!;
-      const weight = await readWeight(model.checkpoint, consumer.spec);
-      const found = await chooseAndFold({ consumer, weight, gram, count: wanted[at]! }, shedding, context);
-      marks = marks.with(found.marks);
-      if (shedding.compensation !== 'none')
-        values.set(consumer.spec.weight, storedWeight(model.checkpoint, consumer.spec, found.weight));
+      const input = statistics.get(consumer.spec.input)!;
+      shed = joined(
+        shed,
+        await shedColumns(model.checkpoint, { consumer, input, count: wanted[at]! }, shedding, context),
+      );
     }
   }
-  return { marks, values };
+  return shed;
+}
+
+function joined(first: ShedBlock, second: ShedBlock): ShedBlock {
+  const limit = first.limit ?? second.limit;
+  return {
+    marks: first.marks.with(second.marks),
+    values: new Map([...first.values, ...second.values]),
+    ...(limit !== undefined && { limit }),
+  };
 }
 
 /** The model with what one block has shed, before any of that is written. */
 export function withShed(model: Model, graph: PlateGraph, { marks, values }: ShedBlock): Model {
+  const { tensors } = model.checkpoint;
   const masks = [...zeroMasks(graph, marks)].filter(([name]) => !values.has(name));
-  return withCheckpoint(model, overlay(model.checkpoint, [memoryLayer(new Map(masks), values)]));
-}
-
-/** The linears whose columns the plates of a kind take. */
-export function consumersOf(graph: PlateGraph, index: number, kind: WidthKind): Consumer[] {
-  const { linears } = graph.decoder.blocks[index]!;
-  const { attention } = graph.blocks[index]!;
-  if (kind === 'kv-group') {
-    const spec = linears.find(({ role }) => role === 'o');
-    if (attention === undefined || spec === undefined) return [];
-    return [{ kind, spec, first: 0, sets: evenSets(attention.kvHeads, spec.columns / attention.kvHeads) }];
-  }
-  const networks = linears.filter(({ role }) => role === 'down');
-  const families = graph.families('ffn-channel', index);
-  return networks.map((spec, at) => {
-    return { kind, spec, first: families[at]!.start, sets: evenSets(spec.columns, 1) };
-  });
-}
-
-function evenSets(count: number, columns: number): Int32Array[] {
-  return Array.from({ length: count }, (_, set) => Int32Array.from({ length: columns }, (__, i) => set * columns + i));
+  const [stored, added] = [true, false].map((isStored) =>
+    [...values].filter(([name]) => tensors.has(name) === isStored),
+  );
+  const layer = memoryLayer(new Map(masks), new Map(stored), new Map(added));
+  return withCheckpoint(model, overlay(model.checkpoint, [layer]));
 }
 
 /** How many plates of a consumer are still to go. */
@@ -123,77 +111,86 @@ function missing(
   return allotment[kind][index]! / families - already;
 }
 
-/** The Gram matrix of each consumer's input. */
-export async function gramsOf(
-  model: Model,
-  { index, consumers }: { readonly index: number; readonly consumers: readonly Consumer[] },
-  states: HiddenStates,
-  { device, signal }: EditContext,
-): Promise<Map<LinearInput, Gram>> {
-  const inputs = new Set(consumers.map(({ spec }) => spec.input));
-  const block = await loadBlock(model, index, device);
-  try {
-    const evidence = await collectEvidence(block, states, new Set(['gram']), {
-      device,
-      inputs,
-      ...(signal && { signal }),
-    });
-    return new Map([...inputs].map((input) => [input, evidence.takeGram(input)]));
-  } finally {
-    disposeBlock(block);
-  }
+interface ColumnShedding {
+  readonly consumer: Consumer;
+  readonly input: InputStatistics;
+  readonly count: number;
 }
 
-async function chooseAndFold(
-  { consumer, weight, gram, count }: Pick<ColumnSets, 'weight' | 'gram'> & { consumer: Consumer; count: number },
+async function shedColumns(
+  checkpoint: Checkpoint,
+  { consumer, input, count }: ColumnShedding,
   { index, compensation, aggressiveness }: BlockShedding,
   context: EditContext,
-) {
+): Promise<ShedBlock> {
   const { kind, first, sets, spec } = consumer;
-  const outliers = outliersOf(consumer, { index, gram }).at(aggressiveness);
+  const outliers = outliersOf(consumer, { index, gram: input.gram }).at(aggressiveness);
   const out = [context.marks, context.spared, outliers].map((plates) => plates.indices(kind, index));
   const candidates = [...sets.keys()].filter((set) => !out.some((ranges) => holdsIndex(ranges, first + set)));
-  if (candidates.length < count)
-    throw tooFew({ kind, index, count, left: candidates.length, protectedCount: outliers.size });
+  const limit = candidates.length < count ? limitOf({ kind, index, count, candidates, outliers }) : undefined;
+  const weight = await readWeight(checkpoint, spec);
   const order = await removalsOf(
-    { weight, gram, sets: candidates.map((set) => sets[set]!) },
-    { count, compensation },
+    { weight, gram: judgedBy(input, compensation), sets: candidates.map((set) => sets[set]!) },
+    { count: Math.min(count, candidates.length), compensation },
     { ...context, name: spec.weight },
   );
   const chosen = order.map(({ set }) => candidates[set]!);
   const gone = chosen.map((set) => sets[set]!);
-  const folded = await foldColumns({ weight, gram }, gone, compensation, workOf(context, spec.weight));
+  const values = await madeUp(checkpoint, { spec, weight, input, gone }, compensation, context);
   return {
     marks: Marks.of(chosen.map((set) => ({ kind, block: index, index: first + set }))),
-    weight: folded,
+    values: new Map(values.map((value) => [value.info.name, value])),
+    ...(limit !== undefined && { limit }),
   };
 }
 
-/** Channels or groups whose activations stand out of all others. */
-export function outliersOf(
-  { kind, first, sets }: Consumer,
-  { index, gram }: { readonly index: number; readonly gram: Gram },
-): Protections {
-  const norms = Float64Array.from(sets, (set) =>
-    Math.sqrt(set.reduce((sum, column) => sum + gram.values[column * gram.columns + column]!, 0)),
-  );
-  const range = { kind, block: index, start: first, count: sets.length };
-  return new Protections(protectOutliers({ range, norms, where: `block ${index}` }));
+interface Going {
+  readonly spec: LinearSpec;
+  readonly weight: Weight;
+  readonly input: InputStatistics;
+  readonly gone: readonly Int32Array[];
 }
 
-function tooFew(found: {
+/** The tensors that make up for columns that go: the linear's weight, or its bias, or none. */
+async function madeUp(
+  checkpoint: Checkpoint,
+  { spec, weight, input, gone }: Going,
+  compensation: Compensation,
+  context: EditContext,
+): Promise<MemoryValues[]> {
+  switch (compensation) {
+    case 'none':
+      return [];
+    case 'ls': {
+      const folded = await foldColumns({ weight, gram: input.gram }, gone, workOf(context, spec.weight));
+      return [storedWeight(checkpoint, spec, folded)];
+    }
+    case 'flap': {
+      const info = biasInfo(checkpoint, spec);
+      const before = checkpoint.tensors.has(info.name) ? await readFloats(checkpoint, info.name) : undefined;
+      const added = biasOfColumns(weight, input.means!, gone);
+      const values = Float32Array.from(added, (value, row) => value + (before?.[row] ?? 0));
+      return [{ info, bytes: encodeFromF32(values, info.dtype) }];
+    }
+  }
+}
+
+/** What a linear's bias is, or would be, in the checkpoint: as its weight is stored. */
+export function biasInfo({ tensors }: Checkpoint, spec: LinearSpec): TensorInfo {
+  const name = biasNameOf(spec);
+  const { dtype } = tensors.get(spec.weight)!;
+  return tensors.get(name) ?? { name, dtype, shape: [spec.rows], byteLength: (spec.rows * DTYPES[dtype].bits) / 8 };
+}
+
+function limitOf(found: {
   readonly kind: WidthKind;
   readonly index: number;
   readonly count: number;
-  readonly left: number;
-  readonly protectedCount: number;
-}): BirdboneError {
-  const { kind, index, count, left, protectedCount } = found;
-  return new BirdboneError(
-    'unsupported',
-    `Block ${index} has ${left} plates of kind ${kind} that may go, and ${count} are wanted: ${protectedCount} are protected outliers, others were found to do harm.`,
-    { suggestions: ['Shed less: --sparsity 0.1', 'Release more of what is protected: --aggressiveness 100%'] },
-  );
+  readonly candidates: readonly number[];
+  readonly outliers: Marks;
+}): string {
+  const { kind, index, count, candidates, outliers } = found;
+  return `block ${index} has ${candidates.length} plates of kind ${kind} that may go, and ${count} are wanted: ${outliers.size} are protected outliers (--aggressiveness), others were found to do harm`;
 }
 
 /** `removalOrder` in as many rounds as the width allows. */

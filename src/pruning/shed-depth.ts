@@ -13,7 +13,7 @@ import {
 import { type DepthBudget, depthBudget, loadsWithout, refuseUncuttable, searchDepth } from '../shedding/index.js';
 import { fullMask } from '../sparsity/index.js';
 import { openDepthContest } from './depth-contest.js';
-import type { EditContext } from './edit.js';
+import type { EditContext, Proposal } from './edit.js';
 import type { ShedRules } from './shed-settings.js';
 
 /** The outermost blocks, which stay unless aggressiveness releases them. */
@@ -21,12 +21,17 @@ const BOUNDARY = { first: 1, last: 1, inside: false } as const;
 
 /**
  * Sheds whole blocks, or halves of blocks where the shedding is not uniform, whose going together changes the model's predictions
- * least. Writes the masks of `shedPlan` without compensation, and returns what has gone in this wave.
+ * least. Writes the masks of `shedPlan` without compensation, and returns what has gone in this wave; nothing, and a limit, where too
+ * few may go.
  */
-export async function shedDepth(rules: ShedRules, context: EditContext): Promise<Marks> {
+export async function shedDepth(rules: ShedRules, context: EditContext): Promise<Proposal> {
   const { model, report, seed = 0 } = context;
   const graph = plateGraph(model.decoder);
   const budget = withoutStaying(depthBudget(graph, context.target, areHalves(rules)), graph, { rules, context });
+  if ('limit' in budget) {
+    await writeMasks(graph, Marks.none, context);
+    return budget;
+  }
   const already = [...context.marks.ids()];
   const contest = await openDepthContest(graph, context);
   try {
@@ -47,7 +52,7 @@ export async function shedDepth(rules: ShedRules, context: EditContext): Promise
     if (gone === undefined) throw noneLoads(rules);
     const marks = Marks.of([...gone].map(parsePlateId));
     await writeMasks(graph, marks, context);
-    return marks;
+    return { marks };
   } finally {
     await contest.close();
   }
@@ -75,12 +80,12 @@ function areHalves({ shedding }: ShedRules): boolean {
   return shedding !== 'uniform';
 }
 
-/** The budget without what is shed already, is spared, or is protected. Throws `usage` when too few are left. */
+/** The budget without what is shed already, is spared, or is protected; why there is none where too few are left. */
 function withoutStaying(
   { parts, counts }: DepthBudget,
   graph: PlateGraph,
   { rules, context }: { readonly rules: ShedRules; readonly context: EditContext },
-): DepthBudget {
+): DepthBudget | { readonly limit: string } {
   const stay = new Protections(protectBoundary(graph, BOUNDARY)).at(rules.aggressiveness).with(context.spared);
   const shed = parts.filter(({ id }) => context.marks.has(id));
   const left = parts.filter(({ id }) => !context.marks.has(id) && !stay.has(id));
@@ -88,7 +93,7 @@ function withoutStaying(
   for (const { kind } of shed) still[kind] = Math.max(0, still[kind] - 1);
   for (const kind of ['block', 'attention', 'ffn'] as const) {
     const most = left.filter((part) => part.kind === kind).length;
-    if (still[kind] > most) throw tooMany(kind, { wanted: still[kind], most });
+    if (still[kind] > most) return { limit: limitOf(kind, { wanted: still[kind], most }) };
   }
   return { parts: left, counts: still };
 }
@@ -104,14 +109,8 @@ async function writeMasks(graph: PlateGraph, marks: Marks, { writer }: EditConte
   }
 }
 
-function tooMany(kind: string, { wanted, most }: { readonly wanted: number; readonly most: number }): BirdboneError {
-  return new BirdboneError(
-    'usage',
-    `${wanted} plates of kind ${kind} are to go, and ${most} may: the first and last blocks are protected.`,
-    {
-      suggestions: ['Release them: --aggressiveness 100%', 'Shed less: a smaller --sparsity'],
-    },
-  );
+function limitOf(kind: string, { wanted, most }: { readonly wanted: number; readonly most: number }): string {
+  return `${wanted} plates of kind ${kind} are to go, and ${most} may: the first and last blocks are protected (--aggressiveness), others were found to do harm`;
 }
 
 function noneLoads({ target }: ShedRules): BirdboneError {

@@ -1,3 +1,5 @@
+import { memoryLayer, overlay } from '../checkpoint/index.js';
+import { type Model, withCheckpoint } from '../model/index.js';
 import { type PlateGraph, plateGraph } from '../plates/index.js';
 import {
   type Allotment,
@@ -10,7 +12,7 @@ import {
 import type { Edit, EditContext, Proposal } from './edit.js';
 import { checkDepth, shedDepth } from './shed-depth.js';
 import { checkHidden, hiddenPlan, shedHidden } from './shed-hidden.js';
-import { shedPlan } from './shed-plan.js';
+import { replacedTensors, shedPlan, type WidthRules } from './shed-plan.js';
 import { type ShedRules, type ShedSettings, shedRules, WIDTH_KINDS } from './shed-settings.js';
 import { surveyCurves } from './shed-survey.js';
 import { shedWidths } from './shed-widths.js';
@@ -23,10 +25,25 @@ export async function shedEdit(settings: ShedSettings): Promise<Edit> {
   return {
     needsCalibration: true,
     target: rules.sparsity,
-    check: (model) => checkTarget(model, shareOf(rules, rules.sparsity), rules.shedding),
-    plan: (model) => shedPlan(model, rules.compensation),
+    check: (model) => checkTarget(withBiases(model, widthRules(rules)), shareOf(rules, rules.sparsity), rules.shedding),
+    plan: (model) => shedPlan(model, widthRules(rules)),
     propose: (context) => propose(rules, context),
   };
+}
+
+function widthRules({ plates, compensation }: ShedRules): WidthRules {
+  return { kinds: WIDTH_KINDS[plates]!, compensation };
+}
+
+/** The model with the biases that a run would add to it, all zero: what is to be published must be able to have them. */
+function withBiases(model: Model, rules: WidthRules): Model {
+  const { checkpoint, decoder } = model;
+  if (rules.compensation !== 'flap') return model;
+  const graph = plateGraph(decoder);
+  const infos = decoder.blocks.flatMap(({ index }) => [...replacedTensors(graph, checkpoint, index, rules).values()]);
+  const added = infos.filter(({ name }) => !checkpoint.tensors.has(name));
+  const zeros = added.map((info) => [info.name, { info, bytes: new Uint8Array(info.byteLength) }] as const);
+  return withCheckpoint(model, overlay(checkpoint, [memoryLayer(new Map(), new Map(), new Map(zeros))]));
 }
 
 function depthEdit(rules: ShedRules): Edit {
@@ -34,8 +51,8 @@ function depthEdit(rules: ShedRules): Edit {
     needsCalibration: true,
     target: rules.sparsity,
     check: (model) => checkDepth(model, rules),
-    plan: (model) => shedPlan(model, 'none'),
-    propose: async (context) => ({ marks: await shedDepth(rules, context) }),
+    plan: (model) => shedPlan(model, { kinds: [], compensation: 'none' }),
+    propose: (context) => shedDepth(rules, context),
   };
 }
 
@@ -45,7 +62,7 @@ function hiddenEdit(rules: ShedRules): Edit {
     target: rules.sparsity,
     check: (model) => checkHidden(model, rules),
     plan: hiddenPlan,
-    propose: async (context) => ({ marks: await shedHidden(rules, context) }),
+    propose: (context) => shedHidden(rules, context),
   };
 }
 
@@ -54,9 +71,8 @@ function shareOf({ plates, target }: ShedRules, sparsity: number): Share {
 }
 
 async function propose(rules: ShedRules, context: EditContext): Promise<Proposal> {
-  const { compensation, aggressiveness } = rules;
   const allotment = await allotmentOf(rules, plateGraph(context.model.decoder), context);
-  return { marks: await shedWidths({ allotment, compensation, aggressiveness }, context) };
+  return shedWidths({ ...widthRules(rules), allotment, aggressiveness: rules.aggressiveness }, context);
 }
 
 async function allotmentOf(rules: ShedRules, graph: PlateGraph, context: EditContext): Promise<Allotment> {

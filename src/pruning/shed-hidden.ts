@@ -4,7 +4,7 @@ import type { Model } from '../model/index.js';
 import { Marks, plateGraph, removedSlices, zeroMask } from '../plates/index.js';
 import { nearestKept, refuseUncuttable, widthStep } from '../shedding/index.js';
 import { fullMask } from '../sparsity/index.js';
-import type { EditContext } from './edit.js';
+import type { EditContext, Proposal } from './edit.js';
 import { surveyDimensions } from './hidden-survey.js';
 import type { ShedRules } from './shed-settings.js';
 
@@ -55,9 +55,10 @@ function keptDimensions(hidden: number, sparsity: number, { target }: ShedRules)
 /**
  * Sheds the hidden dimensions that count least for everything that reads the residual stream: of each linear behind a norm, and of
  * the head, the part of its output's energy that comes through a dimension, E[x_j²] ‖W_j‖², summed over all of them. Writes the
- * masks of `hiddenPlan`, and returns what has gone. Outliers of the stream stay unless aggressiveness releases them.
+ * masks of `hiddenPlan`, and returns what has gone; fewer than are to go with a limit that says why. Outliers of the stream stay
+ * unless aggressiveness releases them.
  */
-export async function shedHidden(rules: ShedRules, context: EditContext): Promise<Marks> {
+export async function shedHidden(rules: ShedRules, context: EditContext): Promise<Proposal> {
   const graph = plateGraph(context.model.decoder);
   const { hidden } = graph.decoder;
   const { importance, stay } = await surveyDimensions(graph, rules.aggressiveness, context);
@@ -65,7 +66,7 @@ export async function shedHidden(rules: ShedRules, context: EditContext): Promis
   const candidates = [...importance.keys()].filter((j) => !gone.has(`hidden:${j}`) && !stay.has(`hidden:${j}`));
   const already = context.marks.indices('hidden').reduce((sum, { count }) => sum + count, 0);
   const count = Math.max(0, hidden - keptDimensions(hidden, context.target, rules) - already);
-  if (candidates.length < count) throw tooFew(count, candidates.length, stay.size);
+  const limit = candidates.length < count ? limitOf(count, candidates.length, stay.size) : undefined;
   const least = candidates.sort((a, b) => importance[a]! - importance[b]! || a - b).slice(0, count);
   const marks = Marks.of(least.map((index) => ({ kind: 'hidden' as const, index })));
   const removed = removedSlices(graph, marks);
@@ -73,13 +74,9 @@ export async function shedHidden(rules: ShedRules, context: EditContext): Promis
     const slices = removed.get(tensor);
     await context.writer.writeMask(tensor, slices === undefined ? fullMask(rows, columns).bits : zeroMask(slices));
   }
-  return marks;
+  return { marks, ...(limit !== undefined && { limit }) };
 }
 
-function tooFew(wanted: number, left: number, protectedCount: number): BirdboneError {
-  return new BirdboneError(
-    'unsupported',
-    `${wanted} hidden dimensions are to go, and ${left} may: ${protectedCount} are protected outliers, others were found to do harm.`,
-    { suggestions: ['Shed less: a smaller --sparsity', 'Release more of what is protected: --aggressiveness 100%'] },
-  );
+function limitOf(wanted: number, left: number, protectedCount: number): string {
+  return `${wanted} hidden dimensions are to go, and ${left} may: ${protectedCount} are protected outliers (--aggressiveness), others were found to do harm`;
 }

@@ -53,8 +53,8 @@ export function shedRules(settings: ShedSettings): ShedRules {
   refuseOfWeights(settings, plates);
   if (shards > 1 && !TARGETS[target].sharded) throw notSharded(target, shards);
   const rules = { plates, sparsity, shedding, target: { rules: TARGETS[target], shards } };
-  const compensation = compensationOf(fold);
-  return { ...rules, compensation, aggressiveness: settings.aggressiveness ?? DEFAULT_AGGRESSIVENESS };
+  refuseFold(settings, plates);
+  return { ...rules, compensation: fold, aggressiveness: settings.aggressiveness ?? DEFAULT_AGGRESSIVENESS };
 }
 
 /** Throws `usage` for a step of single weights that says something of plates: it would be without effect. */
@@ -96,15 +96,12 @@ export function refuseOfWeights(
   );
 }
 
-function compensationOf(fold: 'ls' | 'flap' | 'none'): Compensation {
-  if (fold !== 'flap') return fold;
-  throw new BirdboneError(
-    'unsupported',
-    '--fold flap keeps what is shed as a bias, and waves cannot add tensors to a model.',
-    {
-      suggestions: ['Fold it into the inputs that stay: --fold ls'],
-    },
-  );
+/** Blocks and hidden dimensions are dropped: nothing of what they carried can be had from what stays. */
+function refuseFold({ fold }: ShedSettings, plates: ShedRules['plates']): void {
+  if (fold === undefined || fold === 'none' || WIDTH_KINDS[plates] !== undefined) return;
+  throw new BirdboneError('usage', `--fold ${fold} has no effect on --plates ${plates}: nothing makes up for those.`, {
+    suggestions: ['Leave --fold out.', 'Shed channels and heads: --plates auto'],
+  });
 }
 
 function noSparsity(plates: string): BirdboneError {

@@ -5,6 +5,7 @@ import {
   type Curve,
   emptyAllotment,
   evenFraction,
+  judgedBy,
   readWeight,
   roundedRemoval,
   type Share,
@@ -15,7 +16,8 @@ import { calibrationStates } from './calibration-states.js';
 import { contestBatches } from './candidate-contest.js';
 import type { EditContext } from './edit.js';
 import { meanDivergences } from './mean-divergences.js';
-import { type BlockShedding, consumersOf, gramsOf, removalsOf, shedBlock, withShed } from './shed-block.js';
+import { type BlockShedding, removalsOf, shedBlock, withShed } from './shed-block.js';
+import { consumersOf, statisticsOf } from './shed-consumers.js';
 
 /** What is to be surveyed, and how it would be shed. */
 interface SurveyRules extends Pick<BlockShedding, 'compensation' | 'aggressiveness'> {
@@ -113,14 +115,15 @@ async function divergenceWithout(
 async function errorsOf(survey: StockSurvey, states: HiddenStates, context: EditContext): Promise<number[]> {
   const { graph, stock, compensation } = survey;
   const consumers = consumersOf(graph, stock.block, stock.kind);
-  const grams = await gramsOf(context.model, { index: stock.block, consumers }, states, context);
+  const inputs = { index: stock.block, consumers, compensation };
+  const statistics = await statisticsOf(context.model, inputs, states, context);
   const out = [context.marks, context.spared].map((plates) => plates.indices(stock.kind, stock.block));
   const perFamily: number[][] = [];
   for (const { spec, sets, first } of consumers) {
     const weight = await readWeight(context.model.checkpoint, spec);
     const candidates = sets.filter((_, set) => !out.some((ranges) => holdsIndex(ranges, first + set)));
     const most = Math.max(0, candidates.length - stock.step);
-    const columns = { weight, gram: grams.get(spec.input)!, sets: candidates };
+    const columns = { weight, gram: judgedBy(statistics.get(spec.input)!, compensation), sets: candidates };
     const order = await removalsOf(columns, { count: most, compensation }, { ...context, name: spec.weight });
     perFamily.push(order.map(({ error }) => error));
   }

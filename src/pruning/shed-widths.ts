@@ -2,39 +2,43 @@ import { chunksOf } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
 import { disposeBlock, type HiddenStates, loadBlock, runBlock } from '../model/index.js';
 import { Marks, type PlateGraph, plateGraph, removedSlices, zeroMask } from '../plates/index.js';
-import type { Compensation } from '../shedding/index.js';
 import { fullMask } from '../sparsity/index.js';
 import { calibrationStates } from './calibration-states.js';
-import type { EditContext } from './edit.js';
+import type { EditContext, Proposal } from './edit.js';
 import { type BlockShedding, type ShedBlock, shedBlock, withShed } from './shed-block.js';
-import { consumerNames } from './shed-plan.js';
+import { replacedTensors, type WidthRules } from './shed-plan.js';
+
+type Widths = WidthRules & Pick<BlockShedding, 'allotment' | 'aggressiveness'>;
+
+/** A block that stays as it is. */
+const UNTOUCHED: ShedBlock = { marks: Marks.none, values: new Map() };
 
 /**
  * Sheds what is allotted, block after block: each is judged by, and makes up for, what comes out of the blocks before it as they
- * now are. Writes every mask and replacement of `shedPlan`, and returns the plates that have gone. One block is resident.
+ * now are. Writes every mask and replacement of `shedPlan`, and returns the plates that have gone. Where a block has fewer plates
+ * that may go than are allotted, the blocks after it stay as they are, and the proposal has a limit. One block is resident.
  */
-export async function shedWidths(
-  rules: Pick<BlockShedding, 'allotment' | 'compensation' | 'aggressiveness'>,
-  context: EditContext,
-): Promise<Marks> {
+export async function shedWidths(rules: Widths, context: EditContext): Promise<Proposal> {
   const { model, report, signal } = context;
   const graph = plateGraph(model.decoder);
   const states = await calibrationStates(context);
   let marks = Marks.none;
+  let limit: string | undefined;
   try {
     const total = model.decoder.blocks.length;
     for (let index = 0; index < total; index += 1) {
       stopIfAborted(signal);
-      const shed = await shedBlock({ ...rules, graph, index }, states, context);
-      if (index + 1 < total) await advance({ graph, index, shed }, states, context);
-      await writeBlock({ graph, index, shed, compensation: rules.compensation }, context);
+      const shed = limit === undefined ? await shedBlock({ ...rules, graph, index }, states, context) : UNTOUCHED;
+      limit ??= shed.limit;
+      if (index + 1 < total && limit === undefined) await advance({ graph, index, shed }, states, context);
+      await writeBlock({ graph, index, shed, rules }, context);
       marks = marks.with(shed.marks);
       report({ type: 'progress', stage: 'shed', done: index + 1, total, unit: 'blocks' });
     }
   } finally {
     await states.close();
   }
-  return marks;
+  return { marks, ...(limit !== undefined && { limit }) };
 }
 
 interface DoneBlock {
@@ -55,22 +59,24 @@ async function advance({ graph, index, shed }: DoneBlock, states: HiddenStates, 
 }
 
 async function writeBlock(
-  { graph, index, shed, compensation }: DoneBlock & { readonly compensation: Compensation },
+  { graph, index, shed, rules }: DoneBlock & { readonly rules: WidthRules },
   { model, writer }: EditContext,
 ): Promise<void> {
   const removed = removedSlices(graph, shed.marks);
-  const replaced = consumerNames(graph, index, compensation);
-  for (const { tensor } of graph.slicesOf({ kind: 'block', block: index, start: index, count: 1 })) {
-    if (replaced.has(tensor)) {
-      const { checkpoint } = model;
-      const values = shed.values.get(tensor);
-      let offset = 0;
-      for await (const bytes of values === undefined ? chunksOf(checkpoint, tensor) : [values.bytes]) {
-        await writer.writeValues(tensor, offset, bytes);
-        offset += bytes.length;
-      }
-      continue;
+  const { checkpoint } = model;
+  const replaced = replacedTensors(graph, checkpoint, index, rules);
+  for (const { name, byteLength } of replaced.values()) {
+    const made = shed.values.get(name)?.bytes;
+    // A bias that is yet to be added, and of which nothing is needed.
+    const unchanged = checkpoint.tensors.has(name) ? chunksOf(checkpoint, name) : [new Uint8Array(byteLength)];
+    let offset = 0;
+    for await (const bytes of made === undefined ? unchanged : [made]) {
+      await writer.writeValues(name, offset, bytes);
+      offset += bytes.length;
     }
+  }
+  for (const { tensor } of graph.slicesOf({ kind: 'block', block: index, start: index, count: 1 })) {
+    if (replaced.has(tensor)) continue;
     const slices = removed.get(tensor);
     const [rows = 1, columns = 1] = graph.shapes.get(tensor)!;
     await writer.writeMask(tensor, slices === undefined ? fullMask(rows, columns).bits : zeroMask(slices));

@@ -2,21 +2,16 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type LayerPlan,
-  type MemoryValues,
-  memoryLayer,
-  overlay,
-  writeCheckpoint,
-} from '../../src/checkpoint/index.js';
-import { type Model, openModel, withCheckpoint } from '../../src/model/index.js';
+import { writeCheckpoint } from '../../src/checkpoint/index.js';
+import { type Model, openModel } from '../../src/model/index.js';
 import { Marks, plateGraph } from '../../src/plates/index.js';
 import { type Edit, type EditContext, shedEdit } from '../../src/pruning/index.js';
 import { cutModel } from '../../src/shedding/index.js';
 import { type Device, openDevice } from '../../src/tensor/index.js';
 import { logitsOf } from '../model/logits.js';
-import { TINY_LLAMA, type TinyConfig, tinyModel, uniform, writeTinyModel } from '../reference/tiny-model.js';
+import { TINY_LLAMA, type TinyConfig, tinyModel, writeTinyModel } from '../reference/tiny-model.js';
 import { furthest } from '../shedding/shed-states.js';
+import { randomWindows, shedOnce } from './shed-once.js';
 
 const CONFIG: TinyConfig = {
   ...TINY_LLAMA,
@@ -44,52 +39,17 @@ async function open(change: (tensors: Map<string, Float32Array>) => void = () =>
   return model;
 }
 
-/** Windows of random ids. */
-function calibration(seed: number, windows = 12, length = 24): { ids: Int32Array }[] {
-  const next = uniform(seed);
-  return Array.from({ length: windows }, () => ({ ids: Int32Array.from({ length }, () => Math.floor(next() * 61)) }));
-}
-
-/** The model with what one wave of the edit writes, all of which it has planned, and the plates that it sheds. */
+/** The model with what one wave of the edit writes, and the plates that it sheds. */
 async function shed(
   model: Model,
   edit: Edit,
   over: Partial<EditContext> = {},
-): Promise<{ model: Model; marks: Marks }> {
-  const masks = new Map<string, Uint8Array>();
-  const values = new Map<string, MemoryValues>();
-  const plan: LayerPlan = edit.plan(model);
-  const writer: EditContext['writer'] = {
-    async writeMask(name, bits) {
-      masks.set(name, bits);
-    },
-    async writeValues(name, offset, bytes) {
-      const info = plan.values.find((planned) => planned.name === name)!;
-      const known = values.get(name) ?? { info, bytes: new Uint8Array(info.byteLength) };
-      known.bytes.set(bytes, offset);
-      values.set(name, known);
-    },
-  };
-  const proposal = await edit.propose({
-    model,
-    device,
-    target: edit.target,
-    calibration: calibration(1),
-    marks: Marks.none,
-    spared: Marks.none,
-    writer,
-    memoryBytes: 2 ** 28,
-    spillFolder: '',
-    report: () => {},
-    ...over,
-  });
-  expect([...masks.keys()].sort()).toEqual(plan.masks.map(({ name }) => name).sort());
-  expect([...values.keys()].sort()).toEqual(plan.values.map(({ name }) => name).sort());
-  const layer = memoryLayer(masks, values);
-  return { model: withCheckpoint(model, overlay(model.checkpoint, [layer])), marks: proposal!.marks! };
+): Promise<{ model: Model; marks: Marks; limit?: string }> {
+  const { model: after, proposal } = await shedOnce(model, edit, { device, ...over });
+  return { model: after, marks: proposal.marks ?? Marks.none, ...(proposal.limit && { limit: proposal.limit }) };
 }
 
-const TEXT = calibration(2, 6).map(({ ids }) => ids);
+const TEXT = randomWindows(2, 6).map(({ ids }) => ids);
 const distance = async (one: Model, other: Model) => {
   const [left, right] = [await logitsOf(one, TEXT, device), await logitsOf(other, TEXT, device)];
   return left.reduce(
@@ -181,6 +141,20 @@ describe('shedding heads and channels', () => {
     expect([0, 1, 2, 3].every((block) => bold.marks.has(`ffn-channel:${block}:9`))).toBe(true);
   });
 
+  it('says where too few may go, and has written everything that it planned', async () => {
+    const model = await open();
+    const edit = await shedEdit({ plates: 'ffn', sparsity: 0.3 });
+    const spared = Marks.of([{ kind: 'ffn-channel', block: 1, start: 0, count: 50 }]);
+    const { marks, limit } = await shed(model, edit, { spared });
+    expect(limit).toMatch(
+      /^block 1 has 14 plates of kind ffn-channel that may go, and \d+ are wanted: 0 are protected/,
+    );
+    const [first, second, third, fourth] = counts(marks, 'ffn-channel');
+    expect(first).toBeGreaterThan(14);
+    expect([second, third, fourth]).toEqual([14, 0, 0]);
+    expect((await shed(model, edit, { spared, target: 0.1 })).limit).toBeUndefined();
+  });
+
   it.each(['targeted', 'adaptive'] as const)(
     '%s: a block that hardly counts gives more than the others',
     async (shedding) => {
@@ -226,6 +200,13 @@ describe('shedding blocks', () => {
     expect([...released.marks.ids()]).toEqual(['block:3']);
   });
 
+  it('says where too few may go, and sheds none', async () => {
+    const dense = await open();
+    const { marks, limit } = await shed(dense, await shedEdit({ plates: 'blocks', sparsity: 0.75 }));
+    expect(limit).toMatch(/^3 plates of kind block are to go, and 2 may: the first and last blocks are protected/);
+    expect(marks.isEmpty).toBe(true);
+  });
+
   it('sheds halves where the engine takes them', async () => {
     const dense = await open((tensors) => {
       tensors.get('model.layers.1.self_attn.o_proj.weight')!.fill(0);
@@ -240,6 +221,14 @@ describe('shedding blocks', () => {
 });
 
 describe('shedding hidden dimensions', () => {
+  it('says where too few may go', async () => {
+    const dense = await open();
+    const spared = Marks.of([{ kind: 'hidden', start: 0, count: 30 }]);
+    const { marks, limit } = await shed(dense, await shedEdit({ plates: 'hidden', sparsity: 0.25 }), { spared });
+    expect(limit).toMatch(/^8 hidden dimensions are to go, and 2 may/);
+    expect(marks.size).toBe(2);
+  });
+
   it('finds those that nothing reads, and corrects the norms of what is left', async () => {
     const silent = [4, 9, 23, 31];
     const dense = await open((tensors) => {
@@ -297,6 +286,8 @@ describe('what will not load is refused before any work', () => {
     [{ plates: 'ffn', sparsity: 0.2, tensorParallel: 2 }, '--tp 2 has no effect: --target hf'],
     [{ plates: 'ffn' }, '--plates ffn leaves open how much to shed'],
     [{ plates: 'ffn', sparsity: 0.2, pattern: '2:4' }, '--pattern 2:4 is of single weights'],
+    [{ plates: 'blocks', sparsity: 0.25, fold: 'ls' }, '--fold ls has no effect on --plates blocks'],
+    [{ plates: 'hidden', sparsity: 0.25, fold: 'flap' }, '--fold flap has no effect on --plates hidden'],
   ] as const)('%o', async (settings, message) => {
     await expect(refusal(settings)).rejects.toThrow(message);
   });

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { convert } from '../../src/conversion/index.js';
 import { openModel } from '../../src/model/index.js';
-import { Marks, plateGraph } from '../../src/plates/index.js';
+import { Marks, type PlateRange, plateGraph } from '../../src/plates/index.js';
 import { openDevice } from '../../src/tensor/index.js';
 import { architectureFixtures, fixtureModel, randomIds, writeFixture } from '../fixtures/architectures/index.js';
 import { temporaryFolder } from '../fixtures/safetensors-file.js';
@@ -23,7 +23,13 @@ const channels = (networks = 1, width = 0) =>
   );
 const groups = blocks.map((block) => ({ kind: 'kv-group', block, start: 1, count: 1 }) as const);
 
-const CASES = [
+interface Case {
+  readonly modelType: string;
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly plates: readonly PlateRange[];
+}
+
+const CASES: readonly Case[] = [
   { modelType: 'qwen3', plates: [...channels(), ...groups] },
   { modelType: 'qwen2', plates: channels() },
   { modelType: 'gemma2', config: { query_pre_attn_scalar: 12 }, plates: [...channels(), ...groups] },
@@ -35,17 +41,17 @@ const CASES = [
   },
   { modelType: 'phi3', config: { sliding_window: null }, plates: channels() },
   { modelType: 'mixtral', plates: [...channels(5, 28), ...groups] },
-  { modelType: 'mixtral', plates: blocks.map((block) => ({ kind: 'expert', block, start: block, count: 2 })) },
+  { modelType: 'mixtral', plates: blocks.map((block) => ({ kind: 'expert', block, start: block, count: 2 }) as const) },
   { modelType: 'gpt2', plates: channels() },
   { modelType: 'gpt_neox', plates: channels() },
-] as const;
+];
 
-async function shedGguf({ modelType, plates, ...rest }: (typeof CASES)[number]) {
-  const folder = writeFixture(fixtureModel(architectureFixtures[modelType]!, 'config' in rest ? rest.config : {}));
+async function shedGguf({ modelType, plates, config }: Case) {
+  const folder = writeFixture(fixtureModel(architectureFixtures[modelType]!, config));
   writeTokenizer(folder);
   const model = await openModel(folder);
   const graph = plateGraph(model.decoder);
-  const there = plates.filter(({ block }) => block < graph.blocks.length);
+  const there = plates.filter(({ block = 0 }) => block < graph.blocks.length);
   const small = await writeCut(model, Marks.of(there), temporaryFolder());
   await model.checkpoint.close();
   return small;
@@ -78,7 +84,7 @@ describe('what is left of a shed model, as GGUF', () => {
   it.each(['qwen2', 'phi3'] as const)(
     'is refused of %s without heads, which llama.cpp takes to be as wide as the stream',
     async (modelType) => {
-      const small = await shedGguf({ modelType, plates: groups } as unknown as (typeof CASES)[number]);
+      const small = await shedGguf({ modelType, plates: groups });
       const refused = convert({ model: small, out: path.join(temporaryFolder(), 'small.gguf') });
       await expect(refused).rejects.toMatchObject({
         code: 'unsupported',

@@ -2,8 +2,11 @@ import type { Gram, Weight } from '../../solvers/index.js';
 import { inverseUpperFactor, leastSquaresFold } from '../../solvers/index.js';
 import type { SolverWork } from './solver-work.js';
 
-/** How what a removed input carried is made up for: by least squares in the inputs that stay, or not at all. */
-export type Compensation = 'ls' | 'none';
+/**
+ * How what a removed input carried is made up for: by least squares in the inputs that stay, by a bias of what it carried on average,
+ * or not at all.
+ */
+export type Compensation = 'ls' | 'flap' | 'none';
 
 /** A linear, what its inputs are like, and sets of its columns that can only go together. */
 export interface ColumnSets {
@@ -24,8 +27,8 @@ export interface Removal {
 /**
  * Which `count` sets of columns to remove so that the linear's outputs change little, in the order in which they go. With
  * compensation the error of a set S is tr(W_S [(G⁻¹)_SS]⁻¹ W_Sᵀ), what is left when the other inputs make up for it as well as they
- * can (Hassibi & Stork 1993 for one weight, Kurtic et al. 2023 for sets of columns); without, tr(W_S G_SS W_Sᵀ). Errors are found
- * anew after each of `rounds` shares of the way, since inputs that make up for each other must not both go.
+ * can (Hassibi & Stork 1993 for one weight, Kurtic et al. 2023 for sets of columns); without, tr(W_S G_SS W_Sᵀ), where a bias makes
+ * up for the mean with the Gram matrix of the inputs about their means (`centred`). Errors are found anew after each of `rounds` shares of the way, since inputs that make up for each other must not both go.
  */
 export async function removalOrder(
   { weight, gram, sets }: ColumnSets,
@@ -38,8 +41,8 @@ export async function removalOrder(
 ): Promise<Removal[]> {
   const removals: Removal[] = [];
   const left = new Set(sets.keys());
-  // Without compensation an error does not depend on what else is there: one round says it all.
-  const turns = compensation === 'none' ? 1 : Math.max(1, Math.min(rounds, count));
+  // Without the other inputs' help an error does not depend on what else is there: one round says it all.
+  const turns = compensation !== 'ls' ? 1 : Math.max(1, Math.min(rounds, count));
   for (let turn = 1; turn <= turns; turn += 1) {
     const upTo = Math.round((count * turn) / turns);
     const now = await withoutColumns(
@@ -112,7 +115,7 @@ async function setErrors(
   work: SolverWork,
 ): Promise<Map<number, number>> {
   const errors = new Map<number, number>();
-  if (compensation === 'none') {
+  if (compensation !== 'ls') {
     for (const set of left)
       errors.set(
         set,

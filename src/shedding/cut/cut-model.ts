@@ -4,6 +4,7 @@ import { BirdboneError } from '../../errors.js';
 import { architectures, type Decoder, describeModel, folderOf, type Model } from '../../model/index.js';
 import { type Marks, type PlateGraph, plateGraph } from '../../plates/index.js';
 import { cutVocabularyFiles, newIdsOf, readVocabularyFiles, STALE_FILES, withNewIds } from '../../vocabulary/index.js';
+import { biasKeys, hasUnsaidBiases, MISTRAL_NOTICE, withPlaceForBiases, withZeroBiases } from './added-biases.js';
 import { BLOCK_CONFIGS_NOTICE, blockConfigs } from './block-configs.js';
 import { cutTensors } from './cut-tensors.js';
 import { type CutTensor, gatheredView } from './gathered-view.js';
@@ -20,11 +21,12 @@ const MAX_CONFIG_BYTES = 2 ** 20;
  * the config.json that says so. It computes what the model computes with those plates at zero. Nothing is read of the weights
  * before they are asked for; the same model and marks give the same bytes. Closing it closes the model's checkpoint.
  *
- * Blocks of equal widths stay what they are (llama, qwen2 …); others become DeciLM's `block_configs`, with a notice. Throws
- * `unsupported` where no config can say what is left.
+ * Blocks of equal widths stay what they are (llama, qwen2 …); others become DeciLM's `block_configs`, with a notice. Biases that waves
+ * have added are said, and where the config speaks of more linears than have one, the others get zeros. Throws `unsupported` where no
+ * config can say what is left.
  */
 export async function cutModel(model: Model, marks: Marks): Promise<Checkpoint> {
-  if (marks.isEmpty) return model.checkpoint;
+  if (marks.isEmpty && !(await hasAddedBiases(model))) return model.checkpoint;
   const graph = plateGraph(model.decoder);
   const { config, view } = await planCut(model, marks, graph);
   const { companions: own = [] } = model.checkpoint;
@@ -35,6 +37,12 @@ export async function cutModel(model: Model, marks: Marks): Promise<Checkpoint> 
     companions: new Map([...own, ...(vocabulary ?? []), ['config.json', configText(config)]]),
     ...(newIds && { outdated: STALE_FILES }),
   };
+}
+
+async function hasAddedBiases({ checkpoint, decoder }: Model): Promise<boolean> {
+  if (decoder.refusal !== undefined) return false;
+  const architecture = await architectures.load(decoder.architecture);
+  return hasUnsaidBiases({ decoder, architecture, config: await configOf(checkpoint) });
 }
 
 /** Throws, before any weight is read, what `cutModel` would throw. */
@@ -51,17 +59,22 @@ async function planCut(
   const widths = widthsWithout(graph, marks);
   refuseUncorrectable(model, widths);
   refuseLeftBiases(graph, marks, widths);
-  const before = await configOf(checkpoint);
-  const cut: Cut = { config: before, architecture: await architectures.load(decoder.architecture), decoder, widths };
+  const architecture = await architectures.load(decoder.architecture);
+  const stored: Cut = { config: await configOf(checkpoint), architecture, decoder, widths };
+  const cut = hasUnsaidBiases(stored) ? await withPlaceForBiases(stored) : stored;
   const uniform = isUniform(widths) && decoder.architecture !== 'nemotron-nas';
   const newIds = newIdsWithout(marks, graph);
-  const sized = uniform ? ownConfig(cut) : blockConfigs(cut);
+  const sized = { ...(uniform ? ownConfig(cut) : blockConfigs(cut)), ...biasKeys(cut) };
   const config = newIds === undefined ? sized : withNewIds(sized, newIds);
   const entries = cutTensors(graph, marks, widths);
-  const view = withScaledGains(named(checkpoint, entries), gainScales(graph, widths, entries));
+  const view = withZeroBiases(withScaledGains(named(checkpoint, entries), gainScales(graph, widths, entries)), cut);
   const after = await describeModel(view, config);
   refuseOtherFunction(newIds === undefined ? decoder : withTokenIds(decoder, newIds), after, widths);
-  const notices = [...(checkpoint.notices ?? []), ...(uniform ? [] : [BLOCK_CONFIGS_NOTICE])];
+  const notices = [
+    ...(checkpoint.notices ?? []),
+    ...(uniform ? [] : [BLOCK_CONFIGS_NOTICE]),
+    ...(uniform && cut.architecture !== architecture ? [MISTRAL_NOTICE] : []),
+  ];
   return { config, view: { ...view, notices } };
 }
 
