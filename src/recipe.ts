@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { BirdboneError } from './errors.js';
+import { factorizeStep } from './recipe-steps/factorize.js';
 import { quantizeStep } from './recipe-steps/quantize.js';
 
 /** A recipe is written by hand; past a megabyte it is some other file. */
@@ -86,7 +87,7 @@ export const recipeSchema = z.strictObject({
   output: z.strictObject({ format: z.enum(OUTPUT_FORMATS) }).optional(),
   /** Shards of the result are at most this large. */
   maxShardBytes: z.int().min(1_000_000).default(5_000_000_000),
-  steps: z.array(z.discriminatedUnion('do', [pruneStep, quantizeStep])).min(1),
+  steps: z.array(z.discriminatedUnion('do', [pruneStep, quantizeStep, factorizeStep])).min(1),
 });
 
 /** A checked recipe with every default filled in. */
@@ -95,6 +96,7 @@ export type Recipe = z.output<typeof recipeSchema>;
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type Step = Recipe['steps'][number];
 export type PruneStep = z.output<typeof pruneStep>;
+export type { FactorizeStep } from './recipe-steps/factorize.js';
 export type { QuantizeStep } from './recipe-steps/quantize.js';
 
 /** In how many waves a step comes to its target, along which curve, and how small a part of it is still worth a wave. */
@@ -102,7 +104,10 @@ export type Pace = Pick<PruneStep, 'waves' | 'schedule' | 'minStep'>;
 
 /** A step's pace; one that is whole or nothing has a single wave. */
 export function paceOf(step: Step): Pace {
-  return step.do === 'prune' ? step : { waves: 1, schedule: 'constant', minStep: 1 };
+  if (step.do === 'prune') return step;
+  // A share can be approached from below; a scheme, an energy or a rank is there or not.
+  const minStep = step.do === 'factorize' && step.ratio !== undefined ? step.minStep : 1;
+  return { waves: 1, schedule: 'constant', minStep };
 }
 
 /** The form in which a recipe's result is published. Throws `usage` where the name of the output belongs to another form. */

@@ -13,6 +13,9 @@ export interface ShownPlan {
       readonly solver?: string | undefined;
       readonly scheme?: string | undefined;
       readonly algorithm?: string | undefined;
+      readonly ratio?: number | undefined;
+      readonly energy?: number | undefined;
+      readonly rank?: number | undefined;
     }[];
   };
   readonly model: {
@@ -36,9 +39,15 @@ export interface ShownPlan {
 
 function stepText(step: ShownPlan['recipe']['steps'][number], targets: string): string {
   const { metric, pattern, solver, scheme, algorithm } = step;
+  if (step.do === 'factorize') return `factorize by ${algorithm ?? 'whitened'} SVD to ${thinness(step)}`;
   if (step.do === 'quantize')
     return `quantize to ${scheme ?? 'a budget'}${algorithm === undefined ? '' : ` by ${algorithm}`}`;
   return `${step.do} by ${metric}, ${pattern}${solver === undefined ? '' : `, solver ${solver}`}: ${targets}`;
+}
+
+function thinness({ ratio, energy, rank }: ShownPlan['recipe']['steps'][number]): string {
+  if (rank !== undefined) return `rank ${rank}`;
+  return energy === undefined ? `${formatPercent(1 - (ratio ?? 0))} of the parameters` : `${energy} of the energy`;
 }
 
 /** What a run would do and take. Nothing has been written. */

@@ -2,11 +2,18 @@ import type { LayerPlan } from '../checkpoint/index.js';
 import { chooseRanks, largestUsefulRank, needsSpectrum, type RankChoice, ranksOfShapes } from '../lowrank/index.js';
 import type { Model } from '../model/index.js';
 import type { Edit, SettleContext } from '../pruning/index.js';
+import type { FactorizeContext } from './block-matrices.js';
 import { factorizedLinears, factorSinks, layerPlan } from './factor-sink.js';
 import { type FactorizedRow, factorizeBlocks } from './factorize-blocks.js';
 import { allFactorizable } from './linears.js';
 import { type FactorizeRules, type FactorizeSettings, factorizeRules, ruleForTarget, targetOf } from './settings.js';
 import { surveySpectra } from './survey.js';
+
+/** Factors replace weights for good; a product is a dense weight like another, which later steps may change. */
+const PLACE = {
+  factors: { goesBy: 'itself', shapes: 'final' },
+  dense: { goesBy: 'itself' },
+} as const satisfies Record<FactorizeRules['format'], Pick<Edit, 'goesBy' | 'shapes'>>;
 
 /**
  * An edit that stores linear weights inside the blocks as two thin factors, or as their product; embeddings, head, norms and
@@ -17,6 +24,7 @@ export function factorizeEdit(settings: FactorizeSettings): Edit {
   return {
     needsCalibration: rules.algorithm === 'whitened',
     target: targetOf(rules.rule),
+    ...PLACE[rules.format],
     plan: (model) => largestPlan(rules, model),
     settle: (context) => settledEdit({ ...rules, rule: ruleForTarget(rules.rule, context.target) }, context),
     propose: () => {
@@ -25,10 +33,19 @@ export function factorizeEdit(settings: FactorizeSettings): Edit {
   };
 }
 
+/** What a step with these settings would make of every linear of the model as it is, with what each would lose. */
+export async function predictFactors(
+  settings: FactorizeSettings,
+  context: FactorizeContext,
+): Promise<readonly RankChoice[]> {
+  const rules = factorizeRules(settings);
+  return chooseRanks(rules.rule, await surveySpectra(rules, context));
+}
+
 /** The rank of every linear: from shapes alone where the rule allows that, else from all spectra of the model as it is. */
-export async function settledRanks(
+async function settledRanks(
   { rule, algorithm }: Pick<FactorizeRules, 'rule' | 'algorithm'>,
-  context: Omit<SettleContext, 'target' | 'marks' | 'spared'>,
+  context: FactorizeContext,
 ): Promise<readonly RankChoice[]> {
   if (!needsSpectrum(rule)) return ranksOfShapes(rule, shapesOf(context.model));
   return chooseRanks(rule, await surveySpectra({ rule, algorithm }, context));
@@ -43,6 +60,7 @@ async function settledEdit(rules: FactorizeRules, context: SettleContext): Promi
   return {
     needsCalibration: algorithm === 'whitened',
     target: context.target,
+    ...PLACE[format],
     plan: () => layerPlan(sink, linears),
     propose: async (proposing) => {
       const work = { algorithm, linears, sink, writer: proposing.writer };

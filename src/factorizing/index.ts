@@ -1,10 +1,4 @@
+export type { RankChoice } from '../lowrank/index.js';
 export type { FactorizedRow } from './factorize-blocks.js';
-export { factorizeEdit, settledRanks } from './factorize-edit.js';
-export {
-  type FactorFormat,
-  type FactorizeAlgorithm,
-  type FactorizeRules,
-  type FactorizeSettings,
-  factorizeRules,
-} from './settings.js';
-export { surveySpectra } from './survey.js';
+export { factorizeEdit, predictFactors } from './factorize-edit.js';
+export type { FactorFormat, FactorizeAlgorithm, FactorizeSettings } from './settings.js';

@@ -63,7 +63,8 @@ function hullSteps(spectrum: Spectrum, matrix: number): Step[] {
     parameters: rows * columns - factorParameters(spectrum, last),
     gain: share(lossAt(spectrum, last)),
   });
-  return steps;
+  // What wins nothing is not bought, however much room there is.
+  return steps.filter(({ gain }) => gain > 0);
 }
 
 /** The rank from which the matrix itself is reached with the least loss per parameter. */

@@ -4,6 +4,7 @@ export { type Log, type LogFilter, readLog } from './log.js';
 export type { LogEntry, RollbackEntry, TagEntry, WaveEntry } from './log-entries.js';
 export { marksOf } from './marks.js';
 export { type Plan, planRun } from './plan.js';
+export { planFactors } from './plan-factors.js';
 export { parseReference } from './reference.js';
 export { type PlanOptions, planRollback, type RollbackOptions, rollbackTo } from './rollback.js';
 export { run } from './run.js';

@@ -56,7 +56,7 @@ async function readTexts(
   const { calibration: text, evaluation } = recipe;
   if (text === undefined && needed) {
     throw new BirdboneError('usage', `${lookers(recipe)} at activations, and there is no calibration text.`, {
-      suggestions: ['Give a text file: --calibration FILE', 'Score by the weights alone: --metric magnitude'],
+      suggestions: ['Give a text file: --calibration FILE', ...withoutText(recipe)],
     });
   }
   if (text === undefined && evaluation.file === undefined) {
@@ -78,12 +78,23 @@ async function readTexts(
 
 /** Who needs the text: the solvers where there are any, as they replace or follow the metric. */
 function lookers({ steps }: Recipe): string {
-  const algorithms = steps.flatMap((step) => (step.do === 'quantize' ? [step.algorithm ?? 'rtn'] : []));
+  const algorithms = steps.flatMap((step) => {
+    if (step.do === 'quantize') return [step.algorithm ?? 'rtn'];
+    return step.do === 'factorize' ? [step.algorithm ?? 'whitened'] : [];
+  });
   if (algorithms.length > 0) return `The algorithm ${algorithms.join(', ')} looks`;
   const pruning = steps.filter((step) => step.do === 'prune');
   const solvers = pruning.flatMap(({ solver }) => (solver === undefined || solver === 'none' ? [] : [solver]));
   if (solvers.length > 0) return `The solver ${solvers.join(', ')} looks`;
   return `The metric ${pruning.map(({ metric }) => metric).join(', ')} looks`;
+}
+
+/** How the same steps go without one. */
+function withoutText({ steps }: Recipe): string[] {
+  return [
+    ...(steps.some((step) => step.do === 'prune') ? ['Score by the weights alone: --metric magnitude'] : []),
+    ...(steps.some((step) => step.do === 'factorize') ? ['Decompose the weights alone: --algorithm svd'] : []),
+  ];
 }
 
 /** What a user should know about the model's files and the texts before figures are made of them. */
