@@ -52,11 +52,18 @@ export function dynamicLevels(): Float32Array {
   return levelTable;
 }
 
+/** In the steps of float32 that PyTorch's `linspace` takes, so that the table is bitsandbytes' own to the last bit. */
 function makeLevels(): Float32Array {
+  const first = Math.fround(0.1);
   const positive: number[] = [];
   for (let decade = 0; decade < 7; decade += 1) {
     const count = 2 ** decade;
-    for (let i = 0; i < count; i += 1) positive.push(10 ** (decade - 6) * (0.1 + (0.9 * (i + 0.5)) / count));
+    const step = Math.fround((1 - first) / count);
+    const border = (i: number) => Math.fround(2 * i < count ? first + step * i : 1 - step * (count - i));
+    for (let i = 0; i < count; i += 1) {
+      const middle = Math.fround(Math.fround(border(i) + border(i + 1)) / 2);
+      positive.push(Math.fround(Math.fround(10 ** (decade - 6)) * middle));
+    }
   }
   return Float32Array.from([...positive.map((level) => -level), 0, ...positive, 1]).sort();
 }

@@ -40,16 +40,21 @@ export type ReferenceObserve = (
   vectors: Float64Array[],
 ) => void;
 
-/** Logits [t][vocabulary] for one sequence with nothing before it. */
+/** What a cache gives for a block's turned keys or its values, [kvHeads · headDim] of one position. */
+export type ReferenceCache = (layer: number, kind: 'key' | 'value', vector: Float64Array) => Float64Array;
+
+/** Logits [t][vocabulary] for one sequence with nothing before it. What `observe` writes into its vectors is what is computed with. */
 export function referenceLogits(
   model: ReferenceModel,
   ids: ArrayLike<number>,
   observe?: ReferenceObserve,
+  cache: ReferenceCache = (_layer, _kind, vector) => vector,
 ): Float64Array[] {
   const { config } = model;
   const embedding = need(model, 'model.embed_tokens.weight', 'lm_head.weight');
   let hidden = Array.from(ids, (id) => row(embedding, id));
-  for (let layer = 0; layer < config.num_hidden_layers; layer++) hidden = block(model, layer, hidden, observe);
+  for (let layer = 0; layer < config.num_hidden_layers; layer++)
+    hidden = block(model, layer, hidden, { observe, cache });
   const head = need(model, 'lm_head.weight', 'model.embed_tokens.weight');
   const gain = need(model, 'model.norm.weight');
   return hidden.map((x) => multiply(head, rmsNorm(x, gain, config.rms_norm_eps)));
@@ -59,14 +64,14 @@ function block(
   model: ReferenceModel,
   layer: number,
   hidden: Float64Array[],
-  observe?: ReferenceObserve,
+  { observe, cache }: { readonly observe: ReferenceObserve | undefined; readonly cache: ReferenceCache },
 ): Float64Array[] {
   const prefix = `model.layers.${layer}`;
   const epsilon = model.config.rms_norm_eps;
   const before = need(model, `${prefix}.input_layernorm.weight`);
   const attentionInput = hidden.map((x) => rmsNorm(x, before, epsilon));
   observe?.(layer, 'qkv', attentionInput);
-  const mixed = attend(model, `${prefix}.self_attn`, attentionInput);
+  const mixed = attend(model, `${prefix}.self_attn`, attentionInput, (kind, vector) => cache(layer, kind, vector));
   observe?.(layer, 'o', mixed);
   const attended = hidden.map((x, t) => plus(x, project(model, `${prefix}.self_attn.o_proj`, mixed[t]!)));
   const between = need(model, `${prefix}.post_attention_layernorm.weight`);
@@ -82,15 +87,20 @@ function block(
 }
 
 /** Per head, softmax over the keys that the position may see; heads concatenated. */
-function attend(model: ReferenceModel, prefix: string, inputs: Float64Array[]): Float64Array[] {
+function attend(
+  model: ReferenceModel,
+  prefix: string,
+  inputs: Float64Array[],
+  cached: (kind: 'key' | 'value', vector: Float64Array) => Float64Array,
+): Float64Array[] {
   const { config } = model;
   const heads = config.num_attention_heads;
   const groupSize = heads / (config.num_key_value_heads ?? heads);
   const d = config.head_dim ?? config.hidden_size / heads;
   const window = config.model_type === 'mistral' ? (config.sliding_window ?? Infinity) : Infinity;
   const q = inputs.map((x, t) => rotate(project(model, `${prefix}.q_proj`, x), t, d, config));
-  const k = inputs.map((x, t) => rotate(project(model, `${prefix}.k_proj`, x), t, d, config));
-  const v = inputs.map((x) => project(model, `${prefix}.v_proj`, x));
+  const k = inputs.map((x, t) => cached('key', rotate(project(model, `${prefix}.k_proj`, x), t, d, config)));
+  const v = inputs.map((x) => cached('value', project(model, `${prefix}.v_proj`, x)));
   return inputs.map((_, t) => {
     const output = new Float64Array(heads * d);
     for (let head = 0; head < heads; head++) {

@@ -60,14 +60,14 @@ function tokens(x: Float32Array, columns: number) {
   for (let start = 0; start < x.length; start += columns) {
     const row = x.subarray(start, start + columns);
     const largest = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    const scale = largest === 0 ? 1 : f(largest / 127.5);
-    scales.push(scale);
+    scales.push(largest === 0 ? 1 : f(largest / 127));
+    const inverse = largest === 0 ? 1 : f(127 / largest);
     for (const [i, value] of row.entries()) {
-      const exact = f(value / scale);
+      const exact = f(value * inverse);
       const down = Math.floor(exact);
       const even = down % 2 === 0 ? down : down + 1;
       const rounded = exact - down === 0.5 ? even : Math.round(exact);
-      codes[start + i] = Math.min(127, Math.max(-128, rounded));
+      codes[start + i] = rounded;
     }
   }
   return { codes, scales };
@@ -97,7 +97,7 @@ describe('roundToE4m3', () => {
 });
 
 describe('roundRows', () => {
-  it('rounds each row to its own 255 steps, a row of zeros to zeros', async () => {
+  it('rounds each row to its own 254 steps, a row of zeros to zeros', async () => {
     const columns = 9;
     const x = new Float32Array(3 * columns);
     x.set(random(columns, 1));

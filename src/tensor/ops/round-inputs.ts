@@ -19,26 +19,27 @@ import {
 /** What inputs are rounded to while a model runs. */
 export type InputRounding = 'int8' | 'fp8';
 
-/** Whole numbers from −128 to 127, or values of E4M3, and what each row of them is to be multiplied by [n, 1]. */
+/** Whole numbers from −127 to 127, or values of E4M3, and what each row of them is to be multiplied by [n, 1]. */
 export interface RoundedRows {
   readonly codes: Tensor2D;
   readonly scales: Tensor2D;
 }
 
-/** Steps of a row's largest magnitude: compressed-tensors divides by half the range, (qmax − qmin) / 2. */
-const STEPS: Readonly<Record<InputRounding, number>> = { int8: 127.5, fp8: 448 };
+/** The code of a row's largest magnitude. Weights of compressed-tensors use half a step more; vLLM's kernels for inputs do not. */
+const LARGEST_CODE: Readonly<Record<InputRounding, number>> = { int8: 127, fp8: 448 };
 
 /**
- * Each row of x [n, columns] in codes under a scale of its own, its largest magnitude over the codes' range: what an engine does
- * with activations that are quantized dynamically, token by token. Ties go to even. A row of zeros has the scale 1.
+ * Each row of x [n, columns] in codes under a scale of its own, by which its largest magnitude becomes the largest code. Ties go to
+ * even. A row of zeros has the scale 1. Source: vLLM, csrc/quantization, `dynamic_scaled_int8_quant_kernel` and
+ * `dynamic_per_token_scaled_fp8_quant_kernel`.
  */
 export function roundRows(x: Tensor2D, rounding: InputRounding): RoundedRows {
   return tidy(() => {
     const largest = max(abs(x), 1, true) as Tensor2D;
-    const ones = fill(largest.shape, 1);
-    const scales = where(equal(largest, 0), ones, div(largest, STEPS[rounding])) as Tensor2D;
-    const scaled = div(x, scales);
-    const codes = rounding === 'int8' ? clipByValue(round(scaled), -128, 127) : roundToE4m3(scaled);
+    const top = LARGEST_CODE[rounding];
+    const range = where(equal(largest, 0), fill(largest.shape, top), largest);
+    const scales = div(range, top) as Tensor2D;
+    const codes = rounding === 'int8' ? round(mul(x, div(top, range))) : roundToE4m3(div(x, scales));
     return { codes: codes as Tensor2D, scales };
   });
 }
