@@ -54,7 +54,7 @@ export function awq(model: ReferenceModel, block: Block, evidence: AwqEvidence, 
       names.map((name) => linears[name]),
       scheme,
     );
-    let best = { error: Number.POSITIVE_INFINITY, scales: new Float64Array() };
+    let best: { error: number; scales: Float64Array } = { error: Number.POSITIVE_INFINITY, scales: new Float64Array() };
     for (const scales of candidates(xMean, wMean)) {
       const parts = Object.fromEntries(names.map((name) => [name, roundedScaled(linears[name], scales, scheme)]));
       const error = errorOf(parts);

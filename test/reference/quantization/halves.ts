@@ -1,17 +1,22 @@
 import { multiply } from '../forward.js';
-import type { Block, LinearName, ReferenceModel, Weight } from '../load.js';
+import type { LinearName, ReferenceModel, Weight } from '../load.js';
 
 /** The two halves of a Llama block in float64, each as a function of its normed input: what AWQ's search looks at. */
 
 type Linears = Readonly<Record<LinearName, Weight>>;
 
 /** normed [tokens, hidden] of one sequence → what attention adds to the residual stream. */
-export function attentionHalf(model: ReferenceModel, linears: Linears, normed: Float64Array): Float64Array {
+export function attentionHalf(
+  model: ReferenceModel,
+  linears: Linears,
+  normed: Float64Array,
+  product = multiply,
+): Float64Array {
   const { heads, kvHeads, headDim: d } = model;
   const tokens = normed.length / model.hidden;
-  const q = turned(multiply(normed, linears.q), heads, model);
-  const k = turned(multiply(normed, linears.k), kvHeads, model);
-  const v = multiply(normed, linears.v);
+  const q = turned(product(normed, linears.q), heads, model);
+  const k = turned(product(normed, linears.k), kvHeads, model);
+  const v = product(normed, linears.v);
   const mixed = new Float64Array(q.length);
   for (let head = 0; head < heads; head++) {
     const shared = Math.floor((head * kvHeads) / heads);
@@ -28,14 +33,14 @@ export function attentionHalf(model: ReferenceModel, linears: Linears, normed: F
       }
     }
   }
-  return multiply(mixed, linears.o);
+  return product(mixed, linears.o);
 }
 
 /** normed [tokens, hidden] → what the FFN adds. */
-export function feedForwardHalf(linears: Linears, normed: Float64Array): Float64Array {
-  const gate = multiply(normed, linears.gate);
-  const inner = multiply(normed, linears.up).map((value, i) => (value * gate[i]!) / (1 + Math.exp(-gate[i]!)));
-  return multiply(inner, linears.down);
+export function feedForwardHalf(linears: Linears, normed: Float64Array, product = multiply): Float64Array {
+  const gate = product(normed, linears.gate);
+  const inner = product(normed, linears.up).map((value, i) => (value * gate[i]!) / (1 + Math.exp(-gate[i]!)));
+  return product(inner, linears.down);
 }
 
 /** The pairs (i, i + d/2) of each head turned by position · θ^(−2i/d). */
@@ -48,9 +53,4 @@ function turned(x: Float64Array, heads: number, { headDim: d, ropeTheta }: Refer
     const other = i < d / 2 ? -x[at + d / 2]! : x[at - d / 2]!;
     return value * Math.cos(angle) + other * Math.sin(angle);
   });
-}
-
-/** A block with other linears and norms. */
-export function replaced(block: Block, parts: Partial<Record<LinearName, Weight>>): Block {
-  return { ...block, linears: { ...block.linears, ...parts } };
 }

@@ -1,8 +1,15 @@
 import { tmpdir } from 'node:os';
-import { type MemoryValues, memoryLayer, overlay } from '../../../src/checkpoint/index.js';
+import {
+  type Checkpoint,
+  type MemoryValues,
+  memoryLayer,
+  overlay,
+  type TensorInfo,
+} from '../../../src/checkpoint/index.js';
+import { codingBytes, codingName, decodedView } from '../../../src/coding/index.js';
 import { type Report, silent } from '../../../src/events.js';
 import { type LinearSpec, type Model, withCheckpoint } from '../../../src/model/index.js';
-import { dequantizeMatrix, type QuantizedMatrix, type Scheme } from '../../../src/quantization/index.js';
+import { type QuantizedMatrix, type Scheme, toParts } from '../../../src/quantization/index.js';
 import {
   changedTensors,
   type MatrixReport,
@@ -23,7 +30,7 @@ export interface OurQuantization {
 }
 
 export interface OurQuantized {
-  /** The model with what its codes stand for, dense. */
+  /** The model as it is stored: codes, scales and records, read through the decoded view. */
   readonly model: Model;
   readonly matrices: ReadonlyMap<string, QuantizedMatrix>;
   readonly reports: readonly MatrixReport[];
@@ -38,12 +45,10 @@ export async function quantizeOurs(model: Model, settings: OurQuantization): Pro
   const schemeOf =
     typeof scheme === 'function' ? scheme : ({ role }: LinearSpec) => (role === 'router' ? undefined : scheme);
   const rules = { quantizer, schemeOf, ...(options && { options }) };
-  const [matrices, reports, values] = [
-    new Map<string, QuantizedMatrix>(),
-    [] as MatrixReport[],
-    new Map<string, Float32Array>(),
-  ];
-  const dense = new Map<string, MemoryValues>();
+  const matrices = new Map<string, QuantizedMatrix>();
+  const reports: MatrixReport[] = [];
+  const values = new Map<string, Float32Array>();
+  const stored = new Map<string, MemoryValues>();
   const planned = new Set(changedTensors(rules, model).map(({ name }) => name));
   const context = { model, device, calibration, memoryBytes: 2 ** 30, spillFolder: tmpdir(), report };
   await quantizeBlocks(rules, context, {
@@ -51,24 +56,30 @@ export async function quantizeOurs(model: Model, settings: OurQuantization): Pro
       if (matrices.has(spec.weight)) throw new Error(`${spec.weight} came twice`);
       matrices.set(spec.weight, quantized);
       reports.push(made);
-      dense.set(spec.weight, denseValues(spec, quantized));
+      for (const [name, part] of partsOf(spec, quantized)) stored.set(name, part);
     },
     async values(info, own) {
       if (!planned.delete(info.name)) throw new Error(`${info.name} was not announced, or came twice`);
       values.set(info.name, own);
-      dense.set(info.name, { info, bytes: encodeFromF32(own, info.dtype) });
+      stored.set(info.name, { info, bytes: encodeFromF32(own, info.dtype) });
     },
   });
   if (planned.size > 0) throw new Error(`announced and not written: ${[...planned].join(', ')}`);
-  const layers = [memoryLayer(new Map(), dense)];
-  return { model: withCheckpoint(model, overlay(model.checkpoint, layers)), matrices, reports, values };
+  return { model: withCheckpoint(model, await decoded(model.checkpoint, stored)), matrices, reports, values };
 }
 
-function denseValues({ weight: name, rows, columns, layout }: LinearSpec, quantized: QuantizedMatrix): MemoryValues {
-  const values = dequantizeMatrix(quantized);
-  const turned = layout === 'in-out';
-  const stored = turned ? values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!) : values;
-  const shape = turned ? [columns, rows] : [rows, columns];
-  const bytes = encodeFromF32(stored, 'F32');
-  return { info: { name, dtype: 'F32', shape, byteLength: bytes.length }, bytes };
+function decoded(base: Checkpoint, stored: ReadonlyMap<string, MemoryValues>): Promise<Checkpoint> {
+  return decodedView(overlay(base, [memoryLayer(new Map(), stored)]));
+}
+
+/** The tensors that stand for a matrix. */
+function partsOf(spec: LinearSpec, quantized: QuantizedMatrix): Map<string, MemoryValues> {
+  const { parts, record } = toParts(quantized);
+  const made = new Map<string, MemoryValues>();
+  const add = (name: string, info: Pick<TensorInfo, 'dtype' | 'shape'>, bytes: Uint8Array) =>
+    made.set(name, { info: { name, ...info, byteLength: bytes.length }, bytes });
+  for (const [suffix, { dtype, shape, bytes }] of parts) add(`${spec.weight}${suffix}`, { dtype, shape }, bytes);
+  const bytes = codingBytes({ ...record!, ...(spec.layout && { layout: spec.layout }) });
+  add(codingName(spec.weight), { dtype: 'U8', shape: [bytes.length] }, bytes);
+  return made;
 }

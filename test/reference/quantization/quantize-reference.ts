@@ -7,8 +7,9 @@ import type { Squares } from '../worker.js';
 import { awq } from './awq.js';
 import { gptq } from './gptq.js';
 import { type ReferenceScheme, type Rounded, roundToNearest } from './rounding.js';
+import { smoothQuant } from './smoothquant.js';
 
-export const REFERENCE_ALGORITHMS = ['rtn', 'gptq', 'gptq act-order', 'awq'] as const;
+export const REFERENCE_ALGORITHMS = ['rtn', 'gptq', 'gptq act-order', 'awq', 'smoothquant'] as const;
 export type ReferenceAlgorithm = (typeof REFERENCE_ALGORITHMS)[number];
 
 export type RoundedBlock = Readonly<Record<LinearName, Rounded>>;
@@ -62,10 +63,13 @@ interface Known {
 
 function quantizeBlock({ model, block, grams, hidden }: Known, settings: QuantizeSettings): RoundedBlock {
   const { algorithm, scheme } = settings;
-  if (algorithm === 'awq') {
+  if (algorithm === 'awq' || algorithm === 'smoothquant') {
     const windows: LinearInputs[] = hidden.map((states) => runBlock(model, block, states.slice()));
     const searched = Math.ceil(SEARCH_TOKENS / settings.windows[0]!.length);
-    const made = awq(model, block, { windows, searched, grams: grams! }, scheme);
+    const made =
+      algorithm === 'awq'
+        ? awq(model, block, { windows, searched, grams: grams! }, scheme)
+        : smoothQuant(block, windows);
     block.attentionNorm.set(made.attentionNorm);
     block.ffnNorm.set(made.ffnNorm);
     return made.rounded;
