@@ -69,7 +69,7 @@ export function codedNames(names: Iterable<string>): string[] {
 
 /**
  * The weight that each of these tensors is a part of, the weight itself included; tensors of no coded weight are not in it. What is
- * called `<weight>_…` beside `<weight>_coding` is the weight's, whatever the coding.
+ * called `<weight>_…` beside `<weight>_coding` is the weight's, whatever the coding; of two such weights, that of the longer name.
  */
 export function ownersOfParts(names: readonly string[]): ReadonlyMap<string, string> {
   const coded = new Set(codedNames(names));
@@ -77,7 +77,9 @@ export function ownersOfParts(names: readonly string[]): ReadonlyMap<string, str
   for (const name of names) {
     for (let end = name.length; end > 0; end = name.lastIndexOf('_', end - 1)) {
       const weight = name.slice(0, end);
-      if (coded.has(weight)) owners.set(name, weight);
+      if (!coded.has(weight)) continue;
+      owners.set(name, weight);
+      break;
     }
   }
   return owners;
