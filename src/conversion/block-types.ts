@@ -40,7 +40,10 @@ export function blockTypes(
 ): BlockTypes {
   const tensors = [...gguf.tensors.values()].flatMap(mixTensor);
   const choices = chooseTypes(mix, tensors, { ...modelOf(metadata, gguf.path), weighted });
-  const again = tensors.filter(({ name }) => isBlockDtype(gguf.tensors.get(name)!.dtype));
+  const again = tensors.filter(({ name }) => {
+    const { dtype } = gguf.tensors.get(name)!;
+    return isBlockDtype(dtype) && dtype !== choices.get(name)!.dtype;
+  });
   return {
     choices,
     metadata: [

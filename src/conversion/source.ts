@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Checkpoint, ggufMetadata, type JsonObject, openCheckpoint, readJsonFile } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { folderOf } from '../model/index.js';
+import { folderOf, withDenseWeights } from '../model/index.js';
 import type { TokenizerDefinition } from '../translation/index.js';
 
 /** What is to be converted, opened. */
@@ -14,11 +14,17 @@ export interface Source {
   readonly folder: string | undefined;
 }
 
-/** Opens a model to convert. The caller closes `checkpoint`. */
+/** Opens a model to convert, quantized weights as dense ones; a GGUF as it is. The caller closes `checkpoint`. */
 export async function openSource(model: string): Promise<Source> {
-  const checkpoint = await openCheckpoint(model);
-  const folder = (await stat(model)).isDirectory() ? model : undefined;
-  return { path: model, checkpoint, isGguf: ggufMetadata(checkpoint) !== undefined, folder };
+  const stored = await openCheckpoint(model);
+  try {
+    const folder = (await stat(model)).isDirectory() ? model : undefined;
+    const isGguf = ggufMetadata(stored) !== undefined;
+    return { path: model, checkpoint: isGguf ? stored : await withDenseWeights(stored), isGguf, folder };
+  } catch (error) {
+    await stored.close();
+    throw error;
+  }
 }
 
 /** The largest tokenizer.json in use is about 35 MB. */

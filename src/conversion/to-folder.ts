@@ -17,7 +17,7 @@ export async function prepareFolder(source: Source, options: ConvertOptions): Pr
   const huggingFace = isGguf ? await asHuggingFace(checkpoint) : undefined;
   const plain = huggingFace ?? withAliasesAsMetadata(checkpoint);
   const view = castView(plain, () => dtype);
-  const config = huggingFace?.companions.get('config.json') ?? (await readFolderText(folder, 'config.json'));
+  const config = plain.companions?.get('config.json') ?? (await readFolderText(folder, 'config.json'));
   const extraFiles = dtype === undefined || config === undefined ? {} : { 'config.json': withDtype(config, dtype) };
   return {
     to: 'safetensors',

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { GgufMetadata, GgufValue } from '../checkpoint/index.js';
+import type { GgufMetadata, GgufValue, JsonObject } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { describeModel, folderOf } from '../model/index.js';
 import { asGguf, type CastTarget, licenseOfCard, tokenizerToGguf } from '../translation/index.js';
@@ -19,7 +19,9 @@ import { writeGguf } from './write-gguf.js';
 export async function prepareGguf(source: Source, options: ConvertOptions): Promise<Prepared> {
   const { checkpoint } = source;
   const folder = await folderOf(source.path);
-  const config = await readFolderJson(folder, 'config.json');
+  const inside = checkpoint.companions?.get('config.json');
+  const config =
+    inside === undefined ? await readFolderJson(folder, 'config.json') : (JSON.parse(inside) as JsonObject);
   if (config === undefined) throw cannot(source.path, `${folder} has no config.json that says what its tensors mean.`);
   const decoder = await describing(source.path, () =>
     describeModel(checkpoint, config, path.join(folder, 'config.json')),
