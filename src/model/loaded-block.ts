@@ -1,6 +1,7 @@
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import { type Device, disposeMatrix, type InputRounding, type Matrix } from '../tensor/index.js';
 import type { BlockSpec, Decoder, LinearRole, LinearSpec, Model, VectorKind, VectorSpec } from './decoder.js';
+import { loadFactoredMatrix } from './factored-loading.js';
 import { throughCache } from './key-value-cache.js';
 import { loadRounding } from './load-rounding.js';
 import { loadLinearMatrix } from './matrix-loading.js';
@@ -36,11 +37,21 @@ export interface LoadedBlock {
   readonly keyValues?: KeyValues;
 }
 
+export interface LoadOptions {
+  /** Weights that are stored as two factors stay two, for who only runs the block: its matrices are not to be read. */
+  readonly factored?: boolean;
+}
+
 /**
  * Reads and uploads block `index`. The caller disposes it (`disposeBlock`) before it loads the next: one block is
  * resident.
  */
-export async function loadBlock(model: Model, index: number, device: Device): Promise<LoadedBlock> {
+export async function loadBlock(
+  model: Model,
+  index: number,
+  device: Device,
+  { factored = false }: LoadOptions = {},
+): Promise<LoadedBlock> {
   const { checkpoint, decoder } = model;
   if (decoder.refusal !== undefined) throw new RangeError(`a model that cannot be run: ${decoder.refusal}`);
   const spec = decoder.blocks[index];
@@ -51,7 +62,8 @@ export async function loadBlock(model: Model, index: number, device: Device): Pr
   const block: LoadedBlock = { spec, decoder, linears, norms, ...(cached && { keyValues: throughCache(cached) }) };
   try {
     for (const part of spec.linears) {
-      const weight = await loadLinearMatrix(checkpoint, part, device);
+      const thin = factored ? await loadFactoredMatrix(checkpoint, part, device) : undefined;
+      const weight = thin ?? (await loadLinearMatrix(checkpoint, part, device));
       const loaded: LoadedLinear = { spec: part, weight };
       linears.set(part.weight, loaded);
       const rounding = await loadRounding(checkpoint, part, device);

@@ -26,7 +26,7 @@ export async function runBlocks(
   try {
     await embedBatches(model, states);
     for (const { index } of model.decoder.blocks) {
-      const block = await loadBlock(model, index, device);
+      const block = await loadBlock(model, index, device, { factored: true });
       try {
         const onBatch = (done: number) => options.onTokens?.(batches[done - 1]!.ids.length);
         await runBlock(block, states, device, { store: true, onBatch, ...(signal && { signal }) });

@@ -8,8 +8,10 @@ import type { Device } from './device.js';
 export interface Matrix {
   readonly rows: number;
   readonly columns: number;
-  /** Each [partRows, columns], in row order. */
+  /** Each [partRows, columns], in row order; where there is a `right`, each [partRows, rank]. */
   readonly parts: readonly Tensor[];
+  /** [rank, columns], of a matrix that is kept as a product: parts · right. Only who asks for factors is given one. */
+  readonly right?: Matrix;
 }
 
 /** Consecutive rows of a matrix. */
@@ -31,4 +33,5 @@ export function uploadMatrix(device: Device, values: Float32Array, rows: number,
 
 export function disposeMatrix(matrix: Matrix): void {
   dispose([...matrix.parts]);
+  if (matrix.right !== undefined) disposeMatrix(matrix.right);
 }
