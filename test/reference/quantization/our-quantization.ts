@@ -69,7 +69,10 @@ export async function quantizeOurs(model: Model, settings: OurQuantization): Pro
 }
 
 function decoded(base: Checkpoint, stored: ReadonlyMap<string, MemoryValues>): Promise<Checkpoint> {
-  return decodedView(overlay(base, [memoryLayer(new Map(), stored)]));
+  const [replaced, added] = [true, false].map((isThere) => {
+    return new Map([...stored].filter(([name]) => base.tensors.has(name) === isThere));
+  });
+  return decodedView(overlay(base, [memoryLayer(new Map(), replaced, added)]));
 }
 
 /** The tensors that stand for a matrix. */
