@@ -8,7 +8,8 @@ const mayImport = {
   store: ['checkpoint', 'tensor'],
   repository: ['checkpoint', 'manifest', 'tensor'],
   translation: ['checkpoint', 'tensor'],
-  model: ['checkpoint', 'tensor', 'translation', 'coding'],
+  // layouts have types alone of model, which reads them.
+  model: ['checkpoint', 'tensor', 'translation', 'coding', 'layouts'],
   importance: ['tensor'],
   sparsity: ['tensor'],
   corpus: ['model'],

@@ -1,5 +1,6 @@
 import { sparkline, table } from './picture.js';
 import { formatBytes, formatPercent } from './quantities.js';
+import { renderRun, type ShownRun } from './run-report.js';
 
 /** What a compressed result looks like to people; every field is also in its JSON. */
 export interface ShownQuality {
@@ -25,6 +26,32 @@ interface ShownMatrix {
   readonly bits: number;
   readonly reason?: string;
   readonly error?: number;
+}
+
+/** A finished run that may have changed how matrices are stored. */
+export interface ShownCompressed extends ShownRun {
+  readonly quality?: {
+    readonly report: ShownQuality;
+    readonly files: { readonly markdown: string; readonly html: string };
+  };
+}
+
+/** A run as one that ends in other forms looks to people; one that has pruned besides, with its waves and sparsities. */
+export function renderCompressed(run: ShownCompressed): string {
+  const { quality, sparsity } = run;
+  if (quality === undefined) return renderRun(run);
+  const { report, files } = quality;
+  const pages = [`quality     ${files.markdown}`, `            ${files.html}`];
+  if (sparsity > 0) return [renderRun(run), ...pages, '', renderQuality(report)].join('\n');
+  return [
+    renderQuality(report),
+    '',
+    `model       ${run.out}`,
+    `manifest    ${run.manifest}`,
+    `diff        ${run.diff.markdown}`,
+    `            ${run.diff.json}`,
+    ...pages,
+  ].join('\n');
 }
 
 /** Lines of a list before the rest is only counted; the report's page has all. */

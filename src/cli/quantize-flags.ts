@@ -55,6 +55,10 @@ export const quantizeFlags = {
     summary: 'Layout of the result; by default the first that an engine loads the scheme in.',
     env: envOf('format'),
   }),
+  'kv-cache': Flags.option({ options: ['fp8'] as const })({
+    summary: 'Also make scales for a cache of FP8 for keys and values, found on the calibration text.',
+    env: envOf('kv-cache'),
+  }),
   keep: Flags.string({
     summary: 'Another scheme for the tensors that a glob fits, dense to leave them; may be given several times.',
     helpValue: '<glob>=<scheme>',
@@ -82,11 +86,12 @@ export interface QuantizeFlags {
   readonly asymmetric?: boolean | undefined;
   readonly scale?: 'absmax' | 'mse' | undefined;
   readonly keep?: readonly string[] | undefined;
+  readonly 'kv-cache'?: 'fp8' | undefined;
 }
 
 /** The fields of a quantizing step that these flags set. Throws `usage` for an override without `=`. */
 export function quantizeFields(flags: QuantizeFlags) {
-  const { scheme, algorithm, 'group-size': size, asymmetric, scale, keep } = flags;
+  const { scheme, algorithm, 'group-size': size, asymmetric, scale, keep, 'kv-cache': kvCache } = flags;
   return {
     scheme,
     algorithm,
@@ -94,6 +99,7 @@ export function quantizeFields(flags: QuantizeFlags) {
     // A switch that is off is a switch that was not given.
     asymmetric: asymmetric || undefined,
     scale,
+    kvCache,
     keep: keep === undefined ? undefined : Object.fromEntries(keep.map(overrideOf)),
   };
 }

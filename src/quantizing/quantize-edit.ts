@@ -7,6 +7,7 @@ import { assign, schemesBySpec } from './assign.js';
 import { encodeBlocks } from './encode-blocks.js';
 import { checkFormat, type Format } from './formats.js';
 import { describeForm, type MatrixForm, tensorsOf } from './forms.js';
+import { keyValueScales } from './key-value-scales.js';
 import { LayerSink, type WrittenMatrix } from './layer-sink.js';
 import { changedTensors, quantizeBlocks } from './quantize-blocks.js';
 import { quantizedRows } from './quantized-rows.js';
@@ -22,12 +23,15 @@ import type { QuantizeSettings } from './settings.js';
  */
 export async function quantizeEdit(settings: QuantizeSettings, format: Format): Promise<Edit> {
   if (settings.scheme === undefined) throw noScheme();
+  if (settings.kvCache !== undefined && format !== 'compressed-tensors') throw noPlaceForScales(format);
   const { kind } = namedScheme(settings.scheme, settings);
   const quantizer = await quantizers.load(settings.algorithm ?? 'rtn');
   const formsOf = rememberForms(settings);
   return {
-    needsCalibration: kind === 'scheme' && quantizer.needs === 'text',
+    needsCalibration: (kind === 'scheme' && quantizer.needs === 'text') || settings.kvCache !== undefined,
     target: 1,
+    goesBy: 'itself',
+    shapes: 'final',
     async check(model) {
       const forms = formsOf(model);
       await checkFormat(format, forms, { model, layouts });
@@ -42,6 +46,16 @@ function noScheme(): BirdboneError {
   return new BirdboneError('usage', 'A quantizing step needs a scheme.', {
     suggestions: ['4 bits for most engines: --scheme int4', 'llama.cpp: --scheme q4_k_m --out FILE.gguf'],
   });
+}
+
+function noPlaceForScales(format: Format): BirdboneError {
+  return new BirdboneError(
+    'usage',
+    `The format ${format} has no place for the scales of a cache: --kv-cache is not allowed with it.`,
+    {
+      suggestions: ['--format compressed-tensors'],
+    },
+  );
 }
 
 /** `assign`, once for each model: it is asked by plan, check and proposal, of every wave. */
@@ -72,6 +86,9 @@ function noticesOf(forms: readonly MatrixForm[]): string[] {
   });
 }
 
+/** How GPTQ runs where nothing else is asked for; its layout writes that down. */
+const GPTQ_RUN = { dampPercent: 0.01, staticGroups: true, trueSequential: true };
+
 async function propose(
   forms: readonly MatrixForm[],
   { quantizer, settings }: { readonly quantizer: Quantizer; readonly settings: QuantizeSettings },
@@ -85,5 +102,12 @@ async function propose(
     await quantizeBlocks(rulesOf(quantizer, forms, settings), context, sink);
     written.push(...sink.written);
   }
-  return { details: { quantized: quantizedRows(forms, written, model) } };
+  const kvScales = settings.kvCache === undefined ? [] : await keyValueScales(context);
+  return {
+    details: {
+      quantized: quantizedRows(forms, written, model),
+      ...(kvScales.length > 0 && { kvScales }),
+      ...(settings.algorithm === 'gptq' && { gptq: [GPTQ_RUN] }),
+    },
+  };
 }

@@ -17,6 +17,7 @@ import { checkStack } from './hash-stack.js';
 import { figuresOfState } from './impact.js';
 import { hasPlates } from './marks.js';
 import { manifestPlace, outputForm } from './output-form.js';
+import { publishedQuality, type QualityFiles, writeQuality } from './quality.js';
 import { manifestOf } from './result-manifest.js';
 import { closeLayers, openLayers, type WaveLayer } from './session.js';
 import { type RunResult, waveRecordOf } from './settings.js';
@@ -45,11 +46,11 @@ export async function publishStack(stack: Stack): Promise<RunResult> {
     const result = await stacked(stack.base.model, layers);
     // An output that somebody removed is made again: the layers are all it takes.
     if (past.stale || !existsSync(stack.folder.out)) await publishResult(stack, past, { result, layers });
-    if (past.evidence === undefined) await writeDiff(stack, past, result);
+    if (past.evidence === undefined) await writeEvidence(stack, past, result);
   } finally {
     await closeLayers(layers);
   }
-  return resultOf(stack);
+  return await resultOf(stack);
 }
 
 async function publishResult(
@@ -71,8 +72,8 @@ async function publishResult(
   report({ type: 'published', path: folder.out });
 }
 
-/** The diff against the base: JSON for programs, Markdown for people. */
-async function writeDiff(stack: Stack, past: History, result: StackedModel): Promise<void> {
+/** The diff against the base, JSON for programs and Markdown for people; and pages on the quality, where there is something to say. */
+async function writeEvidence(stack: Stack, past: History, result: StackedModel): Promise<void> {
   const { folder, journal, base, report, signal } = stack;
   const names = { before: path.basename(past.begin!.base.path), after: path.basename(folder.out) };
   const diff = await diffCheckpoints(base.model.checkpoint, result.checkpoint, {
@@ -86,6 +87,7 @@ async function writeDiff(stack: Stack, past: History, result: StackedModel): Pro
   await makeFolder(path.dirname(files.json));
   await writeFileDurably(files.json, `${JSON.stringify({ ...diff, waves, ...mixed }, null, 2)}\n`);
   await writeFileDurably(files.markdown, renderDiffMarkdown(diff));
+  await writeQuality(await publishedQuality(past, folder, base.model.checkpoint), qualityFiles(stack));
   await journal.append({ type: 'evidence', files });
 }
 
@@ -94,10 +96,17 @@ function diffFiles(stack: Stack): DiffFiles {
   return { json: `${stem}.diff.json`, markdown: `${stem}.diff.md` };
 }
 
-function resultOf(stack: Stack): RunResult {
+function qualityFiles(stack: Stack): QualityFiles {
+  const { json } = diffFiles(stack);
+  const stem = json.replace(/\.diff\.json$/, '.quality');
+  return { markdown: `${stem}.md`, html: `${stem}.html` };
+}
+
+async function resultOf(stack: Stack): Promise<RunResult> {
   const past = historyOf(stack.journal.records);
   const waves = past.waves.map(waveRecordOf);
   const { sparsity, layers } = sparsityOfState(past, stack.base.model.checkpoint.tensors);
+  const report = await publishedQuality(past, stack.folder, stack.base.model.checkpoint);
   return {
     out: stack.folder.out,
     state: stack.folder.root,
@@ -110,5 +119,6 @@ function resultOf(stack: Stack): RunResult {
     sparsity,
     reached: past.finished?.reached === true && isWhole(past),
     layers,
+    ...(report && { quality: { report, files: qualityFiles(stack) } }),
   };
 }

@@ -1,5 +1,5 @@
 import { createManifest, type Manifest, type ManifestInput, type WeightHashes } from '../manifest/index.js';
-import type { History } from '../state/index.js';
+import type { History, WaveJournalRecord } from '../state/index.js';
 import type { Base } from './base.js';
 import { figuresOfState, measurementOf } from './impact.js';
 
@@ -24,12 +24,17 @@ export function manifestOf(past: History, hashes: WeightHashes, base: Base): Man
     seed: begin.recipe.seed,
     versions: { ...begin.versions },
     ...measuredOf(past),
-    waves: past.waves.map(({ wave, step, target, sparsity, verdict, reason, figures, active, plates }) => {
+    waves: past.waves.map(({ wave, step, target, sparsity, verdict, reason, figures, active, plates, details }) => {
       const shed = plates && { plates: { ...plates } };
-      return { wave, step, target, sparsity, verdict, reason, figures: { ...figures }, active, ...shed };
+      const told = details && { details: detailsOf(details) };
+      return { wave, step, target, sparsity, verdict, reason, figures: { ...figures }, active, ...shed, ...told };
     }),
     ...(tensors.length > 0 && { mixed: { rest, tensors: tensors.map(([name, wave]) => ({ name, wave })) } }),
   });
+}
+
+function detailsOf(details: NonNullable<WaveJournalRecord['details']>): Record<string, Record<string, unknown>[]> {
+  return Object.fromEntries(Object.entries(details).map(([kind, rows]) => [kind, rows.map((row) => ({ ...row }))]));
 }
 
 /** What was measured on the gate's text, with the verdict on what is published; nothing where nobody measured this state. */

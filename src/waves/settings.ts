@@ -1,7 +1,9 @@
 import type { Report } from '../events.js';
+import type { QualityReport } from '../quality/index.js';
 import type { Recipe } from '../recipe.js';
 import type { WaveJournalRecord, WaveState } from '../state/index.js';
 import type { DeviceChoice } from '../tensor/index.js';
+import type { QualityFiles } from './quality.js';
 import type { LayerSparsity } from './state-sparsity.js';
 
 /** A run: the recipe decides the bytes of the result, the rest where things go and who is told. */
@@ -70,4 +72,6 @@ export interface RunResult {
   /** True when every step's target was reached. */
   readonly reached: boolean;
   readonly layers: readonly LayerSparsity[];
+  /** Where matrices are stored in another form than before: what that has come to, and the pages that show it. */
+  readonly quality?: { readonly report: QualityReport; readonly files: QualityFiles };
 }

@@ -1,0 +1,89 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../cli/base-command.js';
+import { envOf, writerFlags } from '../cli/flags.js';
+import { renderPlan } from '../cli/plan-report.js';
+import { renderCompressed } from '../cli/quality-report.js';
+import { quantizeFields, quantizeFlags } from '../cli/quantize-flags.js';
+import { dataFlags, gateFlags, recipeOverrides, runFlags, runSettings, textFlags } from '../cli/recipe-flags.js';
+import type { Plan, RunResult } from '../waves/index.js';
+
+export default class Quantize extends BaseCommand<typeof Quantize> {
+  static override readonly summary =
+    'store weights in fewer bits, in a layout that engines load, and keep it only inside the gate';
+  static override readonly description = [
+    'The linear weights inside the blocks become integers, FP8 or NF4 with scales; for llama.cpp, blocks by one of its mixes, with embedding and head.',
+    'The gate measures the very numbers that an engine computes with; a result outside it is not published.',
+    'Beside the diff lies a report: sizes, bits a weight, error of each matrix, what was left as it was, and why.',
+    'An interrupted run goes on with --resume.',
+    'Without --data, the gate uses a part of the calibration text that calibration does not see.',
+  ].join('\n');
+  static override readonly usage = 'quantize MODEL --out <dir>|<file>.gguf --scheme <scheme> [FLAGS]';
+  static override readonly writes = 'model';
+  static override readonly args = {
+    model: Args.string({ required: true, description: 'model folder, .safetensors or .gguf file' }),
+  };
+  static override readonly flags = {
+    out: Flags.string({
+      summary: 'Folder for the result, or a .gguf file.',
+      required: true,
+      helpValue: '<dir>|<file>',
+      env: envOf('out'),
+    }),
+    ...quantizeFlags,
+    ...textFlags,
+    ...dataFlags,
+    ...gateFlags,
+    ...runFlags,
+    ...writerFlags,
+  };
+  static override readonly examples = [
+    {
+      description: 'Eight bits, one scale an output',
+      command:
+        '<%= config.bin %> quantize models/fledgling --out out/int8 --scheme int8 --data models/fledgling/evaluation.txt',
+    },
+    {
+      description: 'Four bits by GPTQ, groups of 64, for vLLM and transformers',
+      command:
+        '<%= config.bin %> quantize models/fledgling --out out/int4 --scheme int4 --group-size 64 --algorithm gptq --calibration models/fledgling/calibration.txt',
+    },
+    {
+      description: 'One file for llama.cpp, with errors weighed by a text',
+      command:
+        '<%= config.bin %> quantize models/fledgling --out out/fledgling.gguf --scheme q4_k_m --calibration models/fledgling/calibration.txt',
+    },
+    {
+      description: 'Four bits, but eight for the matrices that feed the residual stream',
+      command:
+        "<%= config.bin %> quantize models/fledgling --out out/mixed --scheme int4 --keep '*down_proj*=int8' --data models/fledgling/evaluation.txt",
+    },
+  ];
+
+  async run(): Promise<RunResult | Plan> {
+    const { parseRecipe } = await import('../recipe.js');
+    const { defaultFormat } = await import('../quantizing/index.js');
+    const { planRun, run } = await import('../waves/index.js');
+    const fields = quantizeFields(this.flags);
+    const format = this.flags.format ?? defaultFormat(fields, this.flags.out);
+    const recipe = parseRecipe(
+      {
+        recipe: 1,
+        model: this.args.model,
+        ...recipeOverrides(this.flags),
+        output: { format },
+        steps: [{ do: 'quantize', ...fields }],
+      },
+      'The command line',
+    );
+    const options = { recipe, ...runSettings(this.flags), report: this.report, signal: this.signal };
+    if (this.flags['dry-run']) {
+      const plan = await planRun(options);
+      this.log(renderPlan(plan));
+      return plan;
+    }
+    const result = await run(options);
+    this.log(renderCompressed(result));
+    return result;
+  }
+}
