@@ -59,6 +59,7 @@ const FORMS: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
     warnings: isAbsentOr(isListOf(hasFields({ series: isText, reason: isText }))),
     selective: isAbsentOr(hasFields({ outcome: isText, culprits: isPlates, measurements: isNumber })),
     stopped: isAbsentOr(hasFields({ tensor: isText })),
+    limit: isAbsentOr((value) => value === true),
   },
   finish: { reached: (value) => typeof value === 'boolean', reason: isText },
   rollback: { to: isWave, state: isAbsentOr(isState) },

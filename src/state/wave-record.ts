@@ -104,4 +104,6 @@ export interface WaveJournalRecord {
   readonly warnings?: readonly Warning[];
   readonly selective?: SelectiveRollback;
   readonly stopped?: EmergencyStop;
+  /** Not kept because less may go than was to, whatever a gate would say; `reason` says why. */
+  readonly limit?: true;
 }

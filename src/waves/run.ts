@@ -65,8 +65,10 @@ async function runToEnd(session: Session): Promise<void> {
   const { steps } = session.inputs.recipe;
   let reached = true;
   for (const step of steps.keys()) reached = (await runStep(step, baseline, session)) && reached;
-  const kept = history(session).waves.filter((wave) => wave.active).length;
-  const reason = reached ? 'every target reached' : kept === 0 ? 'no wave was kept' : 'the gate let nothing more go';
+  const { waves } = history(session);
+  const isLimited = waves.findLast(({ verdict }) => verdict === 'rolled-back')?.limit === true;
+  const ending = isLimited ? 'no more of it may go' : 'the gate let nothing more go';
+  const reason = reached ? 'every target reached' : waves.some(({ active }) => active) ? ending : 'no wave was kept';
   await session.journal.append({ type: 'finish', reached, reason });
 }
 
@@ -128,6 +130,13 @@ async function finish(session: Session, options: RunOptions): Promise<RunResult>
 
 function nothingKept(session: Session): BirdboneError {
   const smallest = history(session).waves.at(-1);
+  if (smallest?.limit) {
+    return new BirdboneError(
+      'unsupported',
+      `No wave could do what it was to; the smallest tried, to sparsity ${smallest.target.toFixed(3)}: ${smallest.reason}. Nothing was published.`,
+      { suggestions: ['Shed less: a smaller --sparsity', 'Release more of what is protected: --aggressiveness 100%'] },
+    );
+  }
   return new BirdboneError(
     'gate-failed',
     `No wave passed the gate (${session.inputs.gate.text}); the smallest tried, to sparsity ${smallest?.target.toFixed(3)}: ${smallest?.reason}. Nothing was published.`,

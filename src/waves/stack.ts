@@ -1,6 +1,6 @@
 import { type Layer, overlay } from '../checkpoint/index.js';
 import { type CodedView, decodedView } from '../coding/index.js';
-import { describedModel, type Model } from '../model/index.js';
+import { describedModel, type Model, withCheckpoint } from '../model/index.js';
 import { type Marks, plateGraph } from '../plates/index.js';
 import { cutModel } from '../shedding/index.js';
 import { marksOfWaves } from './marks.js';
@@ -39,18 +39,13 @@ export function isCut(layers: readonly StackableLayer[]): boolean {
 
 async function through(model: Model, layers: readonly Layer[]): Promise<StackedModel> {
   const checkpoint = await decodedView(overlay(model.checkpoint, layers));
-  const isNew = (name: string) => checkpoint.tensors.has(name) && !model.checkpoint.tensors.has(name);
-  const hasMore = layers.some(({ added }) => [...added.keys()].some(isNew));
-  // Biases that a wave added are part of what the model computes.
-  const { decoder } = hasMore && model.decoder.refusal === undefined ? await describedModel(checkpoint) : model;
-  return { ...model, decoder, checkpoint };
+  return { ...withCheckpoint(model, checkpoint), checkpoint };
 }
 
 /** The model as it is loaded without the plates that these layers have shed. */
 async function cutOf(model: Model, layers: readonly StackableLayer[]): Promise<Model> {
-  const marks = marksOfLayers(model, layers);
-  if (marks.isEmpty) return model;
-  return describedModel(await cutModel(model, marks));
+  const view = await cutModel(model, marksOfLayers(model, layers));
+  return view === model.checkpoint ? model : describedModel(view);
 }
 
 function marksOfLayers({ decoder }: Model, layers: readonly StackableLayer[]): Marks {

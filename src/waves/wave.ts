@@ -48,9 +48,9 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
         ? sparsityKept(plan, past)
         : await sparsityAfter(plan, past, { layers, seen: candidate.checkpoint });
     const isChanged = plan.values.length > 0 || sparsity.newlyRemoved !== 0 || !proposed.shed.isEmpty;
-    const examined = isChanged ? await examine(candidate, baseline, session) : unchanged(past);
+    const examined = await examination({ proposed, isChanged, past, candidate }, baseline, session);
     const found =
-      baseline !== undefined && isToBeSearched(examined) && isRepairable(past, settings, proposed.shed)
+      baseline !== undefined && isToBeSearched(examined, proposed) && isRepairable(past, settings, proposed.shed)
         ? await findCulpritPlates({ kept, layers: opened, shed: proposed.shed }, baseline, session)
         : undefined;
     const record = recordOf({ settings, past, proposed, sparsity, isChanged, examined, found });
@@ -87,6 +87,8 @@ interface Proposed {
   readonly sha256: string;
   readonly shed: Marks;
   readonly details: WaveJournalRecord['details'];
+  /** Why it falls short of what it was to do. */
+  readonly limit: string | undefined;
 }
 
 /** What a wave is proposed over: the base through the waves kept so far. */
@@ -126,22 +128,37 @@ async function propose(
   const layer = { wave: settings.wave, plan: edit.plan(model), before };
   const writer = new StoredLayerWriter(new ObjectStore(folder.objects), layer);
   try {
-    const { marks: shed = Marks.none, details } = (await edit.propose({ ...context, writer })) ?? {};
-    return { edit, proposed: { sha256: (await writer.commit()).id, shed, details } };
+    const { marks: shed = Marks.none, details, limit } = (await edit.propose({ ...context, writer })) ?? {};
+    return { edit, proposed: { sha256: (await writer.commit()).id, shed, details, limit } };
   } catch (error) {
     await writer.abort();
     throw error;
   }
 }
 
-function unchanged(past: History): Examination {
-  const last = past.waves.findLast(({ active }) => active);
-  return { verdict: UNCHANGED, figures: last?.figures ?? past.baseline?.figures ?? {} };
+interface Examinable {
+  readonly proposed: Proposed;
+  readonly isChanged: boolean;
+  readonly past: History;
+  readonly candidate: Model;
 }
 
-/** A search can find who broke a gate, not why numbers end. */
-function isToBeSearched({ verdict, stopped }: Examination): boolean {
-  return !verdict.pass && stopped === undefined;
+/** What is known of a candidate: measured, unless there is nothing to measure. */
+async function examination(
+  { proposed, isChanged, past, candidate }: Examinable,
+  baseline: Baseline | undefined,
+  session: Session,
+): Promise<Examination> {
+  if (isChanged && proposed.limit === undefined) return examine(candidate, baseline, session);
+  const last = past.waves.findLast(({ active }) => active);
+  const figures = last?.figures ?? past.baseline?.figures ?? {};
+  if (proposed.limit === undefined) return { verdict: UNCHANGED, figures };
+  return { verdict: { pass: false, reason: proposed.limit, terms: [] }, figures };
+}
+
+/** A search can find who broke a gate, not why numbers end, nor why too little could go. */
+function isToBeSearched({ verdict, stopped }: Examination, { limit }: Proposed): boolean {
+  return !verdict.pass && stopped === undefined && limit === undefined;
 }
 
 interface Done {
@@ -182,6 +199,7 @@ function recordOf(done: Done): WaveJournalRecord {
     ...(stopped && { stopped }),
     ...(shapes && { shapes }),
     ...(proposed.details && { details: proposed.details }),
+    ...(proposed.limit !== undefined && { limit: true }),
   };
   const warnings = verdict.pass && newlyRemoved !== 0 ? warningsOf(past, record) : [];
   return { ...record, ...(warnings.length > 0 && { warnings }) };
