@@ -2,7 +2,7 @@ import { registryOf } from '../registry.js';
 import type { Layout } from './layout.js';
 
 export type { GptqRun, KvScales, Layout, LayoutExtras, LayoutLimits, QuantizedCheckpoint } from './layout.js';
-export { readQuantized, saysQuantized } from './read.js';
+export { hasQuantizedTensors, readQuantized, saysQuantized } from './read.js';
 
 /** Every layout that quantized matrices can be written in. A new one is a folder here and a line. */
 export const layouts = registryOf<Layout>()('layout', {

@@ -13,6 +13,14 @@ const READERS: Readonly<Record<string, () => Promise<Reader>>> = {
   awq: async () => (await import('./awq/read.js')).readAwq,
 };
 
+/** Names of what no model has but a quantized one. */
+const QUANTIZED_TENSORS = /\.(?:qweight|weight_packed|weight_scale)$/;
+
+/** Whether some tensor looks like one of a layout's, by its name. */
+export function hasQuantizedTensors({ tensors }: Checkpoint): boolean {
+  return [...tensors.keys()].some((name) => QUANTIZED_TENSORS.test(name));
+}
+
 /** Whether a config.json says that the weights beside it are quantized. */
 export function saysQuantized(config: JsonObject): boolean {
   return config['quantization_config'] != null;

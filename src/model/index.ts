@@ -51,7 +51,16 @@ export {
   loadBlock,
 } from './loaded-block.js';
 export { loadLinearMatrix } from './matrix-loading.js';
-export { biasNameOf, configOf, describedModel, folderOf, openComparable, openModel, withCheckpoint } from './model.js';
+export {
+  biasNameOf,
+  configOf,
+  describedModel,
+  folderOf,
+  openComparable,
+  openModel,
+  withCheckpoint,
+  withDenseWeights,
+} from './model.js';
 export { applyNorm, disposeNorm, type Norm } from './norm.js';
 export { type PassOptions, runBlock } from './passes.js';
 export { disposeTables, type PositionedBlock, type PositionTables, positionTables } from './rope.js';

@@ -1,4 +1,5 @@
 import { type Checkpoint, chunksOf, openCheckpoint, type TensorInfo } from '../checkpoint/index.js';
+import type { CodedView } from '../coding/index.js';
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import type { Report } from '../events.js';
 import { countZeros, type Dtype } from '../tensor/index.js';
@@ -23,7 +24,7 @@ export interface Inspection {
   /** Absent for a checkpoint whose config.json no architecture here understands; `refusal` says why. */
   readonly architecture?: Omit<Decoder, 'blocks'> & { readonly blocks: number };
   readonly refusal?: string;
-  /** Elements of all stored tensors. A tied tensor is stored, and counted, once. */
+  /** Elements of all weights, quantized ones as they are meant. A tied tensor is stored, and counted, once. */
   readonly parameters: number;
   readonly bytes: number;
   /** Stored bits for each parameter, the scales of block types included; absent when there are none. */
@@ -50,24 +51,26 @@ export interface InspectOptions {
 
 /** What a checkpoint is and how much of it is zero. Reads every weight once, a chunk at a time. */
 export async function inspectModel(path: string, options: InspectOptions = {}): Promise<Inspection> {
-  const { checkpoint, decoder, storedName, refusal } = await openAnything(path);
+  const { checkpoint, dense = checkpoint, decoder, storedName, refusal } = await openAnything(path);
   try {
-    const zeros = options.headersOnly ? undefined : await countAllZeros(checkpoint, options);
+    const zeros = options.headersOnly ? undefined : await countAllZeros(dense, options);
     const infos = [...checkpoint.tensors.values()];
+    const weights = [...dense.tensors.values()];
+    const bytes = sum(infos.map((info) => info.byteLength));
     return {
       path: checkpoint.path,
       format: checkpoint.format,
       ...(decoder && { architecture: { ...decoder, blocks: decoder.blocks.length } }),
       ...(refusal !== undefined && { refusal }),
-      parameters: sum(infos.map(elementsOf)),
-      bytes: sum(infos.map((info) => info.byteLength)),
-      ...bitsPerWeight(infos),
+      parameters: sum(weights.map(elementsOf)),
+      bytes,
+      ...bitsPerWeight(weights, bytes),
       dtypes: byDtype(infos),
       tied: tiesOf(checkpoint, decoder, storedName),
-      ...(zeros && { sparsity: fraction(infos, zeros) }),
+      ...(zeros && { sparsity: fraction(weights, zeros) }),
       ...(zeros &&
         decoder && {
-          blockSparsity: blockSparsity(decoder, (name) => checkpoint.tensors.get(storedName(name))!, zeros),
+          blockSparsity: blockSparsity(decoder, (name) => dense.tensors.get(storedName(name))!, zeros),
         }),
       notices: checkpoint.notices ?? [],
       tensors: infos.map((info) => ({
@@ -75,17 +78,25 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
         dtype: info.dtype,
         shape: info.shape,
         bytes: info.byteLength,
-        ...(zeros?.has(info.name) && { sparsity: fraction([info], zeros) }),
+        ...(isShown(dense, info) && zeros?.has(info.name) && { sparsity: fraction([info], zeros) }),
       })),
     };
   } finally {
     await checkpoint.close();
+    if (dense !== checkpoint) await dense.close();
   }
+}
+
+/** Whether a stored tensor is a weight of the same shape, and not one of the parts of a quantized one. */
+function isShown(dense: Checkpoint, { name, shape }: TensorInfo): boolean {
+  return dense.tensors.get(name)?.shape.join() === shape.join();
 }
 
 interface Opened {
   /** As the file has it: its own names and types. */
   readonly checkpoint: Checkpoint;
+  /** The same with quantized weights as dense ones; absent where there are none. */
+  readonly dense?: Checkpoint;
   readonly decoder?: Decoder;
   readonly refusal?: string;
   /** Under which name the file has a tensor that the decoder names; a GGUF has names of its own. */
@@ -98,9 +109,11 @@ async function openAnything(path: string): Promise<Opened> {
   const aliased = (name: string) => checkpoint.aliases.get(name) ?? name;
   try {
     const model = await openModel(path);
+    const { storedNames, coded } = model.checkpoint as Partial<HuggingFaceView & CodedView>;
+    const storedName = (name: string) => storedNames?.get(name) ?? aliased(name);
+    if (coded !== undefined) return { checkpoint, dense: model.checkpoint, decoder: model.decoder, storedName };
     await model.checkpoint.close();
-    const { storedNames } = model.checkpoint as Partial<HuggingFaceView>;
-    return { checkpoint, decoder: model.decoder, storedName: (name) => storedNames?.get(name) ?? aliased(name) };
+    return { checkpoint, decoder: model.decoder, storedName };
   } catch (error) {
     // The checkpoint itself opened, so what is wrong is with config.json, or with what it says of the tensors.
     if (error instanceof BirdboneError) return { checkpoint, refusal: error.message, storedName: aliased };
@@ -148,9 +161,9 @@ function blockSparsity(
   );
 }
 
-function bitsPerWeight(infos: readonly TensorInfo[]): { bitsPerWeight?: number } {
-  const parameters = sum(infos.map(elementsOf));
-  return parameters === 0 ? {} : { bitsPerWeight: (8 * sum(infos.map((info) => info.byteLength))) / parameters };
+function bitsPerWeight(weights: readonly TensorInfo[], bytes: number): { bitsPerWeight?: number } {
+  const parameters = sum(weights.map(elementsOf));
+  return parameters === 0 ? {} : { bitsPerWeight: (8 * bytes) / parameters };
 }
 
 function byDtype(infos: readonly TensorInfo[]): Inspection['dtypes'] {

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Checkpoint, ggufMetadata, type JsonObject, openCheckpoint, readJsonObject } from '../checkpoint/index.js';
 import { codedNames, decodedView } from '../coding/index.js';
 import { BirdboneError } from '../errors.js';
+import { hasQuantizedTensors, readQuantized, saysQuantized } from '../layouts/index.js';
 import { asHuggingFace } from '../translation/index.js';
 import type { Decoder, LinearSpec, Model } from './decoder.js';
 import { describeModel } from './describe.js';
@@ -36,8 +38,23 @@ export async function describedModel(checkpoint: Checkpoint): Promise<Model> {
 }
 
 async function inHuggingFaceTerms(checkpoint: Checkpoint): Promise<Checkpoint> {
-  if (ggufMetadata(checkpoint) !== undefined) return asHuggingFace(checkpoint);
-  return codedNames(checkpoint.tensors.keys()).length === 0 ? checkpoint : decodedView(checkpoint);
+  return ggufMetadata(checkpoint) === undefined ? withDenseWeights(checkpoint) : asHuggingFace(checkpoint);
+}
+
+/**
+ * The checkpoint with quantized and otherwise coded weights as dense F32, and the same one where there are none: an engine's layout is
+ * what the config.json beside it says. Throws as `readQuantized` and `decodedView` do.
+ */
+export async function withDenseWeights(checkpoint: Checkpoint): Promise<Checkpoint> {
+  const native = hasQuantizedTensors(checkpoint) ? await inNativeForm(checkpoint) : checkpoint;
+  return codedNames(native.tensors.keys()).length === 0 ? native : decodedView(native);
+}
+
+async function inNativeForm(checkpoint: Checkpoint): Promise<Checkpoint> {
+  const file = path.join(await folderOf(checkpoint.path), 'config.json');
+  if (!existsSync(file)) return checkpoint;
+  const config = await readConfigFile(file);
+  return saysQuantized(config) ? readQuantized(checkpoint, config, file) : checkpoint;
 }
 
 /** The config.json that a checkpoint holds inside, or that lies beside it, parsed. Throws `unreadable` as `readJsonObject` does. */

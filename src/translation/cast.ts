@@ -35,6 +35,7 @@ export function castView(source: Checkpoint, targetOf: (info: TensorInfo) => Cas
     metadata: source.metadata,
     ...(source.notices && { notices: source.notices }),
     ...(source.companions && { companions: source.companions }),
+    ...(source.outdated && { outdated: source.outdated }),
     counts,
     async read(name, range) {
       const info = tensors.get(source.aliases.get(name) ?? name);

@@ -81,7 +81,8 @@ function refuseSplitBlocks({ weight, role, rows, scheme }: CodedLinear): void {
 /** Static scales for some modules of a scheme and not for others would be two schemes, and none that an engine loads as fused. */
 function refuseMissingScales(linears: readonly CodedLinear[], inputScales: ReadonlyMap<string, number>): void {
   if (inputScales.size === 0) return;
-  for (const { weight } of linears) {
+  for (const { weight, scheme } of linears) {
+    if (scheme.type !== 'float' || scheme.strategy !== 'tensor') continue;
     const scale = inputScales.get(weight);
     if (scale !== undefined && Number.isFinite(scale) && scale > 0) continue;
     throw new RangeError(`The input scale of ${weight} is ${scale}.`);
