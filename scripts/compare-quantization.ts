@@ -18,9 +18,9 @@ import { describeCommit } from './pruning-table.js';
 import { keepResult, type Result, readResults, referenceSource, type Side } from './quantization-results.js';
 import {
   CALIBRATION_WINDOWS,
+  COMPARED_WINDOWS,
   CONTEXT,
   DATA,
-  INTEGER_WINDOWS,
   MODEL,
   VARIANTS,
   type Variant,
@@ -83,35 +83,35 @@ function isWhole({ name, reference }: Variant): boolean {
 async function compare(work: Work, variant: Variant): Promise<void> {
   const opened = await openModel(work.folder);
   const dense = variant.outliers ? await plantOutliers(opened) : opened;
-  // The integers of the reference are multiplied one by one: a part of the text has to do.
-  const passages = variant.scheme === 'w8a8' ? work.passages.slice(0, INTEGER_WINDOWS) : work.passages;
   const start = performance.now();
   const quantized = variant.algorithm === undefined ? undefined : await quantize(dense, variant, work);
   const seconds = (performance.now() - start) / 1000;
-  const measured = await measure(dense, quantized?.model, passages, work.device);
+  const measured = await measure(dense, quantized?.model, work);
   const before = results.find(({ name }) => name === variant.name);
-  const theirs = await referenceOf(variant, { work, windows: passages.length, quantized, before });
+  const theirs = await referenceOf(variant, { work, quantized, before });
   const bitsPerWeight = quantized && meanBits(quantized);
   const result: Result = {
     name: variant.name,
     model: MODEL,
-    windows: passages.length,
+    comparedWindows: COMPARED_WINDOWS,
     ours: {
-      ...side(work, measured.perplexity, seconds),
+      ...side(work, measured.compared, seconds),
       device: work.device.description,
+      perplexity: measured.perplexity,
       ...(measured.kl !== undefined && { kl: measured.kl }),
       ...(bitsPerWeight !== undefined && { bitsPerWeight }),
     },
     ...theirs,
   };
   results = keepResult(result);
-  const against = theirs.reference === undefined ? '' : ` against ${theirs.reference.perplexity.toFixed(4)}`;
+  const { compared } = measured;
+  const against = theirs.reference ? ` (${compared.toFixed(4)} against ${theirs.reference.compared.toFixed(4)})` : '';
   console.error(`${variant.name}: ${measured.perplexity.toFixed(4)}${against}`);
   await opened.checkpoint.close();
 }
 
-function side({ commit }: Work, perplexity: number, seconds: number): Side {
-  return { perplexity, date: new Date().toISOString().slice(0, 10), commit, seconds: Math.round(seconds) };
+function side({ commit }: Work, compared: number, seconds: number): Side {
+  return { compared, date: new Date().toISOString().slice(0, 10), commit, seconds: Math.round(seconds) };
 }
 
 function quantize(model: Model, variant: Variant, { calibration, device }: Work): Promise<OurQuantized> {
@@ -135,19 +135,27 @@ function meanBits({ matrices }: OurQuantized): number {
   return (8 * bytes) / weights;
 }
 
-async function measure(dense: Model, quantized: Model | undefined, passages: readonly Passage[], device: Device) {
+async function measure(dense: Model, quantized: Model | undefined, { passages, device }: Work) {
   const base = quantized && { base: dense };
   const settings = { device, memoryBytes: 2 ** 30, spillFolder: tmpdir(), ...base };
   const { scores, comparisons } = await scorePassages(quantized ?? dense, passages, settings);
-  const tokens = scores.reduce((sum, score) => sum + score.tokens, 0);
-  const loss = scores.reduce((sum, score) => sum + score.negativeLogLikelihood, 0);
   const divergence = comparisons?.reduce((sum, each) => sum + each.divergence, 0);
-  return { perplexity: Math.exp(loss / tokens), kl: divergence === undefined ? undefined : divergence / tokens };
+  const tokens = scores.reduce((sum, score) => sum + score.tokens, 0);
+  const losses = scores.map(({ tokens: count, negativeLogLikelihood: loss }) => ({ tokens: count, loss }));
+  return {
+    perplexity: perplexity(losses),
+    compared: perplexity(losses.slice(0, COMPARED_WINDOWS)),
+    kl: divergence === undefined ? undefined : divergence / tokens,
+  };
+}
+
+function perplexity(scores: readonly { readonly tokens: number; readonly loss: number }[]): number {
+  const tokens = scores.reduce((sum, score) => sum + score.tokens, 0);
+  return Math.exp(scores.reduce((sum, { loss }) => sum + loss, 0) / tokens);
 }
 
 interface Against {
   readonly work: Work;
-  readonly windows: number;
   readonly quantized: OurQuantized | undefined;
   readonly before: Result | undefined;
 }
@@ -155,7 +163,7 @@ interface Against {
 /** The reference's side: used again, made, or absent. */
 async function referenceOf(
   variant: Variant,
-  { work, windows, quantized, before }: Against,
+  { work, quantized, before }: Against,
 ): Promise<Pick<Result, 'reference' | 'differing'>> {
   const kept = before && {
     ...(before.reference && { reference: before.reference }),
@@ -169,9 +177,9 @@ async function referenceOf(
   const model = loadReferenceModel(work.folder);
   if (variant.outliers) plantReferenceOutliers(model);
   const rounded = await roundReference(model, variant, work);
-  const scored = readWindows(work.folder, sharedData(DATA, 'eval.txt'), CONTEXT, windows);
-  const perplexity = await perplexityOf(model, variant, scored, rounded);
-  const reference = { ...side(work, perplexity, (performance.now() - start) / 1000), source };
+  const scored = readWindows(work.folder, sharedData(DATA, 'eval.txt'), CONTEXT, COMPARED_WINDOWS);
+  const compared = await perplexityOf(model, variant, scored, rounded);
+  const reference = { ...side(work, compared, (performance.now() - start) / 1000), source };
   return quantized === undefined ? { reference } : { reference, differing: differingShare(quantized, rounded) };
 }
 
@@ -196,9 +204,7 @@ async function perplexityOf(
   rounded: readonly RoundedBlock[],
 ): Promise<number> {
   if (variant.scheme !== 'w8a8') return (await evaluateReference(model, windows, availableParallelism())).perplexity;
-  const scores = windows.map((ids) => scoreIntegers(model, rounded, ids));
-  const tokens = scores.reduce((sum, score) => sum + score.tokens, 0);
-  return Math.exp(scores.reduce((sum, { loss }) => sum + loss, 0) / tokens);
+  return perplexity(windows.map((ids) => scoreIntegers(model, rounded, ids)));
 }
 
 /** The share of all integers that the two sides have different. */

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export interface Side {
-  readonly perplexity: number;
+  /** Of the windows that both sides score, the first so many of the text. */
+  readonly compared: number;
   readonly date: string;
   readonly commit: string;
   readonly seconds: number;
@@ -13,10 +14,11 @@ export interface Side {
 export interface Result {
   readonly name: string;
   readonly model: string;
-  /** Windows that perplexities are of; both sides score the same. */
-  readonly windows: number;
+  readonly comparedWindows: number;
   readonly ours: Side & {
     readonly device: string;
+    /** Of the whole text, as `kl` is. */
+    readonly perplexity: number;
     /** Mean KL(dense ‖ quantized) in nats. */
     readonly kl?: number;
     readonly bitsPerWeight?: number;

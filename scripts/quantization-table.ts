@@ -1,5 +1,5 @@
 import type { Result } from './quantization-results.js';
-import { MODEL, VARIANTS } from './quantization-rows.js';
+import { COMPARED_WINDOWS, MODEL, VARIANTS } from './quantization-rows.js';
 
 /** The largest relative difference in perplexity between the two sides. */
 const LIMIT = 0.01;
@@ -43,7 +43,7 @@ export function renderTable(results: readonly Result[]): { markdown: string; fai
 }
 
 function differenceOf({ ours, reference }: Result): number | undefined {
-  return reference && ours.perplexity / reference.perplexity - 1;
+  return reference && ours.compared / reference.compared - 1;
 }
 
 function figureOf(rows: readonly Result[], name: string, by: 'perplexity' | 'kl'): number | undefined {
@@ -61,21 +61,29 @@ function disorders(rows: readonly Result[]): string[] {
 
 function table(rows: readonly Result[]): string {
   const lines = rows.map((row) => {
-    const { ours, reference, differing, windows } = row;
+    const { ours, reference, differing } = row;
     return cells([
       row.name,
       ours.bitsPerWeight?.toFixed(2) ?? '',
-      windows,
       ours.perplexity.toFixed(4),
-      reference?.perplexity.toFixed(4) ?? '',
-      differenceOf(row)?.toExponential(1) ?? '',
       ours.kl?.toExponential(3) ?? '',
+      ours.compared.toFixed(4),
+      reference?.compared.toFixed(4) ?? '',
+      differenceOf(row)?.toExponential(1) ?? '',
       differing === undefined ? '' : (1e6 * differing).toFixed(0),
       ours.seconds === 0 ? '' : `${ours.seconds} s`,
       `${ours.date}, ${ours.commit}`,
     ]);
   });
-  const header = ['variant', 'bits a weight', 'windows', 'perplexity', 'reference', 'difference', 'KL, nats'];
+  const header = [
+    'variant',
+    'bits a weight',
+    'perplexity',
+    'KL, nats',
+    'on the compared windows',
+    'reference',
+    'difference',
+  ];
   const rest = ['integers differ, per million', 'time', 'made'];
   return [cells([...header, ...rest]), '|---|---:|---:|---:|---:|---:|---:|---:|---:|---|', ...lines, ''].join('\n');
 }
@@ -112,11 +120,12 @@ are not there, \`-- --render\` only this page.
 The reference is test/reference/quantization: plain float64 TypeScript written from the papers, which shares no code with src/ (both
 sides use the @huggingface/tokenizers library). Its GPTQ eliminates one column after the other from H⁻¹, where src/solvers factors and
 goes by blocks; its W8A8 multiplies integers one by one. Checkpoint: ${MODEL}; calibration: the first 128 windows of 256 tokens of
-calibration.txt, block by block on already quantized inputs; perplexity and KL on windows of 256 tokens of eval.txt. Both sides round
+calibration.txt, block by block on already quantized inputs; perplexity and KL on all windows of 256 tokens of eval.txt, by both sides
+on the first ${COMPARED_WINDOWS} of them. Both sides round
 weights under scales of absmax / ((2^b − 1) / 2) stored as F16 (compressed-tensors' rule), and our side is read back from its stored
 codes. "act-order" has static groups. Rows "with outliers" are of the same model with 64 times as large outputs of both norms in one
 of 48 channels, and as much smaller weights behind them: it computes the same, and its activations are as those of large models.
-Differences are relative, (ours − reference) / reference, in perplexity; the command fails where one is above ${LIMIT}, and where an
+Differences are relative, (ours − reference) / reference, in perplexity on the compared windows; the command fails where one is above ${LIMIT}, and where an
 order below does not hold. "time" is the product's, calibration included, on two cores that other work shared.
 `;
 }
