@@ -92,6 +92,7 @@ export async function checkPlace(
 
 /** Whether a run made this folder: what is left to go by when its journal is damaged, or a crash came before the new one. */
 async function isResult(out: string): Promise<boolean> {
+  if ((await manifestDigest(out)) === undefined) return false;
   return (await findManifest(out))?.manifest.waves !== undefined;
 }
 

@@ -1,5 +1,7 @@
+export { compatibilityNotices, type Finding, findingsOf } from './compatibility.js';
 export { type Exported, type ExportOptions, exportState } from './export-state.js';
 export type { RollbackPlan, RollbackTarget, StateFigures } from './impact.js';
+export { type Inputs, openInputs } from './inputs.js';
 export { type Log, type LogFilter, readLog } from './log.js';
 export type { LogEntry, RollbackEntry, TagEntry, WaveEntry } from './log-entries.js';
 export { marksOf } from './marks.js';

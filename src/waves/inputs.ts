@@ -10,6 +10,7 @@ import { defaultGate, type Gate, isOff, parseGate } from '../evaluation/index.js
 import { loadTokenizer, type Model, openPrunable } from '../model/index.js';
 import type { Edit } from '../pruning/index.js';
 import type { Recipe } from '../recipe.js';
+import { compatibilityNotices } from './compatibility.js';
 import { editOf } from './edits.js';
 import { unknownNotices } from './unknown-model.js';
 
@@ -28,6 +29,7 @@ export interface Inputs {
 
 /** Opens a run's model and texts. Writes nothing; what is wrong with a recipe's files is found here, before hours of work. */
 export async function openInputs(recipe: Recipe): Promise<Inputs> {
+  const order = compatibilityNotices(recipe);
   const gate = recipe.gate === undefined ? defaultGate(recipe.maxDrop) : parseGate(recipe.gate);
   const edits = await Promise.all(recipe.steps.map((step) => editOf(step, recipe)));
   const model = await openPrunable(recipe.model);
@@ -35,7 +37,7 @@ export async function openInputs(recipe: Recipe): Promise<Inputs> {
     const unknown = unknownNotices(model, recipe, edits);
     // What an edit cannot take on, it says when it plans.
     for (const edit of edits) edit.plan(model);
-    const notices = [...unknown];
+    const notices = [...order, ...unknown];
     for (const edit of edits) notices.push(...((await edit.check?.(model)) ?? []));
     const texts = await readTexts(recipe, model, {
       gateIsOff: isOff(gate),
