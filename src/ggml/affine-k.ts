@@ -1,4 +1,4 @@
-import { type AffineTrials, affineFits, searchAffine } from './block-search.js';
+import { type AffineFits, type AffineTrials, affineFits, searchAffine } from './block-search.js';
 import type { GgmlEncoder, RowTarget } from './encoder.js';
 import { nearestInt, putHalf } from './float32.js';
 import { SUPER_BLOCK, sumOfSquares, weighErrors } from './k-blocks.js';
@@ -41,7 +41,8 @@ export function affineK(form: AffineK): GgmlEncoder {
     mins: new Uint8Array(subBlocks),
     codes: new Uint8Array(SUPER_BLOCK),
   };
-  const units = unitsOf(form, parts);
+  const fits = affineFits(subBlocks);
+  const units = unitsOf(form, parts, fits);
   return {
     dtype: form.dtype,
     encodeRow(row, weights, { bytes, at }) {
@@ -52,7 +53,8 @@ export function affineK(form: AffineK): GgmlEncoder {
         for (let sub = 0; sub < subBlocks; sub += 1) {
           const place = { from: block + sub * form.subBlock, to: sub * form.subBlock, count: form.subBlock };
           const fit = { scale: f(d * parts.scales[sub]!), min: f(dmin * parts.mins[sub]!), levels: form.trials.levels };
-          requantize(row, parts.codes, place, fit);
+          if (fit.scale !== 0) requantize(row, parts.codes, place, fit);
+          else keepSearched(row, parts.codes, place, searchedFit(fits, sub, fit.levels));
         }
         form.put({ bytes, at: out }, parts);
       }
@@ -61,10 +63,9 @@ export function affineK(form: AffineK): GgmlEncoder {
 }
 
 /** Returns what finds the unit of a block's scales and that of its minima, and writes both as codes into `parts`. */
-function unitsOf(form: AffineK, parts: BlockParts) {
+function unitsOf(form: AffineK, parts: BlockParts, fits: AffineFits) {
   const { subBlock, scaleLevels } = form;
   const groups = SUPER_BLOCK / subBlock;
-  const fits = affineFits(groups);
   const sums = new Float32Array(groups);
   const weighted = { ...WEIGHTED_TRIALS, levels: form.trials.levels };
   return (row: Float32Array, block: number, weights: Float32Array | undefined) => {
@@ -99,19 +100,39 @@ function guessWeights(row: Float32Array, block: number, { subBlock, rootMeanSqua
   }
 }
 
-/** The codes that scale and minimum ask for as they are stored. A sub-block whose scale rounds to 0 is its minimum throughout. */
+interface Place {
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+}
+
+/** The codes that scale and minimum ask for as they are stored. */
 function requantize(
   row: Float32Array,
   codes: Uint8Array,
-  { from, to, count }: { readonly from: number; readonly to: number; readonly count: number },
+  { from, to, count }: Place,
   { scale, min, levels }: { readonly scale: number; readonly min: number; readonly levels: number },
 ): void {
-  if (scale === 0) {
-    codes.fill(0, to, to + count);
-    return;
-  }
   for (let i = 0; i < count; i += 1) {
     const code = nearestInt(f(f(row[from + i]! + min) / scale));
     codes[to + i] = Math.max(0, Math.min(levels, code));
+  }
+}
+
+interface Searched {
+  readonly inverse: number;
+  readonly offset: number;
+  readonly levels: number;
+}
+
+function searchedFit({ inverses, offsets }: AffineFits, sub: number, levels: number): Searched {
+  return { inverse: inverses[sub]!, offset: offsets[sub]!, levels };
+}
+
+/** Where a scale rounds to 0 codes mean nothing, and stay what the search found, as ggml has them. */
+function keepSearched(row: Float32Array, codes: Uint8Array, { from, to, count }: Place, searched: Searched): void {
+  const { inverse, offset, levels } = searched;
+  for (let i = 0; i < count; i += 1) {
+    codes[to + i] = Math.max(0, Math.min(levels, nearestInt(f(inverse * f(row[from + i]! - offset)))));
   }
 }

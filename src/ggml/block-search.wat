@@ -2,7 +2,7 @@
 ;;
 ;; A lane does in single precision, operation by operation and in the same order, what ggml-quants.c of ggml does for one group, so
 ;; that the scales are ggml's to the last bit: `affine` is make_qkx2_quants and make_qkx3_quants, `symmetric` is make_qx_quants of
-;; rmse_type 1. test/ggml/reference-search.ts says both in TypeScript.
+;; rmse_type 1. test/contract/ggml-encoder.test.ts holds the bytes that come of it against ggml's.
 ;;
 ;; $x, $w: addresses of values and error weights, [count][4] floats. $codes: room for as many floats. $out: four results of four floats.
 (module

@@ -19,15 +19,22 @@ export function extremeOf(values: Float32Array, at: number, count: number): numb
   return extreme;
 }
 
+/** The most values that a group may have. */
+const MAX_COUNT = 16;
+const codes = new Int8Array(MAX_COUNT);
+
 /**
  * The scale for codes in [−levels, levels), found by moving one code at a time while that lowers the error weighted by x²; up to
- * five rounds. Source: ggml-quants.c (`make_q3_quants`).
+ * five rounds. Writes the codes plus `levels`, zeros for a group of zeros. Source: ggml-quants.c (`make_q3_quants`).
  */
-export function descentSearch(values: Float32Array, at: number, count: number, levels: number): number {
+export function descentSearch(values: Float32Array, at: number, levels: number, found: Uint8Array): number {
+  const count = found.length;
   const extreme = extremeOf(values, at, count);
-  if (Math.abs(extreme) < GROUP_MAX_EPSILON) return 0;
+  if (Math.abs(extreme) < GROUP_MAX_EPSILON) {
+    found.fill(0);
+    return 0;
+  }
   const inverse = f(-levels / extreme);
-  const codes = new Int8Array(count);
   let products = 0;
   let squares = 0;
   for (let i = 0; i < count; i += 1) {
@@ -59,6 +66,7 @@ export function descentSearch(values: Float32Array, at: number, count: number, l
     }
     if (!moved) break;
   }
+  for (let i = 0; i < count; i += 1) found[i] = codes[i]! + levels;
   return squares > 0 ? f(products / squares) : 0;
 }
 

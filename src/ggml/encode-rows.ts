@@ -29,7 +29,7 @@ const LARGEST_VALUE = 65_504;
 /**
  * The blocks of rows of `columns` float32 values, rows one after the other, as `decodeToF32` reads them. `weights`, one for each
  * column, say how much an error in the column counts; without them ggml's own guess is used. The same input gives the same bytes on
- * every machine, which are those of ggml's `ggml_quantize_chunk` (codes of sub-blocks whose scale is 0 apart).
+ * every machine, which are those of ggml's `ggml_quantize_chunk`.
  *
  * Throws `unsupported` for NaN, infinities and values beyond 65,504, which no block can hold; a RangeError for rows that are no
  * whole number of blocks, and for weights that are not `columns` finite numbers of at least 0.

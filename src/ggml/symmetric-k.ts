@@ -38,7 +38,7 @@ export const q6_k: GgmlEncoder = {
         scaleCodes[sub] = Math.min(127, nearestInt(f(inverse * scales[sub]!)));
         bytes[out + 192 + sub] = scaleCodes[sub]!;
       }
-      requantize(row, block, { d, levels: 32 });
+      requantize(row, block, { d, levels: 32, searched: fits.inverses });
       putSixBits({ bytes, at: out });
     }
   },
@@ -65,7 +65,7 @@ export const q3_k: GgmlEncoder = {
       const unit = weights === undefined ? fitByDescent(row, block) : fitByWeights(row, block, weights);
       const d = putHalf(bytes, out + 108, unit);
       putScales({ bytes, at: out + 96 });
-      requantize(row, block, { d, levels: 4 });
+      requantize(row, block, { d, levels: 4, ...(weights !== undefined && { searched: fits.inverses }) });
       putThirdBits({ bytes, at: out });
       putPairs({ bytes, at: out + 32 }, codes);
     }
@@ -74,7 +74,8 @@ export const q3_k: GgmlEncoder = {
 
 function fitByDescent(row: Float32Array, block: number): number {
   for (let sub = 0; sub < SUB_BLOCKS; sub += 1) {
-    scales[sub] = descentSearch(row, block + sub * SUB_BLOCK, SUB_BLOCK, 4);
+    const found = codes.subarray(sub * SUB_BLOCK, (sub + 1) * SUB_BLOCK);
+    scales[sub] = descentSearch(row, block + sub * SUB_BLOCK, 4, found);
   }
   const largest = extremeScale();
   if (largest === 0) {
@@ -117,17 +118,24 @@ function extremeScale(): number {
   return extreme;
 }
 
-/** The codes that the scales ask for as they are stored, plus `levels`. */
+/**
+ * The codes that the scales ask for as they are stored, plus `levels`. Where a scale rounds to 0 codes mean nothing, and stay what the
+ * search found, as ggml has them: by these inverse scales, or as they are in `codes`.
+ */
 function requantize(
   row: Float32Array,
   block: number,
-  { d, levels }: { readonly d: number; readonly levels: number },
+  { d, levels, searched }: { readonly d: number; readonly levels: number; readonly searched?: Float32Array },
 ): void {
   for (let sub = 0; sub < SUB_BLOCKS; sub += 1) {
     const scale = f(d * scaleCodes[sub]!);
+    const inverse = searched?.[sub];
+    if (scale === 0 && inverse === undefined) continue;
     for (let i = sub * SUB_BLOCK; i < (sub + 1) * SUB_BLOCK; i += 1) {
-      const code = scale === 0 ? 0 : nearestInt(f(row[block + i]! / scale));
-      codes[i] = levels + Math.max(-levels, Math.min(levels - 1, code));
+      const x = row[block + i]!;
+      const code = nearestInt(scale === 0 ? f(inverse! * x) : f(x / scale));
+      const isZeroGroup = scale === 0 && inverse === 0;
+      codes[i] = isZeroGroup ? 0 : levels + Math.max(-levels, Math.min(levels - 1, code));
     }
   }
 }
