@@ -36,6 +36,9 @@ interface Reading {
   readonly refuse: Refuse;
 }
 
+/** Of the files of others, too: no scheme here has 5 or 7. */
+const INTEGER_BITS = [2, 3, 4, 5, 6, 7, 8];
+
 const SCALE_DTYPES: readonly ScaleDtype[] = ['F16', 'BF16', 'F32'];
 
 /**
@@ -60,7 +63,7 @@ export function schemeOfRecord(record: Reading['record'], refuse: Refuse = unrea
 
 function elementFields(reading: Reading, type: Scheme['type']): Pick<Scheme, 'bits' | 'format' | 'codebook'> {
   const sizes = [...schemes.values()].filter((row) => row.type === type && row.bits <= 8).map(({ bits }) => bits);
-  const bits = oneOf(reading, 'bits', [...new Set(sizes)]);
+  const bits = oneOf(reading, 'bits', type === 'int' ? INTEGER_BITS : [...new Set(sizes)]);
   if (type === 'float') return { bits, format: oneOf(reading, 'format', ['F8_E4M3', 'F8_E5M2'] as const) };
   if (type === 'codebook') return { bits, codebook: oneOf(reading, 'codebook', ['nf4'] as const) };
   return { bits };

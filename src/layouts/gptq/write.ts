@@ -53,7 +53,8 @@ function checkedLinears(
     refuseOtherSchemes(use);
     refuseOtherShapes(use);
     refuseUnevenGroups(NAME, use);
-    refuseUndivided(NAME, use, limits, UNIT);
+    // Codes of 3 bits fill words 32 at a time, others as many as go into one.
+    refuseUndivided(NAME, use, limits, use.scheme.bits === 3 ? UNIT : 32 / use.scheme.bits);
   }
   return uses;
 }
