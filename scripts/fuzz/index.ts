@@ -6,7 +6,7 @@ import { buildSync } from 'esbuild';
 import { FORMATS, formatNamed } from './formats.js';
 import { runCase } from './one-case.js';
 import { Random } from './random.js';
-import { recordResults } from './record.js';
+import { recordedMutations, recordResults } from './record.js';
 import { type FuzzResult, fuzzFormat } from './run-format.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: '2' },
     record: { type: 'boolean', default: false },
+    continue: { type: 'boolean', default: false },
     replay: { type: 'string' },
   },
 });
@@ -50,11 +51,13 @@ async function replay(what: string): Promise<void> {
 async function fuzz(): Promise<void> {
   const names = values.format ?? FORMATS.map(({ name }) => name);
   const worker = bundleWorker();
+  const seed = Number(values.seed);
   const minutes = Number(values.minutes ?? (values.mutations === undefined ? 1 : Number.POSITIVE_INFINITY));
   const results: FuzzResult[] = [];
   for (const format of names) {
     const result = await fuzzFormat({
-      ...{ format, worker, seed: Number(values.seed), workers: Number(values.workers) },
+      ...{ format, worker, seed, workers: Number(values.workers) },
+      from: values.continue ? recordedMutations(root, format, seed) : 0,
       mutations: Number(values.mutations ?? Number.POSITIVE_INFINITY),
       milliseconds: (minutes * 60_000) / names.length,
       onProgress: (now) => process.stderr.isTTY && process.stderr.write(`\r${summary(now)}`),
@@ -63,7 +66,7 @@ async function fuzz(): Promise<void> {
     for (const finding of result.findings) saveFinding(format, finding);
     results.push(result);
   }
-  if (values.record) recordResults(root, results);
+  if (values.record) recordResults(root, results, values.continue);
   if (results.some(({ findings }) => findings.length > 0)) process.exitCode = 1;
 }
 

@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { FuzzResult } from './run-format.js';
 
+const RESULTS = 'docs/results/fuzzing.json';
+
 /** What docs/results/fuzzing.json keeps of a format's last recorded run. */
 interface Row extends Omit<FuzzResult, 'findings'> {
   readonly findings: readonly string[];
@@ -10,20 +12,57 @@ interface Row extends Omit<FuzzResult, 'findings'> {
   readonly commit: string;
 }
 
-/** Puts results into docs/results/fuzzing.json, replacing earlier ones of the same formats, and writes docs/fuzzing.md from it. */
-export function recordResults(root: string, results: readonly FuzzResult[]): void {
-  const file = path.join(root, 'docs/results/fuzzing.json');
-  const rows = new Map<string, Row>();
-  if (existsSync(file)) for (const row of JSON.parse(readFileSync(file, 'utf8')) as Row[]) rows.set(row.format, row);
+/** Mutations that are recorded of a format under a seed: where a run that goes on begins. */
+export function recordedMutations(root: string, format: string, seed: number): number {
+  const row = readRows(root).get(format);
+  return row?.seed === seed ? row.mutations : 0;
+}
+
+/**
+ * Puts results into docs/results/fuzzing.json and writes docs/fuzzing.md from it. They replace earlier ones of the same formats, or
+ * are added to them where the run went on from there.
+ */
+export function recordResults(root: string, results: readonly FuzzResult[], goesOn: boolean): void {
+  const file = path.join(root, RESULTS);
+  const rows = readRows(root);
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
   const date = new Date().toISOString().slice(0, 10);
   for (const result of results) {
     const findings = result.findings.map(({ kind, index, signature }) => `${kind} at ${index}: ${signature}`);
-    rows.set(result.format, { ...result, findings, date, commit });
+    const row = { ...result, findings, date, commit };
+    const before = rows.get(result.format);
+    rows.set(result.format, goesOn && before?.seed === result.seed ? together(before, row) : row);
   }
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify([...rows.values()], null, 2)}\n`);
   writeFileSync(path.join(root, 'docs/fuzzing.md'), page([...rows.values()]));
+}
+
+function readRows(root: string): Map<string, Row> {
+  const file = path.join(root, RESULTS);
+  const rows = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Row[]) : [];
+  return new Map(rows.map((row) => [row.format, row]));
+}
+
+/** Two runs over mutations that follow each other. */
+function together(first: Row, second: Row): Row {
+  const slowest = first.slowestMilliseconds >= second.slowestMilliseconds ? first : second;
+  const commits = [...new Set([...first.commit.split(', '), second.commit])];
+  return {
+    ...second,
+    mutations: first.mutations + second.mutations,
+    opened: first.opened + second.opened,
+    refused: first.refused + second.refused,
+    crashes: first.crashes + second.crashes,
+    hangs: first.hangs + second.hangs,
+    overMemory: first.overMemory + second.overMemory,
+    slowestMilliseconds: slowest.slowestMilliseconds,
+    slowestIndex: slowest.slowestIndex,
+    peakBytes: Math.max(first.peakBytes, second.peakBytes),
+    seconds: first.seconds + second.seconds,
+    findings: [...first.findings, ...second.findings],
+    commit: commits.join(', '),
+  };
 }
 
 function page(rows: readonly Row[]): string {
@@ -73,6 +112,7 @@ Anything else is a finding: another exception (*crash*), more than a second (*ha
 death of the process (*over memory*). Findings are made smaller and kept in test/hostile/corpus/, which the tests replay; the tests
 also run a few thousand mutations of each format (test/hostile/fuzz-sample.test.ts).
 
-The worker processes run with a heap limit, watched by a parent that replaces one that dies or hangs and finds out by which mutation.
+Long runs can be made in pieces: \`--mutations 250000 --continue --record\` begins where the recorded run of that seed ended and adds to
+it. The worker processes run with a heap limit, watched by a parent that replaces one that dies or hangs and finds out by which mutation.
 The slowest mutation is the least of three runs of it; the peak is the whole worker's, Node included.
 `;

@@ -10,6 +10,8 @@ export interface FuzzOptions {
   /** Path of the bundled worker. */
   readonly worker: string;
   readonly workers: number;
+  /** Number of the first mutation; 0 unless given. */
+  readonly from?: number;
   /** How long or how many; whichever comes first. */
   readonly mutations: number;
   readonly milliseconds: number;
@@ -35,17 +37,17 @@ export interface FuzzResult {
 
 /** Mutates one format until time or number is up, in worker processes, and returns what came of it. */
 export async function fuzzFormat(options: FuzzOptions): Promise<FuzzResult> {
-  const { format, seed, worker, workers, mutations, milliseconds } = options;
+  const { format, seed, worker, workers, from: first = 0, mutations, milliseconds } = options;
   const result: FuzzResult = {
     ...{ format, seed, mutations: 0, opened: 0, refused: 0, crashes: 0, hangs: 0, overMemory: 0 },
     ...{ slowestMilliseconds: 0, slowestIndex: 0, peakBytes: 0, seconds: 0, findings: [] },
   };
   const start = performance.now();
-  let next = 0;
+  let next = first;
   const nextBatch = (): Batch | undefined => {
-    if (next >= mutations || performance.now() - start > milliseconds) return undefined;
+    if (next >= first + mutations || performance.now() - start > milliseconds) return undefined;
     const from = next;
-    next = Math.min(mutations, from + BATCH);
+    next = Math.min(first + mutations, from + BATCH);
     return { from, to: next, careful: false };
   };
   const watched = {
