@@ -1,7 +1,7 @@
 import type { LayerWriter, MemoryValues } from '../checkpoint/index.js';
 import { memoryLayer, overlay } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
-import { type Decomposition, factorParameters, lossAt, type Shape } from '../lowrank/index.js';
+import type { Decomposition } from '../lowrank/index.js';
 import {
   disposeBlock,
   type HiddenStates,
@@ -12,32 +12,14 @@ import {
 } from '../model/index.js';
 import { calibrationStates } from '../pruning/index.js';
 import { decomposeBlock, type FactorizeContext } from './block-matrices.js';
-import type { Factorized, FactorSink } from './factor-sink.js';
-import type { FactorizeAlgorithm } from './settings.js';
-
-/** What a report says of a matrix: of one that became factors, or why it did not. */
-export type FactorizedRow = MadeFactors | KeptDense;
-
-export interface KeptDense extends Shape {
-  readonly weight: string;
-  readonly reason: string;
-}
-
-export interface MadeFactors extends Shape {
-  readonly weight: string;
-  readonly rank: number;
-  /** Numbers that the factors hold in place of rows × columns. */
-  readonly parameters: number;
-  /** The part of ‖W X‖² over the calibration text (of ‖W‖² without one) that is lost; rounding to the stored type comes on top. */
-  readonly loss: number;
-  /** The least that any factors of this rank lose, where the algorithm does not find it exactly; a bound. */
-  readonly leastLoss?: number;
-}
+import { type Factorized, factorSinks } from './factor-sink.js';
+import { type FactorizedRow, factorizedRow } from './factorized-rows.js';
+import type { FactorFormat, FactorizeAlgorithm } from './settings.js';
 
 export interface FactorizeWork {
   readonly algorithm: FactorizeAlgorithm;
+  readonly format: FactorFormat;
   readonly linears: readonly Factorized[];
-  readonly sink: FactorSink;
   readonly writer: LayerWriter;
 }
 
@@ -45,9 +27,12 @@ export interface FactorizeWork {
  * Factorizes block after block. What is lost is measured on inputs that come from the blocks before it as they now are; then the
  * block runs once more with its factors, for the next one. One block's weights are resident.
  */
-export async function factorizeBlocks(work: FactorizeWork, context: FactorizeContext): Promise<readonly MadeFactors[]> {
+export async function factorizeBlocks(
+  work: FactorizeWork,
+  context: FactorizeContext,
+): Promise<readonly FactorizedRow[]> {
   const { model, report, signal } = context;
-  const made: MadeFactors[] = [];
+  const made: FactorizedRow[] = [];
   const states = work.algorithm === 'whitened' ? await calibrationStates(context) : undefined;
   const total = model.decoder.blocks.length;
   try {
@@ -65,23 +50,24 @@ export async function factorizeBlocks(work: FactorizeWork, context: FactorizeCon
 interface BlockRun {
   readonly index: number;
   readonly states: HiddenStates | undefined;
-  readonly made: MadeFactors[];
+  readonly made: FactorizedRow[];
 }
 
 async function factorizeBlock(
-  { linears, sink, writer }: FactorizeWork,
+  work: FactorizeWork,
   { index, states, made }: BlockRun,
   context: FactorizeContext,
 ): Promise<void> {
   const { model, device } = context;
+  const { linears, format, writer } = work;
   const own = new Map(model.decoder.blocks[index]!.linears.map((spec) => [spec.weight, spec]));
   const chosen = new Map(linears.filter(({ spec }) => own.has(spec.weight)).map((each) => [each.spec.weight, each]));
   const wanted = [...chosen.values()].map(({ spec, rank }) => ({ spec, maxRank: rank }));
   const values = new Map<string, MemoryValues>();
   const use = async ({ weight }: LinearSpec, found: Decomposition) => {
     const linear = chosen.get(weight)!;
-    const written = await sink.write(linear, await found.factors(linear.rank), writer, device);
-    made.push(rowOf(found, linear.rank));
+    const written = await factorSinks[format].write(linear, await found.factors(linear.rank), writer, device);
+    made.push(await factorizedRow({ linear, found, written }, model, work));
     if (states !== undefined) values.set(weight, written);
   };
   if (states === undefined) return decomposeBlock(wanted, undefined, context, use);
@@ -93,20 +79,6 @@ async function factorizeBlock(
   }
   // Nothing reads what the last block gives.
   if (index + 1 < model.decoder.blocks.length) await advance(index, values, states, context);
-}
-
-function rowOf(found: Decomposition, rank: number): MadeFactors {
-  const { name: weight, rows, columns, total, certificate } = found;
-  const share = (loss: number) => (total === 0 ? 0 : loss / total);
-  return {
-    weight,
-    rows,
-    columns,
-    rank,
-    parameters: factorParameters(found, rank),
-    loss: share(lossAt(found, rank)),
-    ...(certificate?.rank === rank && { leastLoss: share(certificate.leastLoss) }),
-  };
 }
 
 /** Replaces the hidden states by what the block gives as it now is. */

@@ -4,7 +4,8 @@ import type { Model } from '../model/index.js';
 import type { Edit, SettleContext } from '../pruning/index.js';
 import type { FactorizeContext } from './block-matrices.js';
 import { factorizedLinears, factorSinks, layerPlan } from './factor-sink.js';
-import { type FactorizedRow, factorizeBlocks } from './factorize-blocks.js';
+import { factorizeBlocks } from './factorize-blocks.js';
+import { keptRow } from './factorized-rows.js';
 import { allFactorizable } from './linears.js';
 import { type FactorizeRules, type FactorizeSettings, factorizeRules, ruleForTarget, targetOf } from './settings.js';
 import { surveySpectra } from './survey.js';
@@ -56,22 +57,19 @@ async function settledEdit(rules: FactorizeRules, context: SettleContext): Promi
   const choices = await settledRanks(rules, context);
   const ranks = new Map(choices.flatMap(({ name, rank }) => (rank === undefined ? [] : [[name, rank] as const])));
   const linears = factorizedLinears(context.model, ranks);
-  const sink = factorSinks[format];
   return {
     needsCalibration: algorithm === 'whitened',
     target: context.target,
     ...PLACE[format],
-    plan: () => layerPlan(sink, linears),
+    plan: () => layerPlan(factorSinks[format], linears),
     propose: async (proposing) => {
-      const work = { algorithm, linears, sink, writer: proposing.writer };
-      const factorized: FactorizedRow[] = [...(await factorizeBlocks(work, proposing)), ...choices.flatMap(keptDense)];
-      return { details: { factorized } };
+      const work = { algorithm, format, linears, writer: proposing.writer };
+      const made = await factorizeBlocks(work, proposing);
+      const kept = choices.filter(({ rank }) => rank === undefined);
+      const types = context.model.checkpoint.tensors;
+      return { details: { factorized: [...made, ...kept.map((each) => keptRow(each, types.get(each.name)!.dtype))] } };
     },
   };
-}
-
-function keptDense({ name: weight, rows, columns, reason }: RankChoice): FactorizedRow[] {
-  return reason === undefined ? [] : [{ weight, rows, columns, reason }];
 }
 
 /** The most that a layer can hold: the ranks that shapes say, or of every linear the largest that serves it. */
