@@ -5,5 +5,5 @@ export { type PruneSettings, pruneEdit } from './prune-edit.js';
 export { type NamedMetrics, type ScoreContext, type ScoredLinear, scoreModel } from './score-model.js';
 export { shedEdit } from './shed-edit.js';
 export { refuseWithoutPlates } from './shed-settings.js';
-export type { EditCost } from './solver-cost.js';
+export { type EditCost, solverCost } from './solver-cost.js';
 export { vocabularyEdit } from './vocabulary-edit.js';

@@ -3,6 +3,7 @@ import { collectEvidence, type Gram } from '../evidence/index.js';
 import type { LinearInput } from '../model/index.js';
 import { inputGroups } from '../pruning/index.js';
 import { quantizeMatrix } from '../quantization/index.js';
+import type { SolverCost } from '../solvers/index.js';
 import type {
   BlockWork,
   MatrixReport,
@@ -14,9 +15,20 @@ import type {
 } from './quantizer.js';
 import { refuseSchemes } from './refuse-schemes.js';
 import { amongTargets, BlockScales, vectorsOf } from './smoothing/block-scales.js';
-import { clipped } from './smoothing/clip.js';
+import { CLIP_STEPS, clipped } from './smoothing/clip.js';
 import { smoothGroups } from './smoothing/groups.js';
+import { SEARCH_TOKENS } from './smoothing/half-judge.js';
+import { CANDIDATES } from './smoothing/scale-search.js';
 import { type FoundScales, searchScales } from './smoothing/search-scales.js';
+
+/** Columns of a group, for the estimate below. */
+const TYPICAL_GROUP = 64;
+
+/** Every candidate of the scales runs the matrix over the searched tokens; clipping multiplies with blocks of the Gram matrix. */
+const AWQ_COST: SolverCost = {
+  perInput: () => 0,
+  perMatrix: (rows, columns) => 2 * rows * columns * (CANDIDATES * SEARCH_TOKENS + CLIP_STEPS * TYPICAL_GROUP),
+};
 
 /**
  * AWQ: inputs that are large are made small, and the weights that read them large, so that these are rounded less; how far, a
@@ -30,6 +42,7 @@ import { type FoundScales, searchScales } from './smoothing/search-scales.js';
  */
 const awq: Quantizer = {
   needs: 'text',
+  cost: AWQ_COST,
   checkScheme: (scheme) => refuseSchemes('awq', scheme),
   changes: ({ spec, targets }, { decoder }) => vectorsOf(amongTargets(smoothGroups(spec, decoder), targets)),
   async quantizeBlock(work, options, context, sink) {

@@ -3,7 +3,7 @@ import { collectEvidence, type Gram } from '../evidence/index.js';
 import type { LinearInput, LoadedBlock } from '../model/index.js';
 import { inputGroups } from '../pruning/index.js';
 import { dequantizeMatrix, type QuantizedMatrix } from '../quantization/index.js';
-import { type GptqInputs, prepareGptq, gptq as sweep } from '../solvers/index.js';
+import { GPTQ_COST, type GptqInputs, prepareGptq, gptq as sweep } from '../solvers/index.js';
 import { MatrixGrid } from './matrix-grid.js';
 import type {
   BlockWork,
@@ -31,6 +31,7 @@ import { readWeight } from './stored-order.js';
  */
 const gptq: Quantizer = {
   needs: 'text',
+  cost: GPTQ_COST,
   checkScheme: (scheme) => refuseSchemes('gptq', scheme),
   async quantizeBlock(work, options, context, sink) {
     const stages = options.trueSequential === false ? [work.targets] : stagesOf(work.targets);

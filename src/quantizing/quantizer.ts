@@ -2,7 +2,7 @@ import type { TensorInfo } from '../checkpoint/index.js';
 import type { BlockSpec, HiddenStates, LinearSpec, LoadedBlock, Model } from '../model/index.js';
 import type { EditContext } from '../pruning/index.js';
 import type { QuantizedMatrix, Scheme } from '../quantization/index.js';
-import type { Removal } from '../solvers/index.js';
+import type { Removal, SolverCost } from '../solvers/index.js';
 
 /** What a quantizer works with: `model` is the base under all layers so far, and is never changed. */
 export type QuantizeContext = Pick<
@@ -77,6 +77,8 @@ export interface BlockWork {
 export interface Quantizer {
   /** What it looks at: the weights alone, or calibration text too. */
   readonly needs: 'weights' | 'text';
+  /** What it costs besides running text through the blocks, where that counts: for plans. */
+  readonly cost?: SolverCost;
   /** Throws `unsupported` for a scheme that it is not made for. */
   checkScheme?(scheme: Scheme): void;
   /** Stored names of tensors that it changes besides the weights of `targets` (norm gains, biases): known without any text. */

@@ -3,7 +3,7 @@ import { type Gram, groupErrors } from '../../solvers/index.js';
 import type { Device } from '../../tensor/index.js';
 
 /** Weights are clipped at 100 %, 95 % … 55 % of their group's largest (AutoAWQ: `n_grid` = 20, `max_shrink` = 0.5). */
-const STEPS = 10;
+export const CLIP_STEPS = 10;
 const STEP = 0.05;
 
 export interface ClipOptions {
@@ -31,7 +31,7 @@ export async function clipped(
   const largest = largestOf(weight, tileColumns, groups);
   const best = new Float64Array(rows * groups).fill(Number.POSITIVE_INFINITY);
   const limits = largest.slice();
-  for (let step = 0; step < STEPS; step += 1) {
+  for (let step = 0; step < CLIP_STEPS; step += 1) {
     const tried = largest.map((most) => most * (1 - step * STEP));
     const rounded = dequantizeMatrix(
       quantizeMatrix(clamped(weight, tried, tileColumns), rows, columns, scheme, { search }),

@@ -20,7 +20,7 @@ import type { Device } from '../../tensor/index.js';
  * Tokens that candidates are compared on: their inputs and outputs stay on the device meanwhile, and every candidate runs them
  * again. AWQ finds the same scales with a tenth of the text that GPTQ needs (Lin et al. 2023, section 5.3).
  */
-const SEARCH_TOKENS = 8192;
+export const SEARCH_TOKENS = 8192;
 
 interface JudgedBatch {
   readonly sequences: Sequences;

@@ -4,6 +4,9 @@ import type { QuantizeTarget } from '../quantizer.js';
 /** Exponents that are tried: 0, 0.05 … 0.95 (AutoAWQ, `n_grid` = 20). */
 const STEPS = 20;
 
+/** With scales of 1. */
+export const CANDIDATES = STEPS + 1;
+
 /** Scales below this are raised to it before they are normed (AutoAWQ). */
 const LEAST = 1e-4;
 
