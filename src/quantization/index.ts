@@ -1,3 +1,4 @@
+export { type Choice, fitChoices } from './bit-budget.js';
 export { packRows, rowBytesOf, unpackRows } from './bit-stream.js';
 export { dequantizeMatrix, dequantizeRows } from './dequantize.js';
 export { type ElementType, elementsOf } from './elements.js';

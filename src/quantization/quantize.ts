@@ -1,5 +1,7 @@
 import { encodeFromF32 } from '../tensor/index.js';
+import { clippedScales } from './clip-search.js';
 import { elementsOf } from './elements.js';
+import { halfQuadraticScales } from './hqq.js';
 import type { QuantizedMatrix, Scales } from './quantized-matrix.js';
 import { rangesOf, scalesOfRanges } from './range-scales.js';
 import type { Scheme } from './scheme.js';
@@ -11,6 +13,8 @@ export type ScaleSearch = 'absmax' | 'mse' | 'hqq';
 export interface QuantizeOptions {
   /** Absent: `absmax`. */
   readonly search?: ScaleSearch;
+  /** Columns: what an error in each weighs, for `mse` (mean squares of the inputs); all the same unless given. */
+  readonly importance?: Float32Array;
   /** Scales to use instead of finding any, as `findScales` gives them. */
   readonly scales?: Scales;
 }
@@ -41,12 +45,16 @@ export function findScales(
   rows: number,
   columns: number,
   scheme: Scheme,
-  _options: QuantizeOptions = {},
+  { search = 'absmax', importance }: QuantizeOptions = {},
 ): Scales {
   checkSize(values, rows, columns);
   if (scheme.bits === 16) return noScales();
   const tiles = tilesOf(scheme, rows, columns);
-  return scalesOfRanges(rangesOf(values, tiles), scheme, elementsOf(scheme), tiles);
+  const ranges = rangesOf(values, tiles);
+  const elements = elementsOf(scheme);
+  if (search === 'mse') return clippedScales(values, ranges, { scheme, elements, tiles, importance });
+  if (search === 'hqq') return halfQuadraticScales(values, ranges, { scheme, elements, tiles });
+  return scalesOfRanges(ranges, scheme, elements, tiles);
 }
 
 function encodeTiles(values: Float32Array, scheme: Scheme, tiles: Tiles, scales: Scales): Uint8Array {
