@@ -28,10 +28,9 @@ export interface Found {
 /** The native form of a checkpoint: what was found in place of what it was found in, and a config.json without the layout. */
 export function nativeView(source: Checkpoint, config: JsonObject, found: Found): QuantizedCheckpoint {
   const rest = [...source.tensors.values()].filter(({ name }) => !found.consumed.has(name));
-  for (const { name } of rest) {
-    if (!found.tensors.some(({ info }) => info.name === name)) continue;
-    throw unreadable(source.path, `${quoted(name)} is stored quantized and as it is`, { tensor: name });
-  }
+  const made = new Set(found.tensors.map(({ info }) => info.name));
+  const twice = rest.find(({ name }) => made.has(name));
+  if (twice !== undefined) throw wrongTensor(source, twice.name, 'is stored as it is and quantized');
   const { quantization_config: _, ...plain } = config;
   const view = stripView(source, [...rest.map(asStored), ...found.tensors]);
   return {
