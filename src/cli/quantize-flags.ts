@@ -55,6 +55,12 @@ export const quantizeFlags = {
     summary: 'Layout of the result; by default the first that an engine loads the scheme in.',
     env: envOf('format'),
   }),
+  bpw: bits({
+    summary: 'Bits for each weight, scales included: schemes are divided over the matrices to meet it.',
+    exclusive: ['size'],
+    env: envOf('bpw'),
+  }),
+  size: bytes({ summary: 'Size of the published weights: as --bpw.', exclusive: ['bpw'], env: envOf('size') }),
   'kv-cache': Flags.option({ options: ['fp8'] as const })({
     summary: 'Also make scales for a cache of FP8 for keys and values, found on the calibration text.',
     env: envOf('kv-cache'),
@@ -68,16 +74,6 @@ export const quantizeFlags = {
   }),
 };
 
-/** Budgets, which choose schemes matrix by matrix. */
-export const budgetFlags = {
-  bpw: bits({
-    summary: 'Bits for each weight, scales included: schemes are divided over the matrices to meet it.',
-    exclusive: ['size'],
-    env: envOf('bpw'),
-  }),
-  size: bytes({ summary: 'Size of the published weights: as --bpw.', exclusive: ['bpw'], env: envOf('size') }),
-};
-
 /** The values of these flags, as oclif parses them. */
 export interface QuantizeFlags {
   readonly scheme?: string | undefined;
@@ -87,19 +83,33 @@ export interface QuantizeFlags {
   readonly scale?: 'absmax' | 'mse' | undefined;
   readonly keep?: readonly string[] | undefined;
   readonly 'kv-cache'?: 'fp8' | undefined;
+  readonly bpw?: number | undefined;
+  readonly size?: number | undefined;
 }
 
 /** The fields of a quantizing step that these flags set. Throws `usage` for an override without `=`. */
 export function quantizeFields(flags: QuantizeFlags) {
-  const { scheme, algorithm, 'group-size': size, asymmetric, scale, keep, 'kv-cache': kvCache } = flags;
+  const {
+    scheme,
+    algorithm,
+    'group-size': groupSize,
+    asymmetric,
+    scale,
+    keep,
+    'kv-cache': kvCache,
+    bpw,
+    size: sizeBytes,
+  } = flags;
   return {
     scheme,
     algorithm,
-    groupSize: size,
+    groupSize,
     // A switch that is off is a switch that was not given.
     asymmetric: asymmetric || undefined,
     scale,
     kvCache,
+    bitsPerWeight: bpw,
+    sizeBytes,
     keep: keep === undefined ? undefined : Object.fromEntries(keep.map(overrideOf)),
   };
 }

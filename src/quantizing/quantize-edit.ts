@@ -2,8 +2,9 @@ import type { LayerPlan } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { layouts } from '../layouts/index.js';
 import type { Model } from '../model/index.js';
-import type { Edit, EditContext, Proposal } from '../pruning/index.js';
+import { type Edit, type EditContext, type Proposal, solverCost } from '../pruning/index.js';
 import { assign, schemesBySpec } from './assign.js';
+import { formsWithinBudget } from './budget/choose-forms.js';
 import { encodeBlocks } from './encode-blocks.js';
 import { checkFormat, type Format } from './formats.js';
 import { describeForm, type MatrixForm, tensorsOf } from './forms.js';
@@ -16,35 +17,89 @@ import { quantizers } from './quantizers.js';
 import { namedScheme } from './scheme-names.js';
 import type { QuantizeSettings } from './settings.js';
 
+/** What a step's flags come to, loaded. */
+interface Parts {
+  readonly settings: QuantizeSettings;
+  readonly format: Format;
+  readonly quantizer: Quantizer;
+}
+
 /**
  * An edit that stores matrices in fewer bits: all at once, so that the gate judges the model that will be published. Its layer holds
  * the native form (src/coding); formats come with publication. Throws `usage` for a scheme, an algorithm or options that there are
  * not, or that do not go together.
  */
 export async function quantizeEdit(settings: QuantizeSettings, format: Format): Promise<Edit> {
-  if (settings.scheme === undefined) throw noScheme();
+  const hasBudget = settings.bitsPerWeight !== undefined || settings.sizeBytes !== undefined;
   if (settings.kvCache !== undefined && format !== 'compressed-tensors') throw noPlaceForScales(format);
-  const { kind } = namedScheme(settings.scheme, settings);
-  const quantizer = await quantizers.load(settings.algorithm ?? 'rtn');
-  const formsOf = rememberForms(settings);
+  if (hasBudget) checkFamily(settings, format);
+  else if (settings.scheme === undefined) throw noScheme();
+  else namedScheme(settings.scheme, settings);
+  const parts = { settings, format, quantizer: await quantizers.load(settings.algorithm ?? 'rtn') };
+  return hasBudget ? budgetEdit(parts) : formsEdit(rememberForms(settings), parts);
+}
+
+/** The edit that gives matrices these forms. */
+function formsEdit(formsOf: (model: Model) => readonly MatrixForm[], parts: Parts, budget?: BudgetRow): Edit {
+  const { settings, format, quantizer } = parts;
+  const isBlocks = format === 'gguf';
+  const { cost } = quantizer;
   return {
-    needsCalibration: (kind === 'scheme' && quantizer.needs === 'text') || settings.kvCache !== undefined,
+    needsCalibration: (!isBlocks && quantizer.needs === 'text') || settings.kvCache !== undefined,
     target: 1,
     goesBy: 'itself',
     shapes: 'final',
+    ...(cost && !isBlocks && { cost: (model, tokens) => solverCost(model, cost, tokens) }),
     async check(model) {
       const forms = formsOf(model);
       await checkFormat(format, forms, { model, layouts });
       return noticesOf(forms);
     },
     plan: (model) => plan(model, formsOf(model), rulesOf(quantizer, formsOf(model), settings)),
-    propose: (context) => propose(formsOf(context.model), { quantizer, settings }, context),
+    propose: (context) => propose(formsOf(context.model), { quantizer, settings, budget }, context),
   };
+}
+
+/** The forms that the budget buys, in words of the report. */
+interface BudgetRow {
+  readonly bytes: number;
+  readonly budgetBytes: number;
+}
+
+/** An edit whose forms are chosen when model and text are there; until then it plans for the most that they can take. */
+function budgetEdit(parts: Parts): Edit {
+  const { settings, format } = parts;
+  const most = { ...settings, scheme: format === 'gguf' ? 'q8_0' : 'int8' };
+  return {
+    ...formsEdit(rememberForms(most), parts),
+    async settle(context) {
+      const { forms, bytes, budgetBytes } = await formsWithinBudget(settings, format, context);
+      await checkFormat(format, forms, { model: context.model, layouts });
+      return formsEdit(() => forms, parts, { bytes, budgetBytes });
+    },
+  };
+}
+
+/** With a budget, a scheme says no more than whether integers are chosen or blocks of ggml. */
+function checkFamily({ scheme }: QuantizeSettings, format: Format): void {
+  if (scheme === undefined) return;
+  const named = namedScheme(scheme);
+  const isInteger = named.kind === 'scheme' && named.scheme.type === 'int' && named.scheme.activations === undefined;
+  if (format === 'gguf' ? named.kind === 'mix' : isInteger) return;
+  throw new BirdboneError(
+    'usage',
+    `A budget chooses among ${format === 'gguf' ? "ggml's blocks" : 'integers'}: --scheme ${scheme} is not allowed with it.`,
+    { suggestions: ['Leave --scheme out.'] },
+  );
 }
 
 function noScheme(): BirdboneError {
   return new BirdboneError('usage', 'A quantizing step needs a scheme.', {
-    suggestions: ['4 bits for most engines: --scheme int4', 'llama.cpp: --scheme q4_k_m --out FILE.gguf'],
+    suggestions: [
+      '4 bits for most engines: --scheme int4',
+      'llama.cpp: --scheme q4_k_m --out FILE.gguf',
+      'As good as fits: --bpw 4.5, or --size 4GB',
+    ],
   });
 }
 
@@ -91,7 +146,7 @@ const GPTQ_RUN = { dampPercent: 0.01, staticGroups: true, trueSequential: true }
 
 async function propose(
   forms: readonly MatrixForm[],
-  { quantizer, settings }: { readonly quantizer: Quantizer; readonly settings: QuantizeSettings },
+  { quantizer, settings, budget }: Pick<Parts, 'quantizer' | 'settings'> & { readonly budget: BudgetRow | undefined },
   context: EditContext,
 ): Promise<Proposal> {
   const { model, writer } = context;
@@ -106,6 +161,7 @@ async function propose(
   return {
     details: {
       quantized: quantizedRows(forms, written, model),
+      ...(budget && { budget: [budget] }),
       ...(kvScales.length > 0 && { kvScales }),
       ...(settings.algorithm === 'gptq' && { gptq: [GPTQ_RUN] }),
     },

@@ -1,8 +1,12 @@
 import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readFloats } from '../../src/checkpoint/index.js';
+import { silent } from '../../src/events.js';
 import { encodeRows } from '../../src/ggml/index.js';
 import { type Model, openModel } from '../../src/model/index.js';
+import { Marks } from '../../src/plates/index.js';
+import type { SettleContext } from '../../src/pruning/index.js';
 import { dequantizeMatrix, quantizeMatrix, schemeOf } from '../../src/quantization/index.js';
 import { type QuantizedRow, type QuantizeSettings, quantizeEdit } from '../../src/quantizing/index.js';
 import { type Device, decodeToF32, openDevice } from '../../src/tensor/index.js';
@@ -37,6 +41,20 @@ async function proposed(settings: QuantizeSettings, on = model, calibration?: re
   const { view, proposal } = await proposeLayer(edit, on, { device, ...(calibration && { calibration }) });
   const rows = (proposal.details?.['quantized'] ?? []) as readonly QuantizedRow[];
   return { view, rows, row: (weight: string) => rows.find((row) => row.weight === weight)! };
+}
+
+function settleContext(): SettleContext {
+  return {
+    model,
+    device,
+    target: 1,
+    calibration: [],
+    marks: Marks.none,
+    spared: Marks.none,
+    memoryBytes: 2 ** 30,
+    spillFolder: tmpdir(),
+    report: silent,
+  };
 }
 
 describe('quantizeEdit', () => {
@@ -110,12 +128,31 @@ describe('quantizeEdit', () => {
     expect(notices).toContainEqual(expect.stringContaining('rows of 44'));
   });
 
+  it('divides a budget of bits over the matrices once model and text are there, fused ones alike', async () => {
+    const edit = await quantizeEdit(
+      { bitsPerWeight: 9, groupSize: 4, keep: { [DOWN]: 'dense' } },
+      'compressed-tensors',
+    );
+    const settled = await edit.settle!(settleContext());
+    const { proposal } = await proposeLayer(settled, model, { device });
+    const rows = proposal.details!['quantized'] as readonly QuantizedRow[];
+    const [budget] = proposal.details!['budget'] as readonly { bytes: number; budgetBytes: number }[];
+    // int4 in groups of 4 takes 4 + 16 / 4 = 8 bits, int8 takes 12: some of each fill 9 bits.
+    expect(budget!.bytes).toBeLessThanOrEqual(budget!.budgetBytes);
+    expect(new Set(rows.map(({ form }) => form))).toContain('int8, groups of 4');
+    expect(new Set(rows.map(({ form }) => form))).toContain('int4, groups of 4');
+    expect(rows.find(({ weight }) => weight === DOWN)?.reason).toContain('--keep');
+    const formOf = (role: string) => rows.find(({ weight }) => weight.includes(`layers.0.self_attn.${role}`))?.form;
+    expect(new Set([formOf('q_proj'), formOf('k_proj'), formOf('v_proj')]).size).toBe(1);
+  });
+
   it.each([
     ['a scheme that there is not', { scheme: 'int5' }, 'Known: int8'],
     ['no scheme', {}, 'needs a scheme'],
     ['an algorithm that there is not', { scheme: 'int4', algorithm: 'magic' }, 'algorithm "magic"'],
     ['groups for a mix', { scheme: 'q4_k_m', groupSize: 64 }, '--group-size 64 would be without effect'],
     ['an algorithm for a mix', { scheme: 'q6_k', algorithm: 'gptq' }, '--algorithm gptq would be'],
+    ['floats for a budget', { scheme: 'fp8', bitsPerWeight: 6 }, '--scheme fp8 is not allowed'],
     ['groups for bf16', { scheme: 'bf16', groupSize: 64 }, 'no scales'],
   ])('refuses %s', async (_, settings, said) => {
     const made = quantizeEdit(settings, 'native');
