@@ -3,6 +3,8 @@ import { type MemoryValues, memoryLayer, overlay, readFloats } from '../../src/c
 import { type LinearSpec, type Model, openModel, withCheckpoint } from '../../src/model/index.js';
 import { dequantizeMatrix, quantizeMatrix, schemeOf } from '../../src/quantization/index.js';
 import type { QuantizerOptions } from '../../src/quantizing/index.js';
+import type { Removal } from '../../src/solvers/index.js';
+import { parsePattern } from '../../src/sparsity/index.js';
 import { type Device, encodeFromF32, openDevice } from '../../src/tensor/index.js';
 import { architectureFixtures, fixtureModel, randomIds, writeFixture } from '../fixtures/architectures/index.js';
 import { type OurQuantized, quantizeOurs } from '../reference/quantization/our-quantization.js';
@@ -118,6 +120,22 @@ describe('gptq', () => {
       expect(damp).toBeGreaterThanOrEqual(0.01);
     }
     await routed.checkpoint.close();
+  });
+
+  it('prunes on the way where it is told to, 2 of every 4 inputs, and no other matrix', async () => {
+    const pattern = await parsePattern('2:4');
+    if (pattern.kind !== 'fixed') throw new Error('2:4 says how much goes');
+    const removal: Removal = { group: pattern.group, mask: (scores) => pattern.mask(scores) };
+    const removalOf = (weight: string) => (weight.includes('down_proj') ? removal : undefined);
+    const made = await quantize({ algorithm: 'gptq', options: { removalOf } });
+    for (const [name, matrix] of made.matrices) {
+      const values = dequantizeMatrix(matrix);
+      const kept = Array.from({ length: values.length / 4 }, (_, group) => {
+        return values.subarray(4 * group, 4 * group + 4).filter((value) => value !== 0).length;
+      });
+      if (name.includes('down_proj')) expect(Math.max(...kept), name).toBeLessThanOrEqual(2);
+      else expect(Math.max(...kept), name).toBe(4);
+    }
   });
 
   it('refuses inputs that are no numbers, with a way out', async () => {
