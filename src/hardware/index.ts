@@ -4,3 +4,4 @@ export { OWN_MACHINE, profiles } from './profiles.js';
 export { type Bound, type Prediction, predict, type Situation } from './roofline.js';
 export { type Strategy, strategies } from './strategy.js';
 export { type MachineFigures, machineKey, measureMachine, profileOfMachine } from './this-machine.js';
+export { type WeightUse, workloadOf } from './workload.js';
