@@ -24,7 +24,7 @@ const pruneStep = z.strictObject({
   /** How the sparsity is divided over the matrices: uniform (the default), owl, error or evolve. */
   thresholds: z.string().optional(),
   /** What goes: single weights (the default), or whole growth plates, which make the published model smaller. */
-  plates: z.enum(['weights', 'ffn', 'heads', 'blocks', 'hidden', 'vocabulary', 'auto']).optional(),
+  plates: z.enum(['weights', 'ffn', 'heads', 'experts', 'blocks', 'hidden', 'vocabulary', 'auto']).optional(),
   /** How plates are divided among the blocks: the same share of each (the default), the best anywhere, by measured sensitivity. */
   shedding: z.enum(['uniform', 'targeted', 'adaptive']).optional(),
   /** What makes up for the inputs that go: least squares in those that stay (the default), a bias, or nothing. */

@@ -4,7 +4,9 @@ import { count, envOf, ratio } from './flags.js';
 
 /** What goes, and for which engine the result is made. */
 export const shedFlags = {
-  plates: Flags.option({ options: ['weights', 'ffn', 'heads', 'blocks', 'hidden', 'vocabulary', 'auto'] as const })({
+  plates: Flags.option({
+    options: ['weights', 'ffn', 'heads', 'experts', 'blocks', 'hidden', 'vocabulary', 'auto'] as const,
+  })({
     summary:
       'What goes: single weights (the default), or whole plates, which make the model smaller; auto is heads and ffn, vocabulary what the texts never need.',
     env: envOf('plates'),

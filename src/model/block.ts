@@ -7,10 +7,10 @@ import type { PositionTables } from './rope.js';
 
 /**
  * Sees what goes into the linears while a block runs: `values` [tokens, columns] is the input that every linear of that
- * `input` shares. It runs inside a tidy: what must outlive the call is kept (`keep`), and `values` must not be
- * disposed.
+ * `input` shares; `shares`, of what an expert alone sees, how much of its result each of these tokens takes. It runs inside a
+ * tidy: what must outlive the call is kept (`keep`), and `values` must not be disposed.
  */
-export type Observe = (input: LinearInput, values: Tensor2D) => void;
+export type Observe = (input: LinearInput, values: Tensor2D, shares?: Float32Array) => void;
 
 /**
  * hidden [b, t, hidden] → [b, t, hidden]: x + attention(norm(x)), then that + ffn(norm(that)); in a block of parallel

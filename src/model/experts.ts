@@ -52,9 +52,9 @@ function throughExpert(
 ): Tensor2D {
   const count = route.rows.length;
   const own = gather(x, route.rows) as Tensor2D;
-  observe?.(`ffn-norm-${expert}`, own);
+  observe?.(`ffn-norm-${expert}`, own, route.shares);
   const inner = innerOf(block, own, expert);
-  observe?.(`ffn-inner-${expert}`, inner);
+  observe?.(`ffn-inner-${expert}`, inner, route.shares);
   const made = mul(project(block, 'down', inner, expert), tensor2d(route.shares, [count, 1]));
   return scatterND(tensor2d(route.rows, [count, 1], 'int32'), made, x.shape) as Tensor2D;
 }

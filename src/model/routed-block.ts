@@ -35,7 +35,7 @@ export async function forwardRouted(
     const routes = await readRoutes(block, source, batch, device);
     return tidy(() => {
       const observe: Observe | undefined =
-        (shared ?? own) && ((input, values) => (input === 'ffn-norm' ? shared : own)?.(input, values));
+        (shared ?? own) && ((input, values, shares) => (input === 'ffn-norm' ? shared : own)?.(input, values, shares));
       return reshape(add(attended, feedForward(block, source, observe, routes)), [b, t, width]) as Tensor3D;
     });
   } finally {

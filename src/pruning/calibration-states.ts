@@ -2,8 +2,12 @@ import {
   apartAbove,
   batchesOf,
   createHiddenStates,
+  disposeBlock,
   embedBatches,
   type HiddenStates,
+  loadBlock,
+  type Model,
+  runBlock,
   tokensPerBatch,
 } from '../model/index.js';
 import type { EditContext } from './edit.js';
@@ -23,4 +27,19 @@ export async function calibrationStates(
     throw error;
   }
   return states;
+}
+
+/** Replaces the hidden states by what a block of the model makes of them. */
+export async function advanceStates(
+  model: Model,
+  index: number,
+  states: HiddenStates,
+  { device, signal }: Pick<EditContext, 'device' | 'signal'>,
+): Promise<void> {
+  const block = await loadBlock(model, index, device);
+  try {
+    await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
+  } finally {
+    disposeBlock(block);
+  }
 }

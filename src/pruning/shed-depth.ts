@@ -1,17 +1,8 @@
 import { BirdboneError } from '../errors.js';
 import type { Model } from '../model/index.js';
-import {
-  Marks,
-  type PlateGraph,
-  Protections,
-  parsePlateId,
-  plateGraph,
-  protectBoundary,
-  removedSlices,
-  zeroMask,
-} from '../plates/index.js';
+import { Marks, type PlateGraph, Protections, parsePlateId, plateGraph, protectBoundary } from '../plates/index.js';
 import { type DepthBudget, depthBudget, loadsWithout, refuseUncuttable, searchDepth } from '../shedding/index.js';
-import { fullMask } from '../sparsity/index.js';
+import { writeBlockMasks } from './block-masks.js';
 import { openDepthContest } from './depth-contest.js';
 import type { EditContext, Proposal } from './edit.js';
 import type { ShedRules } from './shed-settings.js';
@@ -99,14 +90,7 @@ function withoutStaying(
 }
 
 async function writeMasks(graph: PlateGraph, marks: Marks, { writer }: EditContext): Promise<void> {
-  const removed = removedSlices(graph, marks);
-  for (const { index } of graph.decoder.blocks) {
-    for (const { tensor } of graph.slicesOf({ kind: 'block', block: index, start: index, count: 1 })) {
-      const slices = removed.get(tensor);
-      const [rows = 1, columns = 1] = graph.shapes.get(tensor)!;
-      await writer.writeMask(tensor, slices === undefined ? fullMask(rows, columns).bits : zeroMask(slices));
-    }
-  }
+  for (const { index } of graph.decoder.blocks) await writeBlockMasks({ graph, index, marks }, writer);
 }
 
 function limitOf(kind: string, { wanted, most }: { readonly wanted: number; readonly most: number }): string {

@@ -11,6 +11,7 @@ import {
 } from '../shedding/index.js';
 import type { Edit, EditContext, Proposal } from './edit.js';
 import { checkDepth, shedDepth } from './shed-depth.js';
+import { checkExperts, expertsPlan, shedExperts } from './shed-experts.js';
 import { checkHidden, hiddenPlan, shedHidden } from './shed-hidden.js';
 import { replacedTensors, shedPlan, type WidthRules } from './shed-plan.js';
 import { type ShedRules, type ShedSettings, shedRules, WIDTH_KINDS } from './shed-settings.js';
@@ -22,6 +23,7 @@ export async function shedEdit(settings: ShedSettings): Promise<Edit> {
   const rules = shedRules(settings);
   if (rules.plates === 'blocks') return depthEdit(rules);
   if (rules.plates === 'hidden') return hiddenEdit(rules);
+  if (rules.plates === 'experts') return expertsEdit(rules);
   return {
     needsCalibration: true,
     target: rules.sparsity,
@@ -63,6 +65,16 @@ function hiddenEdit(rules: ShedRules): Edit {
     check: (model) => checkHidden(model, rules),
     plan: hiddenPlan,
     propose: (context) => shedHidden(rules, context),
+  };
+}
+
+function expertsEdit(rules: ShedRules): Edit {
+  return {
+    needsCalibration: true,
+    target: rules.sparsity,
+    check: (model) => checkExperts(model, rules),
+    plan: expertsPlan,
+    propose: shedExperts,
   };
 }
 

@@ -4,7 +4,7 @@ import type { Compensation, SheddingPattern, Target, WidthKind } from '../sheddi
 
 /** What a step that sheds plates leaves to choose, as a recipe has it. */
 export interface ShedSettings {
-  readonly plates?: 'weights' | 'ffn' | 'heads' | 'blocks' | 'hidden' | 'vocabulary' | 'auto' | undefined;
+  readonly plates?: 'weights' | 'ffn' | 'heads' | 'experts' | 'blocks' | 'hidden' | 'vocabulary' | 'auto' | undefined;
   /** Fraction of the blocks' parameters that goes. */
   readonly sparsity?: number | undefined;
   readonly shedding?: SheddingPattern | undefined;
@@ -21,7 +21,7 @@ export interface ShedSettings {
 
 /** The same with every default filled in. */
 export interface ShedRules {
-  readonly plates: 'ffn' | 'heads' | 'blocks' | 'hidden' | 'auto';
+  readonly plates: 'ffn' | 'heads' | 'experts' | 'blocks' | 'hidden' | 'auto';
   readonly sparsity: number;
   readonly shedding: SheddingPattern;
   readonly compensation: Compensation;
@@ -96,7 +96,7 @@ export function refuseOfWeights(
   );
 }
 
-/** Blocks and hidden dimensions are dropped: nothing of what they carried can be had from what stays. */
+/** Experts, blocks and hidden dimensions are dropped: nothing of what they carried can be had from what stays. */
 function refuseFold({ fold }: ShedSettings, plates: ShedRules['plates']): void {
   if (fold === undefined || fold === 'none' || WIDTH_KINDS[plates] !== undefined) return;
   throw new BirdboneError('usage', `--fold ${fold} has no effect on --plates ${plates}: nothing makes up for those.`, {

@@ -1,5 +1,5 @@
 import { stopIfAborted } from '../errors.js';
-import { disposeBlock, type HiddenStates, loadBlock, runBlock, runBlocks } from '../model/index.js';
+import { type HiddenStates, runBlocks } from '../model/index.js';
 import { holdsIndex, type PlateGraph } from '../plates/index.js';
 import {
   type Curve,
@@ -12,7 +12,7 @@ import {
   type Stock,
   stocksOf,
 } from '../shedding/index.js';
-import { calibrationStates } from './calibration-states.js';
+import { advanceStates, calibrationStates } from './calibration-states.js';
 import { contestBatches } from './candidate-contest.js';
 import type { EditContext } from './edit.js';
 import { meanDivergences } from './mean-divergences.js';
@@ -46,7 +46,7 @@ export async function surveyCurves(rules: SurveyRules, context: EditContext): Pr
         for (const stock of stocks.filter(({ block }) => block === index)) {
           curves.push(await curveOf({ ...rules, stock, reference }, states, context));
         }
-        if (index + 1 < total) await advance(index, states, context);
+        if (index + 1 < total) await advanceStates(model, index, states, context);
         report({ type: 'progress', stage: 'survey', done: index + 1, total, unit: 'blocks' });
       }
     } finally {
@@ -56,15 +56,6 @@ export async function surveyCurves(rules: SurveyRules, context: EditContext): Pr
     await reference.close();
   }
   return curves;
-}
-
-async function advance(index: number, states: HiddenStates, { model, device, signal }: EditContext): Promise<void> {
-  const block = await loadBlock(model, index, device);
-  try {
-    await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
-  } finally {
-    disposeBlock(block);
-  }
 }
 
 interface StockSurvey extends SurveyRules {

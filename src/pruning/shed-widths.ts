@@ -1,9 +1,8 @@
 import { chunksOf } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
-import { disposeBlock, type HiddenStates, loadBlock, runBlock } from '../model/index.js';
-import { Marks, type PlateGraph, plateGraph, removedSlices, zeroMask } from '../plates/index.js';
-import { fullMask } from '../sparsity/index.js';
-import { calibrationStates } from './calibration-states.js';
+import { Marks, type PlateGraph, plateGraph } from '../plates/index.js';
+import { writeBlockMasks } from './block-masks.js';
+import { advanceStates, calibrationStates } from './calibration-states.js';
 import type { EditContext, Proposal } from './edit.js';
 import { type BlockShedding, type ShedBlock, shedBlock, withShed } from './shed-block.js';
 import { replacedTensors, type WidthRules } from './shed-plan.js';
@@ -30,7 +29,9 @@ export async function shedWidths(rules: Widths, context: EditContext): Promise<P
       stopIfAborted(signal);
       const shed = limit === undefined ? await shedBlock({ ...rules, graph, index }, states, context) : UNTOUCHED;
       limit ??= shed.limit;
-      if (index + 1 < total && limit === undefined) await advance({ graph, index, shed }, states, context);
+      if (index + 1 < total && limit === undefined) {
+        await advanceStates(withShed(model, graph, shed), index, states, context);
+      }
       await writeBlock({ graph, index, shed, rules }, context);
       marks = marks.with(shed.marks);
       report({ type: 'progress', stage: 'shed', done: index + 1, total, unit: 'blocks' });
@@ -47,22 +48,10 @@ interface DoneBlock {
   readonly shed: ShedBlock;
 }
 
-/** Replaces the hidden states by what the block gives without what it has shed. */
-async function advance({ graph, index, shed }: DoneBlock, states: HiddenStates, context: EditContext): Promise<void> {
-  const { model, device, signal } = context;
-  const block = await loadBlock(withShed(model, graph, shed), index, device);
-  try {
-    await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
-  } finally {
-    disposeBlock(block);
-  }
-}
-
 async function writeBlock(
   { graph, index, shed, rules }: DoneBlock & { readonly rules: WidthRules },
   { model, writer }: EditContext,
 ): Promise<void> {
-  const removed = removedSlices(graph, shed.marks);
   const { checkpoint } = model;
   const replaced = replacedTensors(graph, checkpoint, index, rules);
   for (const { name, byteLength } of replaced.values()) {
@@ -75,10 +64,5 @@ async function writeBlock(
       offset += bytes.length;
     }
   }
-  for (const { tensor } of graph.slicesOf({ kind: 'block', block: index, start: index, count: 1 })) {
-    if (replaced.has(tensor)) continue;
-    const slices = removed.get(tensor);
-    const [rows = 1, columns = 1] = graph.shapes.get(tensor)!;
-    await writer.writeMask(tensor, slices === undefined ? fullMask(rows, columns).bits : zeroMask(slices));
-  }
+  await writeBlockMasks({ graph, index, marks: shed.marks }, writer, replaced);
 }
