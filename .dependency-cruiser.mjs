@@ -38,7 +38,8 @@ const mayImport = {
   coding: ['tensor', 'checkpoint', 'quantization'],
   quantization: ['tensor'],
   ggml: ['tensor'],
-  imatrix: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'corpus'],
+  imatrix: ['checkpoint'],
+  weighing: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'corpus', 'pruning', 'imatrix'],
   layouts: ['tensor', 'checkpoint', 'translation', 'coding', 'quantization', 'model'],
   lowrank: ['tensor', 'solvers'],
   quantizing: [
@@ -82,7 +83,7 @@ const mayImport = {
     'pictures',
     'quality',
   ],
-  pipelines: ['checkpoint', 'model', 'corpus', 'evaluation', 'state', 'waves', 'pictures'],
+  pipelines: ['tensor', 'checkpoint', 'model', 'corpus', 'evaluation', 'state', 'waves', 'pictures'],
   scoring: [
     'tensor',
     'checkpoint',
@@ -176,7 +177,7 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|surveying|calibrating|vocabulary|scanning|conversion|cli)/',
+      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|surveying|calibrating|vocabulary|scanning|conversion|weighing|cli)/',
       '^src/recipe\\.ts$',
     ]),
     only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|cli)/']),

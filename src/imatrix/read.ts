@@ -41,7 +41,7 @@ async function entriesOf(checkpoint: Checkpoint, metadata: GgufMetadata): Promis
   const type = metadata.get('general.type');
   if (type?.type !== 'string' || type.value !== 'imatrix') {
     throw unreadable(checkpoint.path, 'it is a GGUF whose general.type is not imatrix', {
-      suggestions: ['Name a file that llama-imatrix or birdbone imatrix wrote.'],
+      suggestions: ['Name a file that llama-imatrix or birdbone imatrix has written.'],
     });
   }
   const names = [...checkpoint.tensors.keys()]

@@ -1,0 +1,1 @@
+export { type Weighing, type WeighOptions, weigh } from './weigh.js';
