@@ -1,6 +1,7 @@
 import { stopIfAborted } from '../errors.js';
 import { isKept, type Mask, maskFrom } from '../sparsity/index.js';
-import { type DampingOptions, DEFAULT_DAMP, diagonalOf, type Gram } from './damping.js';
+import { byWeight, gathered, permuted, scatter } from './column-order.js';
+import { type DampingOptions, DEFAULT_DAMP, type Gram } from './damping.js';
 import { inverseUpperFactor } from './inverse.js';
 import { columnsOfPanel, packDoubles, type Reals, rowsOfPanel, unpack, wholePanel } from './panel.js';
 import { type MatrixProducts, matrixProducts } from './products.js';
@@ -216,37 +217,6 @@ function blockWidth(scaleColumns: number, maskColumns: number): number {
 
 function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
-}
-
-/** Columns by the diagonal of the Gram matrix, the largest first, of equals the first. */
-function byWeight({ values, columns }: Gram): Int32Array {
-  const diagonal = diagonalOf(values, columns);
-  return Int32Array.from({ length: columns }, (_, j) => j).sort((a, b) => diagonal[b]! - diagonal[a]! || a - b);
-}
-
-function permuted({ values, columns }: Gram, order: Int32Array): Float32Array {
-  const result = new Float32Array(values.length);
-  for (let i = 0, next = 0; i < columns; i += 1) {
-    const row = order[i]! * columns;
-    for (let j = 0; j < columns; j += 1, next += 1) result[next] = values[row + order[j]!]!;
-  }
-  return result;
-}
-
-/** The matrix's values with their columns in this order. */
-function gathered({ values, columns }: SolverMatrix, order: Int32Array | undefined): Float32Array {
-  if (order === undefined) return values;
-  const result = new Float32Array(values.length);
-  for (let start = 0; start < values.length; start += columns) {
-    for (let j = 0; j < columns; j += 1) result[start + j] = values[start + order[j]!]!;
-  }
-  return result;
-}
-
-function scatter(weights: Reals, { values, columns }: SolverMatrix, order: Int32Array | undefined): void {
-  for (let start = 0; start < values.length; start += columns) {
-    for (let j = 0; j < columns; j += 1) values[start + (order?.[j] ?? j)] = weights[start + j]!;
-  }
 }
 
 /** A copy in the precision of the factor: double where the matrix is small. */
