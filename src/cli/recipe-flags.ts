@@ -71,6 +71,7 @@ export const runFlags = {
 
 /** The values of these flags, as oclif parses them. */
 export interface RecipeFlags {
+  readonly model?: string | undefined;
   readonly out?: string | undefined;
   readonly calibration?: string | undefined;
   readonly 'calibration-windows'?: number | undefined;
@@ -107,6 +108,7 @@ export function recipeOverrides(flags: RecipeFlags): Partial<RecipeInput> {
   const windows = flags['calibration-windows'];
   const { data: file, protocol, limit } = flags;
   return defined({
+    model: flags.model,
     out: flags.out,
     calibration: calibration === undefined ? undefined : defined({ file: calibration, windows, context }),
     evaluation: orAbsent({ file, protocol, context, limit }),

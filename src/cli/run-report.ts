@@ -1,5 +1,5 @@
 import { bar, sparkline, table } from './picture.js';
-import { formatCount, formatPercent } from './quantities.js';
+import { formatBytes, formatCount, formatPercent } from './quantities.js';
 import { stateText } from './state-text.js';
 
 /** What a finished run looks like to people; every field is also in its JSON. */
@@ -14,6 +14,16 @@ export interface ShownRun {
   readonly sparsity: number;
   readonly reached: boolean;
   readonly layers: readonly LayerSparsity[];
+  readonly techniques?: readonly ShownTechnique[];
+}
+
+/** What one step has bought. */
+export interface ShownTechnique {
+  readonly do: string;
+  readonly kept: number;
+  readonly tried: number;
+  readonly bytes: { readonly before: number; readonly after: number };
+  readonly figures?: { readonly accuracyLoss?: number; readonly perplexityRatio?: number };
 }
 
 export interface ShownWave {
@@ -37,12 +47,30 @@ export function renderRun(run: ShownRun): string {
     '',
     `sparsity    ${formatPercent(run.sparsity)}${shortfall(run)}`,
     ...['accuracy', 'perplexity'].flatMap((name) => change(name, run.baseline[name], run.result[name])),
+    ...renderTechniques(run.techniques ?? []),
     '',
     `model       ${run.out}`,
     `manifest    ${run.manifest}`,
     `diff        ${run.diff.markdown}`,
     `            ${run.diff.json}`,
   ].join('\n');
+}
+
+/** Step by step: what is left of the size, and what it has cost so far against the dense model. */
+function renderTechniques(techniques: readonly ShownTechnique[]): string[] {
+  const [first] = techniques;
+  if (first === undefined) return [];
+  const dense = first.bytes.before;
+  const rows = techniques.map(({ do: name, kept, tried, bytes, figures }) => [
+    name,
+    `${kept} of ${tried}`,
+    formatBytes(bytes.after),
+    formatPercent(bytes.after / dense),
+    show(figures?.accuracyLoss, formatPercent2),
+    show(figures?.perplexityRatio, (ratio) => `${ratio.toFixed(3)}x`),
+  ]);
+  const header = ['step', 'waves kept', 'size after', 'of dense', 'accuracy loss', 'perplexity'];
+  return ['', table(rows, header)];
 }
 
 /** Why the target was not reached: somebody took waves back, or the gate did. */

@@ -3,7 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.js';
 import { envOf, writerFlags } from '../cli/flags.js';
 import { renderPlan } from '../cli/plan-report.js';
-import { gateFlags, recipeOverrides, runFlags, runSettings } from '../cli/recipe-flags.js';
+import { dataFlags, gateFlags, recipeOverrides, runFlags, runSettings, textFlags } from '../cli/recipe-flags.js';
 import { renderRun } from '../cli/run-report.js';
 import type { Plan, RunResult } from '../waves/index.js';
 
@@ -16,11 +16,18 @@ export default class Run extends BaseCommand<typeof Run> {
     recipe: Args.string({ required: true, description: 'recipe file' }),
   };
   static override readonly flags = {
+    model: Flags.string({
+      summary: "Model to work on, in place of the recipe's.",
+      helpValue: '<dir|file>',
+      env: envOf('model'),
+    }),
     out: Flags.string({
-      summary: "Folder for the result, in place of the recipe's.",
-      helpValue: '<dir>',
+      summary: "Folder or .gguf for the result, in place of the recipe's.",
+      helpValue: '<dir|file>',
       env: envOf('out'),
     }),
+    ...textFlags,
+    ...dataFlags,
     ...gateFlags,
     ...runFlags,
     ...writerFlags,

@@ -23,6 +23,7 @@ import { closeLayers, openLayers, type WaveLayer } from './session.js';
 import { type RunResult, waveRecordOf } from './settings.js';
 import { finalModel, type StackedModel, stacked } from './stack.js';
 import { sparsityOfState } from './state-sparsity.js';
+import { techniqueGains } from './techniques.js';
 
 /** What publishing needs: no device, no texts, so a rollback has it too. */
 export interface Stack {
@@ -107,6 +108,7 @@ async function resultOf(stack: Stack): Promise<RunResult> {
   const waves = past.waves.map(waveRecordOf);
   const { sparsity, layers } = sparsityOfState(past, stack.base.model.checkpoint.tensors);
   const report = await publishedQuality(past, stack.folder, stack.base.model.checkpoint);
+  const techniques = await techniqueGains(past, stack.folder, stack.base);
   return {
     out: stack.folder.out,
     state: stack.folder.root,
@@ -119,6 +121,7 @@ async function resultOf(stack: Stack): Promise<RunResult> {
     sparsity,
     reached: past.finished?.reached === true && isWhole(past),
     layers,
+    ...(techniques.length > 0 && { techniques }),
     ...(report && { quality: { report, files: qualityFiles(stack) } }),
   };
 }

@@ -5,6 +5,7 @@ import type { WaveJournalRecord, WaveState } from '../state/index.js';
 import type { DeviceChoice } from '../tensor/index.js';
 import type { QualityFiles } from './quality.js';
 import type { LayerSparsity } from './state-sparsity.js';
+import type { TechniqueGain } from './techniques.js';
 
 /** A run: the recipe decides the bytes of the result, the rest where things go and who is told. */
 export interface RunOptions {
@@ -72,6 +73,8 @@ export interface RunResult {
   /** True when every step's target was reached. */
   readonly reached: boolean;
   readonly layers: readonly LayerSparsity[];
+  /** What each step has bought, where there are several. */
+  readonly techniques?: readonly TechniqueGain[];
   /** Where matrices are stored in another form than before: what that has come to, and the pages that show it. */
   readonly quality?: { readonly report: QualityReport; readonly files: QualityFiles };
 }

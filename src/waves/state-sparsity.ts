@@ -21,12 +21,17 @@ export function sparsityOfState(past: History, tensors: ReadonlyMap<string, Tens
   const committed = past.waves.filter(({ verdict }) => verdict === 'committed');
   const last = committed.findLast(({ active }) => active);
   if (last === undefined) return { sparsity: 0, layers: [] };
+  // Waves that store what is there in another form leave it as sparse as it was; and their parts are no matrices.
+  const removing = committed.filter(({ shapes }) => shapes !== 'final');
   const sized = (layers: readonly Omit<LayerSparsity, 'elements'>[]): LayerSparsity[] =>
     layers.map(({ name, sparsity }) => ({ name, elements: elementsOf(tensors.get(name)), sparsity }));
-  if (past.state.tensors.length === 0) return { sparsity: last.sparsity, layers: sized(last.layers) };
+  if (past.state.tensors.length === 0) {
+    const layers = removing.findLast(({ active }) => active)?.layers ?? [];
+    return { sparsity: last.sparsity, layers: sized(layers) };
+  }
   const at = waveOf(past.state);
   const measured = new Map<string, number>();
-  for (const { wave, layers } of committed) {
+  for (const { wave, layers } of removing) {
     for (const { name, sparsity } of layers)
       measured.set(name, wave <= at(name) ? sparsity : (measured.get(name) ?? 0));
   }
