@@ -1,11 +1,12 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
+import { adapterLine, adapterOptions, renderAdapter } from '../cli/adapter-report.js';
 import { BaseCommand } from '../cli/base-command.js';
 import { type FactorizePlan, renderFactorizePlan } from '../cli/factor-report.js';
 import { count, envOf, ratio, writerFlags } from '../cli/flags.js';
 import { dataFlags, gateFlags, recipeOverrides, runFlags, runSettings, textFlags } from '../cli/recipe-flags.js';
 import { renderRun } from '../cli/run-report.js';
-import type { Plan, RunResult } from '../waves/index.js';
+import type { AdapterResult, Plan, RunResult } from '../waves/index.js';
 
 export default class Factorize extends BaseCommand<typeof Factorize> {
   static override readonly summary =
@@ -35,10 +36,15 @@ export default class Factorize extends BaseCommand<typeof Factorize> {
       summary: 'What is lost least: the outputs on the calibration text (whitened, the default), or the weights.',
       env: envOf('algorithm'),
     }),
-    format: Flags.option({ options: ['factors', 'dense'] as const })({
+    format: Flags.option({ options: ['factors', 'dense', 'adapter'] as const })({
       summary:
-        'factors (the default), which birdbone opens and runs; dense: their product, for any engine, no smaller.',
+        'factors (the default), which birdbone runs; dense: their product, for any engine, no smaller; adapter: for PEFT, correcting a compressed MODEL.',
       env: envOf('format'),
+    }),
+    base: Flags.string({
+      summary: 'With --format adapter: the model before it was compressed.',
+      helpValue: '<model>',
+      env: envOf('base'),
     }),
     'min-step': ratio({
       summary: 'The smallest step in --ratio that is still tried; 5% by default.',
@@ -62,27 +68,27 @@ export default class Factorize extends BaseCommand<typeof Factorize> {
         '<%= config.bin %> factorize models/fledgling --out out/thin --energy 0.9 --calibration models/fledgling/calibration.txt --dry-run',
     },
     {
+      description: 'What 4 bits have lost, as an adapter that PEFT loads over the quantized model',
+      command:
+        '<%= config.bin %> factorize out/int4 --base models/fledgling --format adapter --rank 16 --out out/correction --calibration models/fledgling/calibration.txt',
+    },
+    {
       description: 'The same rank everywhere by the weights alone, in a form that every engine loads',
       command:
         '<%= config.bin %> factorize models/fledgling --out out/rank-64 --rank 64 --algorithm svd --format dense --data models/fledgling/evaluation.txt --max-drop 100%',
     },
   ];
 
-  async run(): Promise<RunResult | (Plan & FactorizePlan)> {
-    const { parseRecipe } = await import('../recipe.js');
+  async run(): Promise<RunResult | (Plan & FactorizePlan) | AdapterResult | PlannedAdapter> {
+    const adapter = adapterOptions(this.flags);
+    return adapter === undefined ? this.factorize() : this.correct(adapter);
+  }
+
+  private async factorize(): Promise<RunResult | (Plan & FactorizePlan)> {
     const { planFactors, planRun, run } = await import('../waves/index.js');
     const { ratio: share, energy, rank, ranks, algorithm, format, 'min-step': minStep } = this.flags;
-    const settings = { ratio: share, energy, rank, ranks, algorithm, format };
-    const recipe = parseRecipe(
-      {
-        recipe: 1,
-        model: this.args.model,
-        ...recipeOverrides(this.flags),
-        steps: [{ do: 'factorize', ...settings, minStep }],
-      },
-      'The command line',
-    );
-    const options = { recipe, ...runSettings(this.flags), report: this.report, signal: this.signal };
+    const settings = { ratio: share, energy, rank, ranks, algorithm, ...(format !== 'adapter' && { format }) };
+    const options = await this.options({ ...settings, minStep });
     if (this.flags['dry-run']) {
       const plan = { ...(await planRun(options)), matrices: await planFactors(settings, options) };
       this.log(renderFactorizePlan(plan));
@@ -92,4 +98,29 @@ export default class Factorize extends BaseCommand<typeof Factorize> {
     this.log(renderRun(result));
     return result;
   }
+
+  private async correct(adapter: { base: string; rank: number }): Promise<AdapterResult | PlannedAdapter> {
+    const { planAdapter, writeAdapter } = await import('../waves/index.js');
+    const options = { ...(await this.options({ rank: adapter.rank })), ...adapter };
+    if (this.flags['dry-run']) {
+      const plan = await planAdapter(options);
+      this.log(`${adapterLine(plan)} (nothing is written yet)`);
+      return plan;
+    }
+    const result = await writeAdapter(options);
+    this.log(renderAdapter(result));
+    return result;
+  }
+
+  private async options(step: object) {
+    const { parseRecipe } = await import('../recipe.js');
+    const { model } = this.args;
+    const recipe = parseRecipe(
+      { recipe: 1, model, ...recipeOverrides(this.flags), steps: [{ do: 'factorize', ...step }] },
+      'The command line',
+    );
+    return { recipe, ...runSettings(this.flags), report: this.report, signal: this.signal };
+  }
 }
+
+type PlannedAdapter = Pick<AdapterResult, 'out' | 'rank' | 'bytes'>;

@@ -1,6 +1,6 @@
 import { stopIfAborted } from '../errors.js';
 import { collectEvidence, type Gram } from '../evidence/index.js';
-import { type Decomposition, decompose } from '../lowrank/index.js';
+import { type Decomposition, decompose, type WeightRows } from '../lowrank/index.js';
 import type { HiddenStates, LinearSpec, LoadedBlock } from '../model/index.js';
 import { type EditContext, inputGroups } from '../pruning/index.js';
 import { weightRows } from './linears.js';
@@ -21,6 +21,8 @@ export interface Wanted {
 export interface BlockText {
   readonly block: LoadedBlock;
   readonly states: HiddenStates;
+  /** What is decomposed of a linear; its weight unless given. */
+  readonly weightOf?: (spec: LinearSpec) => WeightRows;
 }
 
 /**
@@ -33,9 +35,10 @@ export async function decomposeBlock(
   context: FactorizeContext,
   use: (spec: LinearSpec, decomposition: Decomposition) => Promise<void>,
 ): Promise<void> {
+  const weightOf = text?.weightOf ?? ((spec) => weightRows(context.model.checkpoint, spec));
   const one = async ({ spec, maxRank }: Wanted, gram?: Gram) => {
     stopIfAborted(context.signal);
-    await use(spec, await decomposition(spec, maxRank, gram, context));
+    await use(spec, await decomposition(weightOf(spec), maxRank, gram, context));
   };
   if (text === undefined) {
     for (const each of wanted) await one(each);
@@ -55,18 +58,17 @@ export async function decomposeBlock(
 
 /** An expert that no token was sent to has no inputs to be seen on: its weights alone count, and `report` gets a notice. */
 function decomposition(
-  spec: LinearSpec,
+  weight: WeightRows,
   maxRank: number,
   gram: Gram | undefined,
-  { model, device, seed = 0, report, signal }: FactorizeContext,
+  { device, seed = 0, report, signal }: FactorizeContext,
 ): Promise<Decomposition> {
   const isSeen = gram !== undefined && gram.tokens > 0;
   if (gram !== undefined && !isSeen) {
     report({
       type: 'notice',
-      message: `No token of the calibration text reached ${spec.weight}: its weights alone count.`,
+      message: `No token of the calibration text reached ${weight.name}: its weights alone count.`,
     });
   }
-  const weight = weightRows(model.checkpoint, spec);
   return decompose(weight, { device, maxRank, seed, report, ...(isSeen && { gram }), ...(signal && { signal }) });
 }

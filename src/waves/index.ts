@@ -15,3 +15,4 @@ export type { Schedule } from './schedule.js';
 export type { RunOptions, RunResult, WaveRecord } from './settings.js';
 export { type OpenedState, type OpenStateOptions, openPair, openState } from './states.js';
 export { readTags, removeTag, type TagChange, type TagList, type TagOptions, tagState } from './tag.js';
+export { type AdapterFigures, type AdapterResult, planAdapter, writeAdapter } from './write-adapter.js';

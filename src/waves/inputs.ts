@@ -50,7 +50,8 @@ export async function openInputs(recipe: Recipe): Promise<Inputs> {
   }
 }
 
-async function readTexts(
+/** The texts that a recipe names for this model. Throws `usage` where one is needed and there is none. */
+export async function readTexts(
   recipe: Recipe,
   model: Model,
   { gateIsOff, needed }: { readonly gateIsOff: boolean; readonly needed: boolean },
@@ -104,7 +105,8 @@ export function inputNotices(inputs: Inputs): string[] {
   return [...(inputs.model.checkpoint.notices ?? []), ...inputs.notices, ...textNotices(inputs)];
 }
 
-function textNotices({ calibration, evaluation }: Inputs): string[] {
+/** The part of `inputNotices` that is about texts. */
+export function textNotices({ calibration, evaluation }: Pick<Inputs, 'calibration' | 'evaluation'>): string[] {
   const own = calibration?.notices ?? [];
   return [...own, ...sharingNotices({ calibration, evaluation })];
 }
