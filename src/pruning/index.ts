@@ -1,6 +1,7 @@
 export { calibrationStates } from './calibration-states.js';
 export type { Edit, EditContext, Proposal, SettleContext } from './edit.js';
 export { inputGroups } from './input-groups.js';
+export { meanDivergences } from './mean-divergences.js';
 export { type PruneSettings, pruneEdit } from './prune-edit.js';
 export { type NamedMetrics, type ScoreContext, type ScoredLinear, scoreModel } from './score-model.js';
 export { shedEdit } from './shed-edit.js';

@@ -3,13 +3,13 @@ import { BirdboneError } from '../../errors.js';
 import type { LinearRole, Model } from '../../model/index.js';
 import type { SettleContext } from '../../pruning/index.js';
 import { type Choice, fitChoices } from '../../quantization/index.js';
-import { DTYPES } from '../../tensor/index.js';
 import { assign } from '../assign.js';
 import type { Format } from '../formats.js';
-import { bitsPerWeight, type Form, type MatrixForm } from '../forms.js';
+import type { Form, MatrixForm } from '../forms.js';
 import type { QuantizeSettings } from '../settings.js';
 import { candidatesOf } from './candidates.js';
-import { type Candidates, relativeErrors } from './sensitivity.js';
+import { bytesOf, costsOf } from './costs.js';
+import type { Candidates } from './sensitivity.js';
 
 /** What a model's matrices are to become under a budget, and what that comes to. */
 export interface BudgetForms {
@@ -20,8 +20,8 @@ export interface BudgetForms {
 }
 
 /**
- * Divides the bits that `settings.bitsPerWeight` or `settings.sizeBytes` allow over the matrices, so that the sum of their outputs'
- * relative errors is least. Overrides of `settings.keep` stand; what an engine loads as one layer gets one form where the format is
+ * Divides the bits that `settings.bitsPerWeight` or `settings.sizeBytes` allow over the linears inside the blocks, so that what they
+ * cost together is least (see `costsOf`). Overrides of `settings.keep` stand; what an engine loads as one layer gets one form where the format is
  * for such an engine. Bits per weight are the mean over the matrices that may be chosen for; bytes are of everything that the model
  * stores. Deterministic. Throws `usage` where even the fewest bits take more.
  */
@@ -34,9 +34,8 @@ export async function formsWithinBudget(
   const all = assign(model, { ...settings, scheme: format === 'gguf' ? 'q4_k_m' : 'int4' });
   const open = openMatrices(all, settings, format);
   const budgetBytes = budgetOf(settings, { all, open }, model);
-  const errors = await relativeErrors(open, { search: settings.scale ?? 'absmax' }, context);
   const groups = [...groupsOf(open, format).values()];
-  const items = groups.map((members) => choicesOf(members, errors, model));
+  const items = await costsOf(groups, { budgetBytes, search: settings.scale ?? 'absmax' }, context);
   const places = fitChoices(items, budgetBytes);
   if (places === undefined) throw tooSmall(items, budgetBytes, { open, settings });
   const chosen = new Map<string, Form>();
@@ -50,11 +49,14 @@ export async function formsWithinBudget(
   };
 }
 
-/** Matrices that the budget may choose for: neither overridden nor left as they are in any case. */
+/** Matrices that the budget may choose for: linears inside the blocks that are neither overridden nor left as they are. */
 function openMatrices(all: readonly MatrixForm[], settings: QuantizeSettings, format: Format): Candidates[] {
   const overridden = Object.keys(settings.keep ?? {}).map(tensorGlob);
   return all
-    .filter(({ form, weight }) => form.kind !== 'dense' && !overridden.some((fits) => fits(weight)))
+    .filter(
+      ({ form, weight, spec }) =>
+        spec !== undefined && form.kind !== 'dense' && !overridden.some((fits) => fits(weight)),
+    )
     .map((matrix) => ({ matrix, forms: candidatesOf(matrix, format, settings) }));
 }
 
@@ -71,13 +73,6 @@ function budgetOf(
   const others = [...model.checkpoint.tensors.values()].filter(({ name }) => !matrices.has(name));
   const fixedBytes = fixed.reduce((sum, matrix) => sum + bytesOf(matrix, model), 0);
   return sizeBytes! - fixedBytes - others.reduce((sum, { byteLength }) => sum + byteLength, 0);
-}
-
-/** Bytes that a matrix takes in its form, scales included. */
-function bytesOf(matrix: MatrixForm, { checkpoint }: Model): number {
-  const stored = checkpoint.tensors.get(matrix.weight);
-  const bits = bitsPerWeight(matrix, stored === undefined ? 0 : DTYPES[stored.dtype].bits);
-  return (bits * matrix.rows * matrix.columns) / 8;
 }
 
 /** vLLM loads q, k and v as one layer, gate and up as one, and all experts as one (src/layouts/rules.ts, `refuseUnlikeFused`). */
@@ -100,21 +95,6 @@ function groupsOf(open: readonly Candidates[], format: Format): Map<string, Cand
     groups.set(key, [...(groups.get(key) ?? []), candidates]);
   }
   return groups;
-}
-
-/** What each form costs the members together. */
-function choicesOf(
-  members: readonly Candidates[],
-  errors: ReadonlyMap<string, readonly number[]>,
-  model: Model,
-): Choice[] {
-  return members[0]!.forms.map((_, place) => {
-    const bytes = members.map(({ matrix, forms }) => bytesOf({ ...matrix, form: forms[place]! }, model));
-    return {
-      bytes: bytes.reduce((sum, size) => sum + size, 0),
-      error: members.reduce((sum, { matrix }) => sum + errors.get(matrix.weight)![place]!, 0),
-    };
-  });
 }
 
 function tooSmall(

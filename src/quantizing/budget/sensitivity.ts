@@ -1,4 +1,3 @@
-import { readFloats } from '../../checkpoint/index.js';
 import { stopIfAborted } from '../../errors.js';
 import { collectEvidence, type Gram } from '../../evidence/index.js';
 import { disposeBlock, type HiddenStates, type LinearInput, loadBlock } from '../../model/index.js';
@@ -7,7 +6,7 @@ import type { Form, MatrixForm } from '../forms.js';
 import { readWeight } from '../stored-order.js';
 import { type OutputNorm, outputNorm, roundTrip, sampleRows } from './output-errors.js';
 
-/** A matrix, and the forms to try. */
+/** A linear's weight inside a block, and the forms to try. */
 export interface Candidates {
   readonly matrix: MatrixForm;
   readonly forms: readonly Form[];
@@ -19,8 +18,7 @@ export interface SensitivityOptions {
 
 /**
  * Of each matrix, for each of its forms, what rounding it by itself does to its outputs: tr((W−Q) G (W−Q)ᵀ) / tr(W G Wᵀ), G the Gram
- * matrix of its inputs on the calibration text in the model as it is. Without a text, and for matrices outside the blocks, G is the
- * identity. From at most 128 rows of each. One block's weights are resident. Deterministic.
+ * matrix of its inputs on the calibration text in the model as it is. Without a text G is the identity. From at most 128 rows of each. One block's weights are resident. Deterministic.
  */
 export async function relativeErrors(
   candidates: readonly Candidates[],
@@ -44,10 +42,6 @@ export async function relativeErrors(
       else await throughBlock(index, { inBlock, states, measure }, context);
       report({ type: 'progress', stage: 'sensitivity', done: index + 1, total, unit: 'blocks' });
     }
-    await measure(
-      candidates.filter(({ matrix }) => matrix.block === undefined),
-      outputNorm(undefined, device),
-    );
   } finally {
     await states?.close();
   }
@@ -98,8 +92,8 @@ async function errorsOf(
   { norm, search }: { readonly norm: OutputNorm; readonly search: 'absmax' | 'mse' },
   { model }: SettleContext,
 ): Promise<readonly number[]> {
-  const { spec, weight, rows, columns } = matrix;
-  const values = await (spec ? readWeight(model.checkpoint, spec) : readFloats(model.checkpoint, weight));
+  const { spec, rows, columns } = matrix;
+  const values = await readWeight(model.checkpoint, spec!);
   const sample = sampleRows({ values, rows, columns });
   const whole = await norm.square(sample);
   const errors: number[] = [];
