@@ -58,6 +58,7 @@ export {
   folderOf,
   openComparable,
   openModel,
+  withCacheScales,
   withCheckpoint,
   withDenseWeights,
 } from './model.js';

@@ -2,9 +2,15 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Checkpoint, ggufMetadata, type JsonObject, openCheckpoint, readJsonObject } from '../checkpoint/index.js';
-import { codedNames, decodedView } from '../coding/index.js';
+import { type CodedView, codedNames, decodedView } from '../coding/index.js';
 import { BirdboneError } from '../errors.js';
-import { hasQuantizedTensors, readQuantized, saysQuantized } from '../layouts/index.js';
+import {
+  hasQuantizedTensors,
+  type KvScales,
+  type QuantizedCheckpoint,
+  readQuantized,
+  saysQuantized,
+} from '../layouts/index.js';
 import { asHuggingFace } from '../translation/index.js';
 import type { Decoder, LinearSpec, Model } from './decoder.js';
 import { describeModel } from './describe.js';
@@ -20,7 +26,8 @@ const MAX_CONFIG_BYTES = 2 ** 20;
 export async function openModel(checkpointPath: string): Promise<Model> {
   const stored = await openCheckpoint(checkpointPath);
   try {
-    return await describedModel(await inHuggingFaceTerms(stored));
+    const model = await describedModel(await inHuggingFaceTerms(stored));
+    return withCacheScales(model, cacheScalesOf(model.checkpoint));
   } catch (error) {
     await stored.close();
     throw error;
@@ -55,6 +62,21 @@ async function inNativeForm(checkpoint: Checkpoint): Promise<Checkpoint> {
   if (!existsSync(file)) return checkpoint;
   const config = await readConfigFile(file);
   return saysQuantized(config) ? readQuantized(checkpoint, config, file) : checkpoint;
+}
+
+/** The scales of a cache of FP8 that an engine's layout has beside the weights that this view decodes, by block. */
+function cacheScalesOf({ raw }: Partial<CodedView>): ReadonlyMap<number, KvScales> | undefined {
+  return (raw as Partial<QuantizedCheckpoint> | undefined)?.extras?.kvScales;
+}
+
+/** The model as it is run with a cache of FP8 with these scales; the model itself where there are none. */
+export function withCacheScales(model: Model, scales: ReadonlyMap<number, KvScales> | undefined): Model {
+  if (scales === undefined) return model;
+  const keyValueScales = model.decoder.blocks.map(({ index }) => {
+    const { k, v } = scales.get(index) ?? { k: 1, v: 1 };
+    return { key: k, value: v };
+  });
+  return { ...model, keyValueScales };
 }
 
 /** The config.json that a checkpoint holds inside, or that lies beside it, parsed. Throws `unreadable` as `readJsonObject` does. */

@@ -64,7 +64,16 @@ export interface QualityReport {
   readonly fallbacks: readonly ReportedMatrix[];
 }
 
-const FIGURES = ['perplexity', 'accuracy', 'accuracyLoss', 'perplexityRatio', 'kl', 'agreement', 'flips'] as const;
+const FIGURES = [
+  'perplexity',
+  'accuracy',
+  'accuracyLoss',
+  'perplexityRatio',
+  'kl',
+  'agreement',
+  'flips',
+  'fullCachePerplexity',
+] as const;
 
 /** Fields of a wave's details that hold a row for each matrix. */
 const KINDS = ['quantized', 'factorized'] as const;

@@ -15,6 +15,7 @@ const NAMES: Readonly<Record<string, string>> = {
   accuracyLoss: 'accuracy lost, of what there was',
   kl: 'KL divergence, nats a token',
   agreement: 'same top token',
+  fullCachePerplexity: 'perplexity with a cache of full precision',
   flips: 'predictions that flipped',
 };
 

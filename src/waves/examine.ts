@@ -46,7 +46,20 @@ export async function examine(
     return stopAt(await locate(candidate, sample, session), figures);
   }
   const verdict = measured === undefined || baseline === undefined ? UNGUARDED : verdictOn(measured, baseline, session);
-  return { verdict, figures, ...(errors.length > 0 && { blocks: monitorOf(errors, sample.length) }) };
+  const all = { ...figures, ...(await withFullCache(candidate, baseline, session)) };
+  return { verdict, figures: all, ...(errors.length > 0 && { blocks: monitorOf(errors, sample.length) }) };
+}
+
+/** What a candidate with a cache of FP8 gives with one of full precision: what the cache costs. */
+async function withFullCache(
+  candidate: Model,
+  baseline: Baseline | undefined,
+  session: Session,
+): Promise<Record<string, number>> {
+  const { keyValueScales, ...model } = candidate;
+  if (keyValueScales === undefined || baseline === undefined) return {};
+  const { figures } = await measure(model, baseline, session, { onlyGate: true });
+  return { fullCachePerplexity: figures.perplexity, fullCacheAccuracy: figures.accuracy };
 }
 
 /** Where damage starts, of each block's error. */

@@ -1,5 +1,13 @@
 import type { GptqRun, KvScales, LayoutExtras } from '../layouts/index.js';
-import type { History } from '../state/index.js';
+import type { History, WaveJournalRecord } from '../state/index.js';
+
+/** The scales of a cache of FP8 that a wave has found, as a layer carries them; nothing where it has none. */
+export function cacheScales(details: WaveJournalRecord['details']): {
+  readonly cacheScales?: ReadonlyMap<number, KvScales>;
+} {
+  const rows = (details?.['kvScales'] ?? []) as readonly (KvScales & { readonly block: number })[];
+  return rows.length === 0 ? {} : { cacheScales: new Map(rows.map(({ block, k, v }) => [block, { k, v }])) };
+}
 
 /**
  * What the active waves found beside the weights and an engine's layout has a place for: rows `kvScales` {block, k, v}, `inputScales`

@@ -1,5 +1,6 @@
 import { type Layer, onlyTensors } from '../checkpoint/index.js';
 import type { Report } from '../events.js';
+import type { KvScales } from '../layouts/index.js';
 import {
   type History,
   historyOf,
@@ -11,6 +12,7 @@ import {
 import { ChunkCache, type LayerEntry, ObjectStore, openStoredLayer } from '../store/index.js';
 import type { Device } from '../tensor/index.js';
 import type { Inputs } from './inputs.js';
+import { cacheScales } from './layout-extras.js';
 
 /** What a running wave loop holds: its inputs, its device, its journal. */
 export interface Session {
@@ -43,6 +45,8 @@ export interface WaveLayer extends Layer {
   readonly shapes?: WaveJournalRecord['shapes'];
   /** The plates that the wave has shed. */
   readonly plates?: WaveJournalRecord['plates'];
+  /** Scales by block with which keys and values go through a cache of FP8 from this wave on. */
+  readonly cacheScales?: ReadonlyMap<number, KvScales>;
 }
 
 /**
@@ -60,7 +64,7 @@ export async function openLayers(folder: StateFolder, past: History): Promise<Wa
       const isIn = (name: string) => at(name) >= wave.wave;
       const entries = new Map([...layer.entries].filter(([name]) => isIn(name)));
       const { shapes, plates } = wave;
-      const stage = { ...(shapes && { shapes }), ...(plates && { plates }) };
+      const stage = { ...(shapes && { shapes }), ...(plates && { plates }), ...cacheScales(wave.details) };
       layers.push({ ...onlyTensors(layer, isIn), wave: wave.wave, entries, ...stage });
     }
   } catch (error) {

@@ -1,6 +1,6 @@
 import { type Layer, overlay } from '../checkpoint/index.js';
 import { type CodedView, decodedView } from '../coding/index.js';
-import { describedModel, type Model, withCheckpoint } from '../model/index.js';
+import { describedModel, type Model, withCacheScales, withCheckpoint } from '../model/index.js';
 import { type Marks, plateGraph } from '../plates/index.js';
 import { cutModel } from '../shedding/index.js';
 import { marksOfWaves } from './marks.js';
@@ -12,7 +12,7 @@ export interface StackedModel extends Model {
 }
 
 /** A layer of a wave, or one in memory over the base's shapes. */
-export type StackableLayer = Layer & Partial<Pick<WaveLayer, 'wave' | 'shapes' | 'plates'>>;
+export type StackableLayer = Layer & Partial<Pick<WaveLayer, 'wave' | 'shapes' | 'plates' | 'cacheScales'>>;
 
 /**
  * The model through layers, in their order. Where some are of final shapes, the plates that the others have shed are cut out first,
@@ -22,7 +22,10 @@ export async function stacked(model: Model, layers: readonly StackableLayer[]): 
   const full = layers.filter(({ shapes }) => shapes !== 'final');
   const final = layers.filter(({ shapes }) => shapes === 'final');
   const below = await through(model, full);
-  return final.length === 0 ? below : through(await cutOf(below, full), final);
+  if (final.length === 0) return below;
+  const seen = await through(await cutOf(below, full), final);
+  const scales = final.findLast(({ cacheScales }) => cacheScales !== undefined)?.cacheScales;
+  return { ...withCacheScales(seen, scales), checkpoint: seen.checkpoint };
 }
 
 /** The model as publishing and exporting write it: through its layers, and without the plates that they have shed. */

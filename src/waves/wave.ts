@@ -7,6 +7,7 @@ import { effectivenessOf } from './effectiveness.js';
 import { stoppedError } from './emergency-stop.js';
 import { type Examination, examine } from './examine.js';
 import { sparsityAfter, sparsityKept, type WaveSparsity } from './layer-sparsity.js';
+import { cacheScales } from './layout-extras.js';
 import { marksOf, sparedOf } from './marks.js';
 import type { Baseline } from './measure.js';
 import { findCulpritPlates, isRepairable } from './selective.js';
@@ -40,7 +41,10 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
     const { edit, proposed } = await propose(settings, { model: kept, layers: opened, past }, session);
     const { shapes } = settings.edit;
     const layer = await openStoredLayer(new ObjectStore(folder.objects), proposed.sha256);
-    const layers: StackableLayer[] = [...opened, { ...layer, ...(shapes && { shapes }) }];
+    const layers: StackableLayer[] = [
+      ...opened,
+      { ...layer, ...(shapes && { shapes }), ...cacheScales(proposed.details) },
+    ];
     const candidate = await stacked(inputs.model, layers);
     const plan = edit.plan(kept);
     const sparsity =

@@ -20,6 +20,7 @@ function change(rest: Record<string, unknown>) {
 describe('a quantizing run', () => {
   it.each([
     ['compressed-tensors', 'out/q', int4],
+    ['compressed-tensors', 'out/q', { do: 'quantize', scheme: 'int8', kvCache: 'fp8' }],
     ['native', 'out/q', { do: 'quantize', scheme: 'nf4', groupSize: 16 }],
     ['gguf', 'out/q.gguf', { do: 'quantize', scheme: 'q8_0' }],
   ])('publishes %s that evaluates to the figures of the gate, to the last bit', async (format, out, step) => {
@@ -72,6 +73,15 @@ describe('a quantizing run', () => {
       expect(contentsOf(out)).toEqual(expected);
     }
     expect([...stages]).toEqual(['quantize', 'evaluate']);
+  });
+
+  it('judges a model with a cache of FP8 with that cache, and says what it costs', async () => {
+    const step = { do: 'quantize', scheme: 'int8', kvCache: 'fp8' };
+    const { result, waves } = await go(change({ ...inLayout, steps: [step] }));
+    const plain = await go(change({ ...inLayout, out: at('out/plain'), steps: [{ ...step, kvCache: undefined }] }));
+    expect(result['fullCachePerplexity']).toBe(plain.result['perplexity']);
+    expect(result['perplexity']).not.toBe(plain.result['perplexity']);
+    expect(waves[0]?.details?.['kvScales']?.length).toBe(2);
   });
 
   it('goes on from what pruning has left, with the removed weights still gone where a code of zero is zero', async () => {
