@@ -11,6 +11,8 @@ export interface MeasuredProcess {
   readonly seconds: number;
   /** Peak resident memory of the process, VmHWM. */
   readonly peakBytes: number;
+  /** CPU time of all its threads: what its work takes, also on a machine that does other work beside. */
+  readonly cpuSeconds: number;
   readonly stdout: string;
 }
 
@@ -34,7 +36,8 @@ export async function measureNode(args: readonly string[], cwd: string): Promise
     });
     const seconds = (performance.now() - start) / 1000;
     if (status !== 0) throw new Error(`${args.join(' ')} ended with status ${status}.`);
-    return { seconds, peakBytes: Number(await readFile(peakFile, 'utf8')), stdout };
+    const [peakBytes = Number.NaN, cpuSeconds = Number.NaN] = (await readFile(peakFile, 'utf8')).split(' ').map(Number);
+    return { seconds, peakBytes, cpuSeconds, stdout };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
