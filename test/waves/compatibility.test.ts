@@ -21,16 +21,16 @@ const FACTORS = { do: 'factorize', ratio: 0.2 };
 const FUSED = { do: 'factorize', ratio: 0.2, format: 'dense' };
 
 describe('steps in one recipe', () => {
-  const refused: readonly (readonly [string, string, Steps, string?])[] = [
-    ['single weights after codes', 'codes are final', [INT4, WEIGHTS]],
-    ['plates after codes', 'codes are final', [INT4, FFN]],
-    ['factors of codes', 'codes are final', [INT4, FACTORS]],
-    ['codes of codes', 'rounded once', [INT4, { ...INT4, scheme: 'int8' }]],
-    ['codes of codes with something between', 'codes are final', [INT4, FFN, INT4]],
-    ['weights out of factors', 'factors are final', [FACTORS, WEIGHTS]],
-    ['codes for factors', 'factors stay floats', [FACTORS, INT4]],
-    ['zeros that factors fill', 'low rank fills zeros', [WEIGHTS, FACTORS]],
-    ['other tokens than the dense model', 'tokens keep their numbers', [TOKENS, INT4]],
+  const refused: readonly (readonly [string, string, Steps, string | undefined])[] = [
+    ['single weights after codes', 'codes are final', [INT4, WEIGHTS], undefined],
+    ['plates after codes', 'codes are final', [INT4, FFN], undefined],
+    ['factors of codes', 'codes are final', [INT4, FACTORS], undefined],
+    ['codes of codes', 'rounded once', [INT4, { ...INT4, scheme: 'int8' }], undefined],
+    ['codes of codes with something between', 'codes are final', [INT4, FFN, INT4], undefined],
+    ['weights out of factors', 'factors are final', [FACTORS, WEIGHTS], undefined],
+    ['codes for factors', 'factors stay floats', [FACTORS, INT4], undefined],
+    ['zeros that factors fill', 'low rank fills zeros', [WEIGHTS, FACTORS], undefined],
+    ['other tokens than the dense model', 'tokens keep their numbers', [TOKENS, INT4], undefined],
     ['parts of groups', 'whole groups', [FFN, INT4], 'compressed-tensors'],
     ['parts of groups for llama.cpp in GPTQ', 'whole groups', [{ ...FFN, target: 'llama.cpp' }, INT4], 'gptq'],
   ];
@@ -44,9 +44,9 @@ describe('steps in one recipe', () => {
     );
   });
 
-  const allowed: readonly (readonly [string, number, Steps, string?])[] = [
-    ['one step', 0, [INT4]],
-    ['plates, then codes', 0, [FFN, INT4]],
+  const allowed: readonly (readonly [string, number, Steps, string | undefined])[] = [
+    ['one step', 0, [INT4], undefined],
+    ['plates, then codes', 0, [FFN, INT4], undefined],
     ['plates in whole groups', 0, [{ ...FFN, target: 'vllm' }, INT4], 'compressed-tensors'],
     [
       'plates in whole blocks',
@@ -57,10 +57,10 @@ describe('steps in one recipe', () => {
       ],
       'gguf',
     ],
-    ['plates and weights', 0, [FFN, WEIGHTS]],
-    ['plates and factors', 0, [FFN, FACTORS]],
-    ['single weights, whose zeros codes keep at full size', 1, [WEIGHTS, INT4]],
-    ['low rank that codes do not use', 1, [FUSED, INT4]],
+    ['plates and weights', 0, [FFN, WEIGHTS], undefined],
+    ['plates and factors', 0, [FFN, FACTORS], undefined],
+    ['single weights, whose zeros codes keep at full size', 1, [WEIGHTS, INT4], undefined],
+    ['low rank that codes do not use', 1, [FUSED, INT4], undefined],
     ['plates that leave rows of other lengths than blocks', 1, [FFN, { do: 'quantize', scheme: 'q4_k_m' }], 'gguf'],
   ];
   it.each(allowed)('may be %s, with %i words about it', (_, notices, steps, format) => {
