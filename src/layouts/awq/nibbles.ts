@@ -24,16 +24,23 @@ export function awqRows(words: Uint32Array, outputs: number): Uint32Array {
   return result;
 }
 
-/** The way back from `awqRows`: `rows` is [inputs, outputs / 8], and the last word of an output is zero where there are no more inputs. */
-export function wordsOfInputs(rows: Uint32Array, outputs: number): Uint32Array {
-  const across = outputs / OUTPUTS_PER_WORD;
+/**
+ * The way back from `awqRows`, for some outputs: `rows` is [inputs, across]; the result has the words of the `count` outputs from those
+ * of word `first` on, and zeros in the last word of each where there are no more inputs.
+ */
+export function wordsOfInputs(
+  rows: Uint32Array,
+  across: number,
+  { first, count }: { readonly first: number; readonly count: number },
+): Uint32Array {
   const inputs = rows.length / across;
+  const outputs = count * OUTPUTS_PER_WORD;
   const result = new Uint32Array(Math.ceil(inputs / 8) * outputs);
   for (let input = 0; input < inputs; input += 1) {
     const to = Math.floor(input / 8) * outputs;
     const shift = 4 * (input % 8);
-    for (let word = 0; word < across; word += 1) {
-      const packed = rows[input * across + word]!;
+    for (let word = 0; word < count; word += 1) {
+      const packed = rows[input * across + first + word]!;
       for (let k = 0; k < 8; k += 1) {
         result[to + word * OUTPUTS_PER_WORD + ORDER[k]!]! |= ((packed >>> (4 * k)) & 15) << shift;
       }

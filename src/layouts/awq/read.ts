@@ -77,6 +77,7 @@ function nativeTensors(source: Checkpoint, module: Module, groupSize: number | u
     {
       info: infoOf(names.codes, 'U8', [outputs, rowBytesOf(inputs, BITS)]),
       rowBytes: rowBytesOf(inputs, BITS),
+      unitRows: OUTPUTS_PER_WORD,
       compute: (first, count) => readCodes(source, module, first, count),
     },
     {
@@ -103,13 +104,16 @@ async function readCodes(source: Checkpoint, module: Module, first: number, coun
   for (let start = 0; start < inputs; start += rowsPerChunk) {
     const rows = Math.min(rowsPerChunk, inputs - start);
     const bytes = await source.read(`${name}.qweight`, { offset: start * rowBytes, length: rows * rowBytes });
-    const words = wordsOfInputs(elementsOf(bytes, 4) as Uint32Array, outputs);
+    const words = wordsOfInputs(elementsOf(bytes, 4) as Uint32Array, outputs / OUTPUTS_PER_WORD, {
+      first: first / OUTPUTS_PER_WORD,
+      count: count / OUTPUTS_PER_WORD,
+    });
     const across = Math.ceil(rows / 8);
     for (let word = 0; word < across; word += 1) {
       const at = start / 2 + word * 4;
       const whole = at + 4 <= width;
       for (let row = 0; row < count; row += 1) {
-        const value = words[word * outputs + first + row]!;
+        const value = words[word * count + row]!;
         const to = row * width + at;
         for (let byte = 0; byte < (whole ? 4 : width - at); byte += 1) result[to + byte] = value >>> (8 * byte);
       }
