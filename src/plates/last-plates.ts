@@ -12,11 +12,14 @@ export interface StayRule {
   readonly why: (kept: number, of: number) => string;
 }
 
-/** One plate of each family: without it nothing would pass from the input to the logits. */
+/** One plate of each family, of experts as many as a token goes through: without, nothing would pass from input to logits. */
 export const LAST_PLATE: StayRule = {
   kinds: ['ffn-channel', 'kv-group', 'expert', 'attention', 'ffn', 'block', 'hidden', 'vocabulary'],
   multiple: 1,
-  why: (_, of) => `of ${of} it is the one with the largest score, and one must stay for anything to pass`,
+  why: (kept, of) =>
+    kept === 1
+      ? `of ${of} it is the one with the largest score, and one must stay for anything to pass`
+      : `of ${of} it is one of the ${kept} with the largest scores, and each token goes through so many`,
 };
 
 /**
@@ -34,7 +37,7 @@ export function protectLast(
     const families = KINDS_OF_BLOCKS.includes(kind)
       ? [ofKind.flatMap(platesOf)]
       : ofKind.flatMap((entry) => familiesOf(graph, entry));
-    for (const family of families) found.push(...strongest(family, rule));
+    for (const family of families) found.push(...strongest(family, rule, leastOf(graph, kind, family)));
   }
   return found;
 }
@@ -55,9 +58,15 @@ function familiesOf(graph: PlateGraph, entry: Pick<RankedRange, 'range' | 'score
   return graph.families(kind, block).map(({ start, count }) => plates.slice(start, start + count));
 }
 
-function strongest(family: ScoredPlate[], { multiple, why }: StayRule): Protection[] {
+/** How many of a family must stay, whatever an engine's multiples. */
+function leastOf({ decoder }: PlateGraph, kind: PlateKind, [first]: readonly ScoredPlate[]): number {
+  const block = kind === 'expert' ? first?.range.block : undefined;
+  return block === undefined ? 1 : (decoder.blocks[block]?.experts?.perToken ?? 1);
+}
+
+function strongest(family: ScoredPlate[], { multiple, why }: StayRule, least: number): Protection[] {
   if (family.length === 0) return [];
-  const kept = family.length - allowedRemoval(family.length, family.length, multiple);
+  const kept = Math.max(least, family.length - allowedRemoval(family.length, family.length, multiple));
   const reason = multiple === 1 ? 'last-plate' : 'target';
   return family
     .toSorted((a, b) => b.score - a.score)

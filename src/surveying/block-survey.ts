@@ -1,5 +1,5 @@
 import type { Report } from '../events.js';
-import { type BlockEvidence, collectEvidence, type Gram } from '../evidence/index.js';
+import { type BlockEvidence, collectEvidence, collectExpertOutputs, type Gram } from '../evidence/index.js';
 import type { ImportanceMetric } from '../importance/index.js';
 import { type HiddenStates, type LinearInput, type LinearSpec, type LoadedBlock, runBlock } from '../model/index.js';
 import {
@@ -25,6 +25,14 @@ export interface BlockSurvey {
   readonly activities: readonly ChannelActivity[];
   /** Which channels and heads are combinations of others of their network or attention; empty without text. */
   readonly redundancies: readonly { readonly range: PlateRange; readonly redundancy: Redundancy }[];
+  /** What each expert of a block adds to the residual stream; empty without text, and in models without experts. */
+  readonly expertOutputs: readonly ExpertOutputs[];
+}
+
+/** Σ share · ‖expert(x)‖ over the calibration tokens, of consecutive experts. */
+export interface ExpertOutputs {
+  readonly range: PlateRange;
+  readonly weighted: Float64Array;
 }
 
 export interface BlockContext {
@@ -53,7 +61,8 @@ export async function surveyBlock(
   context: BlockContext,
 ): Promise<BlockSurvey> {
   if (states === undefined) {
-    return { sums: scored ?? (await scoreAll(block, {}, context)), activities: [], redundancies: [] };
+    const sums = scored ?? (await scoreAll(block, {}, context));
+    return { sums, activities: [], redundancies: [], expertOutputs: [] };
   }
   const residual = await residualActivity(block.spec.index, states, context.graph);
   const readers = readersOf(context.graph, block.spec.index);
@@ -65,11 +74,23 @@ export async function surveyBlock(
     const sums = scored ?? (await scoreAll(block, { forward }, context));
     const activities = [residual, ...(await activitiesOf(readers, forward, device))];
     const redundancies = await redundanciesOf(block, states, readers, context);
+    const expertOutputs = await expertOutputsOf(block, states, context);
     await runBlock(block, states, device, { store: true, ...stop });
-    return { sums, activities, redundancies };
+    return { sums, activities, redundancies, expertOutputs };
   } finally {
     forward.dispose();
   }
+}
+
+async function expertOutputsOf(
+  block: LoadedBlock,
+  states: HiddenStates,
+  { graph, device, signal }: BlockContext,
+): Promise<ExpertOutputs[]> {
+  const range = graph.ranges('expert').find((candidate) => candidate.block === block.spec.index);
+  if (range === undefined) return [];
+  const outputs = await collectExpertOutputs(block, states, { device, ...(signal && { signal }) });
+  return [{ range, weighted: Float64Array.from(outputs, ({ weighted }) => weighted) }];
 }
 
 /** The sums of the metric's scores of all linears of a block. */

@@ -1,5 +1,4 @@
 import {
-  type AxisSums,
   KINDS_OF_BLOCKS,
   metricRule,
   normalise,
@@ -8,6 +7,7 @@ import {
   type PlateRange,
   plateScores,
 } from '../plates/index.js';
+import type { BlockSurvey } from './block-survey.js';
 
 /** Consecutive plates and their scores, as the metric gave them and comparable with the other blocks'. */
 export interface ScoredRange {
@@ -19,19 +19,24 @@ export interface ScoredRange {
 }
 
 /**
- * The scores of all plates of the kinds, from the sums of all blocks. Plates of sub-blocks and blocks are compared over the model,
- * the others within their block (see `normalise`).
+ * The scores of all plates of the kinds, from the sums of all blocks; of experts, where the metric is of what comes out of a plate,
+ * what they add to the residual stream. Plates of sub-blocks and blocks are compared over the model, the others within their block
+ * (see `normalise`).
  */
 export function scoreRanges(
   graph: PlateGraph,
   kinds: readonly PlateKind[],
-  sums: ReadonlyMap<string, AxisSums>,
+  { sums, expertOutputs }: Pick<BlockSurvey, 'sums' | 'expertOutputs'>,
   metric: string,
 ): ScoredRange[] {
   const rule = metricRule(metric);
+  const outputs = metric === 'activation' ? expertOutputs : [];
   return kinds.flatMap((kind) => {
     const ranges = graph.ranges(kind);
-    const raw = ranges.map((range) => plateScores(graph, range, sums, rule));
+    const raw = ranges.map((range) => {
+      const made = kind === 'expert' ? outputs.find((candidate) => candidate.range.block === range.block) : undefined;
+      return made?.weighted ?? plateScores(graph, range, sums, rule);
+    });
     const together = KINDS_OF_BLOCKS.includes(kind) ? [Float64Array.from(raw.flatMap((scores) => [...scores]))] : raw;
     const normalised = normalise(together, rule.normalisation);
     const scores = KINDS_OF_BLOCKS.includes(kind) ? ranges.map((_, i) => normalised[0]!.slice(i, i + 1)) : normalised;

@@ -96,8 +96,8 @@ export async function surveyOpened(
   const metricName = options.metric ?? (passages.length === 0 ? 'magnitude' : 'activation');
   const metric = await metrics.load(metricName);
   if (needsText(metric) && passages.length === 0) throw needsCalibration(metricName);
-  const { sums, activities, redundancies } = await lookAt(model, { graph, metric, passages }, options);
-  const ranked = scoreRanges(graph, kinds, sums, metricName);
+  const { activities, redundancies, ...found } = await lookAt(model, { graph, metric, passages }, options);
+  const ranked = scoreRanges(graph, kinds, found, metricName);
   const ends = defaultProtected(graph);
   const { protectFirst: first = ends, protectLast: last = ends, target, shards = 1 } = options;
   const rules = { first, last, shards, ...(target && { target }) };
@@ -128,6 +128,7 @@ async function lookAt(
   const sums = new Map<string, AxisSums>();
   const activities: BlockSurvey['activities'][number][] = [];
   const redundancies: BlockSurvey['redundancies'][number][] = [];
+  const expertOutputs: BlockSurvey['expertOutputs'][number][] = [];
   try {
     for (const message of device.notices) report({ type: 'notice', message });
     const { passages: calibration, ...rest } = what;
@@ -145,8 +146,9 @@ async function lookAt(
       for (const [name, sum] of found.sums) sums.set(name, sum);
       activities.push(...found.activities);
       redundancies.push(...found.redundancies);
+      expertOutputs.push(...found.expertOutputs);
     }
-    return { sums, activities, redundancies };
+    return { sums, activities, redundancies, expertOutputs };
   } finally {
     await rm(spillFolder, { recursive: true, force: true });
     await device.close();

@@ -11,7 +11,7 @@ import {
   writeFixture,
 } from '../fixtures/architectures/index.js';
 
-const { llama, gpt_neox: gptNeox } = architectureFixtures;
+const { llama, mixtral, gpt_neox: gptNeox } = architectureFixtures;
 const WINDOWS = Array.from({ length: 6 }, (_, i) => ({ ids: randomIds(24, 60, 10 + i) }));
 const HEAD_DIM = 10;
 const HIDDEN = 36;
@@ -61,6 +61,31 @@ describe('planted plates', () => {
       for (let row = 0; row < HIDDEN; row += 1) down[row * 44 + 5] = 0;
     });
     expect(first(survey, 'ffn-channel', 'level')[0]).toMatchObject({ id: 'ffn-channel:3:5', score: 0 });
+  });
+
+  test('an expert that adds next to nothing comes first, and as many stay as a token goes through', async () => {
+    const base = fixtureModel(mixtral!);
+    const name = 'model.layers.1.block_sparse_moe.experts.3.w2.weight';
+    const quiet = base.tensors.get(name)!.values.map((value) => value / 1000);
+    const model = await openModel(writeFixture(withTensors(base, new Map([[name, quiet]]))));
+    const survey = await surveyOpened(
+      { model, shed: Marks.none, name: 'tiny', passages: WINDOWS },
+      { device: 'cpu', kinds: ['expert'] },
+    );
+    await model.checkpoint.close();
+    const listed = first(survey, 'expert', 'level');
+    expect(listed[0]).toMatchObject({ id: 'expert:1:3', status: 'kept' });
+    expect(listed[0]!.score).toBeLessThan(0.01 * Math.min(...listed.slice(1).map(({ score }) => score)));
+    for (const block of [0, 1]) {
+      const stay = listed.filter((plate) => plate.block === block && plate.status === 'protected');
+      const scores = listed.filter((plate) => plate.block === block).map(({ score }) => score);
+      expect(stay.map(({ score }) => score).sort()).toEqual(
+        scores
+          .sort((a, b) => b - a)
+          .slice(0, 2)
+          .sort(),
+      );
+    }
   });
 
   test('a head that is the copy of another comes first, with nothing left that the other does not give', async () => {
