@@ -16,7 +16,7 @@ import { type Figures, type Row, renderSheddingTable } from './shedding-table.js
  * Sheds plates of the real checkpoints as `prune` does, with and without the fold, measures what it has published, and writes
  * docs/shedding-table.md and docs/results/shedding.json. Fails when a fold does not beat dropping.
  *
- *   npm run compare:shedding -- [--models tinystories-656k,…] [--windows N] [--out FOLDER]
+ *   npm run compare:shedding -- [--models tinystories-656k,…] [--folds none,ls,flap] [--windows N] [--out FOLDER]
  */
 
 type Step = Omit<Extract<RecipeInput['steps'][number], { do: 'prune' }>, 'do'>;
@@ -36,6 +36,7 @@ const CASES: readonly Case[] = [
     steps: [
       // A quarter of the channels and one of four KV groups: 288 channels stay.
       { plates: 'auto', sparsity: 0.25, fold: 'none' },
+      { plates: 'auto', sparsity: 0.25, fold: 'flap' },
       { plates: 'auto', sparsity: 0.25 },
       { plates: 'auto', sparsity: 0.25, shedding: 'targeted', target: 'llama.cpp' },
       { plates: 'auto', sparsity: 0.25, shedding: 'adaptive', target: 'llama.cpp' },
@@ -48,6 +49,7 @@ const CASES: readonly Case[] = [
     steps: [
       // 512 of 768 channels stay: the multiple of 256 below.
       { plates: 'ffn', sparsity: 0.25, target: 'llama.cpp', fold: 'none' },
+      { plates: 'ffn', sparsity: 0.25, target: 'llama.cpp', fold: 'flap' },
       { plates: 'ffn', sparsity: 0.25, target: 'llama.cpp' },
     ],
   },
@@ -58,6 +60,7 @@ const CALIBRATION_WINDOWS = 128;
 const { values: options } = parseArgs({
   options: {
     models: { type: 'string', default: CASES.map(({ model }) => model).join(',') },
+    folds: { type: 'string' },
     windows: { type: 'string' },
     out: { type: 'string', default: fileURLToPath(new URL('../docs', import.meta.url)) },
   },
@@ -66,34 +69,43 @@ if (sharedMissing !== undefined) throw new Error(`nothing to shed: ${sharedMissi
 const commit = await describeCommit();
 const file = path.join(options.out, 'results', 'shedding.json');
 await mkdir(path.dirname(file), { recursive: true });
-const chosen = CASES.filter(({ model }) => options.models.split(',').includes(model));
-const measured: Row[] = [];
-for (const each of chosen) measured.push(...(await shedAll(each)));
-// Checkpoints that were not asked for stay as they were measured.
 const before = existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as { rows: Row[] }).rows : [];
-const rows = CASES.flatMap(({ model }) => {
-  return (chosen.some((each) => each.model === model) ? measured : before).filter((row) => row.model === model);
-});
+const rows: Row[] = [];
+for (const each of CASES) {
+  for (const step of [undefined, ...each.steps]) {
+    const known = before.find((row) => isOf(row, each, step));
+    const found = isAskedFor(each, step) || known === undefined ? await measured(each, step) : known;
+    rows.push(found);
+  }
+}
 const { markdown, failures } = renderSheddingTable(rows, { windows: CALIBRATION_WINDOWS, context: CONTEXT });
 await writeFile(file, `${JSON.stringify({ rows }, undefined, 2)}\n`);
 await writeFile(path.join(options.out, 'shedding-table.md'), markdown);
 for (const failure of failures) console.error(`FAILED ${failure}`);
 if (failures.length > 0) process.exitCode = 1;
 
-async function shedAll(each: Case): Promise<Row[]> {
-  const dense = await figuresOf(sharedModel(each.model), each);
-  const found: Row[] = [{ model: each.model, commit, ...dense }];
-  for (const step of each.steps) {
-    const folder = await mkdtemp(path.join(tmpdir(), 'birdbone-shedding-'));
-    try {
-      const { result, seconds } = await shed(each, step, folder);
-      found.push({ model: each.model, commit, step: withDefaults(step), seconds, ...(await figuresOf(result, each)) });
-      console.error(`${each.model} ${JSON.stringify(step)}: ${found.at(-1)!.perplexity}`);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+/** What was not asked for stays as it was measured, where it was. */
+function isAskedFor({ model }: Case, step: Step | undefined): boolean {
+  if (!options.models.split(',').includes(model)) return false;
+  return options.folds === undefined || (step !== undefined && options.folds.split(',').includes(step.fold ?? 'ls'));
+}
+
+function isOf(row: Row, { model }: Case, step: Step | undefined): boolean {
+  return row.model === model && JSON.stringify(row.step) === JSON.stringify(step && withDefaults(step));
+}
+
+async function measured(each: Case, step: Step | undefined): Promise<Row> {
+  const row = { model: each.model, commit };
+  if (step === undefined) return { ...row, ...(await figuresOf(sharedModel(each.model), each)) };
+  const folder = await mkdtemp(path.join(tmpdir(), 'birdbone-shedding-'));
+  try {
+    const { result, seconds } = await shed(each, step, folder);
+    const figures = await figuresOf(result, each);
+    console.error(`${each.model} ${JSON.stringify(step)}: ${figures.perplexity}`);
+    return { ...row, step: withDefaults(step), seconds, ...figures };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
-  return found;
 }
 
 function withDefaults(step: Step) {

@@ -44,7 +44,8 @@ Made by \`npm run compare:shedding\` at commit ${[...new Set(rows.map(({ commit 
 
 Each line is a folder that \`birdbone prune --plates\` has published in one wave, with the gate off, measured again with \`evaluate\`
 (windows of ${context} tokens). Calibration: ${windows} windows of ${context} tokens. Nothing was trained afterwards. \`none\` drops what is
-shed, and chooses what to drop for that; \`ls\` folds it into what stays by least squares.
+shed, and chooses what to drop for that; \`ls\` folds it into what stays by least squares; \`flap\` keeps what it gave on average as a bias,
+and chooses what varies least.
 
 | checkpoint | shed | fold | written as | channels | KV groups | parameters | file, bytes | tokens | perplexity | × dense | accuracy | CPU s |
 |---|---|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|
