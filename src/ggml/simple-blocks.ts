@@ -1,7 +1,8 @@
-import { type AffineTrials, affineFits, searchAffine, searchSymmetric, symmetricFits } from './block-search.js';
+import { affineFits, type Groups, searchAffine, searchSymmetric, symmetricFits } from './block-search.js';
 import { extremeOf } from './descent-search.js';
 import type { GgmlEncoder, RowTarget } from './encoder.js';
 import { nearestInt, putHalf } from './float32.js';
+import { sumOfSquares } from './k-blocks.js';
 import { WEIGHTED_TRIALS } from './trials.js';
 
 /**
@@ -12,9 +13,9 @@ import { WEIGHTED_TRIALS } from './trials.js';
 const BLOCK = 32;
 const f = Math.fround;
 const codes = new Uint8Array(BLOCK);
-const errorWeights = new Float32Array(BLOCK);
-const symmetricFit = symmetricFits(1);
-const affineFit = affineFits(1);
+
+/** Room for what is found of the blocks of a row; the rows of a matrix are of one length. */
+let room = roomFor(0);
 
 /** One signed byte for each element; weights change nothing, for d is where the largest element needs it. */
 export const q8_0: GgmlEncoder = {
@@ -49,14 +50,10 @@ function symmetric(dtype: 'Q4_0' | 'Q5_0', { levels, blockBytes }: BlockForm): G
   return {
     dtype,
     encodeRow(row, weights, { bytes, at }) {
-      const variance = weights === undefined ? 0 : meanSquare(row);
+      if (weights !== undefined) searchSymmetric(weighed(row, weights), levels, room.symmetric);
       for (let block = 0, out = at; block < row.length; block += BLOCK, out += blockBytes) {
-        if (weights === undefined) {
-          putHalf(bytes, out, symmetricByExtreme(row, block, levels));
-        } else {
-          weigh(row, block, { weights, variance });
-          putHalf(bytes, out, symmetricByWeights(row, block, levels));
-        }
+        const d = weights === undefined ? symmetricByExtreme(row, block, levels) : symmetricAsFound(row, block, levels);
+        putHalf(bytes, out, d);
         putCodes({ bytes, at: out + 2 }, levels > 8);
       }
     },
@@ -78,18 +75,12 @@ function affine(dtype: 'Q4_1' | 'Q5_1', { levels, blockBytes }: BlockForm): Ggml
   return {
     dtype,
     encodeRow(row, weights, { bytes, at }) {
-      const variance = weights === undefined ? 0 : meanSquare(row);
+      if (weights !== undefined) searchAffine(weighed(row, weights), trials, room.affine);
       for (let block = 0, out = at; block < row.length; block += BLOCK, out += blockBytes) {
-        if (weights === undefined) {
-          const { scale, min } = affineByRange(row, block, levels);
-          putHalf(bytes, out, scale);
-          putHalf(bytes, out + 2, min);
-        } else {
-          weigh(row, block, { weights, variance });
-          affineByWeights(row, block, trials);
-          putHalf(bytes, out, affineFit.scales[0]!);
-          putHalf(bytes, out + 2, affineFit.mins[0]!);
-        }
+        const { scale, min } =
+          weights === undefined ? affineByRange(row, block, levels) : affineAsFound(row, block, levels);
+        putHalf(bytes, out, scale);
+        putHalf(bytes, out + 2, min);
         putCodes({ bytes, at: out + 4 }, levels > 15);
       }
     },
@@ -111,41 +102,42 @@ function affineByRange(row: Float32Array, at: number, levels: number): { scale: 
   return { scale, min };
 }
 
-function symmetricByWeights(row: Float32Array, at: number, levels: number): number {
-  searchSymmetric({ count: BLOCK, groups: 1, values: row, valuesAt: at, weights: errorWeights }, levels, symmetricFit);
-  const inverse = symmetricFit.inverses[0]!;
+function symmetricAsFound(row: Float32Array, at: number, levels: number): number {
+  const { inverses, scales } = room.symmetric;
+  const inverse = inverses[at / BLOCK]!;
   for (let i = 0; i < BLOCK; i += 1) {
     const code = Math.max(-levels, Math.min(levels - 1, nearestInt(f(inverse * row[at + i]!))));
     // ggml gives a block of zeros the codes 0; its scale of 0 makes them all one.
     codes[i] = inverse === 0 ? 0 : levels + code;
   }
-  return symmetricFit.scales[0]!;
+  return scales[at / BLOCK]!;
 }
 
-function affineByWeights(row: Float32Array, at: number, trials: AffineTrials): void {
-  searchAffine({ count: BLOCK, groups: 1, values: row, valuesAt: at, weights: errorWeights }, trials, affineFit);
-  const [inverse, offset] = [affineFit.inverses[0]!, affineFit.offsets[0]!];
+function affineAsFound(row: Float32Array, at: number, levels: number): { scale: number; min: number } {
+  const { scales, mins, inverses, offsets } = room.affine;
+  const block = at / BLOCK;
   for (let i = 0; i < BLOCK; i += 1) {
-    codes[i] = Math.max(0, Math.min(trials.levels, nearestInt(f(inverse * f(row[at + i]! - offset)))));
+    const code = nearestInt(f(inverses[block]! * f(row[at + i]! - offsets[block]!)));
+    codes[i] = Math.max(0, Math.min(levels, code));
   }
+  return { scale: scales[block]!, min: mins[block]! };
 }
 
-/** Of the whole row: what an element's own square is set against where errors are weighed. */
-function meanSquare(row: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < row.length; i += 1) sum = f(sum + f(row[i]! * row[i]!));
-  return f(sum / row.length);
+function roomFor(columns: number) {
+  const blocks = columns / BLOCK;
+  return { errorWeights: new Float32Array(columns), symmetric: symmetricFits(blocks), affine: affineFits(blocks) };
 }
 
-function weigh(
-  row: Float32Array,
-  at: number,
-  { weights, variance }: { readonly weights: Float32Array; readonly variance: number },
-): void {
-  for (let i = 0; i < BLOCK; i += 1) {
-    const x = row[at + i]!;
-    errorWeights[i] = f(weights[at + i]! * f(Math.sqrt(f(variance + f(x * x)))));
+/** The blocks of a row with their error weights: each column's, times the root of the row's mean square plus the element's own. */
+function weighed(row: Float32Array, weights: Float32Array): Groups {
+  if (room.errorWeights.length !== row.length) room = roomFor(row.length);
+  const { errorWeights } = room;
+  const variance = f(sumOfSquares(row, 0, row.length) / row.length);
+  for (let i = 0; i < row.length; i += 1) {
+    const x = row[i]!;
+    errorWeights[i] = f(weights[i]! * f(Math.sqrt(f(variance + f(x * x)))));
   }
+  return { count: BLOCK, groups: row.length / BLOCK, values: row, valuesAt: 0, weights: errorWeights };
 }
 
 /** The 32 fifth bits, where there are any, then 16 bytes with element i low and element i + 16 high. */
