@@ -8,7 +8,6 @@ import { loadTokenizer, type Model, openPrunable } from '../model/index.js';
 import type { DeviceChoice } from '../tensor/index.js';
 import type { MetricComparison } from './comparison.js';
 import type { LinearSummary } from './linear-summary.js';
-import { type FileKind, outputFormat } from './output-files.js';
 import { SCORE_FORMATS, type ScoreFormat, type ScoreHeader, writeScores, writeWhole } from './score-file.js';
 import { type ModelScores, runScores } from './score-run.js';
 import { type ThresholdCounts, thresholdCounts } from './threshold.js';
@@ -55,8 +54,8 @@ const PICTURE_FILE: FileKind<PictureFormat> = { name: 'picture', flag: '--pictur
 
 /** Scores every linear weight inside the blocks and writes a summary of each matrix. Throws `usage` before any work is done. */
 export async function score(options: ScoreOptions): Promise<ScoreResult> {
-  const format = await outputFormat(options.out, SCORE_FILE);
-  const drawing = options.picture === undefined ? undefined : await outputFormat(options.picture, PICTURE_FILE);
+  const format = await outputFileFormat(options.out, SCORE_FILE);
+  const drawing = options.picture === undefined ? undefined : await outputFileFormat(options.picture, PICTURE_FILE);
   const chosen = await loadMetrics(options);
   const model = await openPrunable(options.model);
   try {
@@ -158,5 +157,10 @@ async function readText(chosen: Metrics, model: Model, options: ScoreOptions): P
     );
   }
   const tokenizer = await loadTokenizer(options.model);
-  return readCalibration(calibration.file, tokenizer, { ...calibration, maxContext: model.decoder.maxContext });
+  const read = await readCalibration(calibration.file, tokenizer, {
+    ...calibration,
+    maxContext: model.decoder.maxContext,
+  });
+  for (const message of read.notices ?? []) options.report?.({ type: 'notice', message });
+  return read;
 }

@@ -172,9 +172,11 @@ function needsCalibration(metric: string): BirdboneError {
   );
 }
 
-async function readText(model: Model, folder: string, { calibration }: SurveyOptions) {
+async function readText(model: Model, folder: string, { calibration, report }: SurveyOptions) {
   if (calibration === undefined) return [];
   const tokenizer = await loadTokenizer(folder);
   const { maxContext } = model.decoder;
-  return (await readCalibration(calibration.file, tokenizer, { ...calibration, maxContext })).passages;
+  const { passages, notices = [] } = await readCalibration(calibration.file, tokenizer, { ...calibration, maxContext });
+  for (const message of notices) report?.({ type: 'notice', message });
+  return passages;
 }

@@ -137,9 +137,23 @@ function nothingKept(session: Session): BirdboneError {
       { suggestions: ['Shed less: a smaller --sparsity', 'Release more of what is protected: --aggressiveness 100%'] },
     );
   }
+  const { gate, recipe } = session.inputs;
+  if (recipe.steps.every((step) => step.do === 'quantize')) {
+    return new BirdboneError(
+      'gate-failed',
+      `The quantized model does not pass the gate (${gate.text}): ${smallest?.reason}. Nothing was published.`,
+      {
+        suggestions: [
+          'Allow a larger loss: --max-drop 5%',
+          'Find codes by a text: --algorithm gptq --calibration FILE',
+          'Take more bits: --scheme int8, smaller groups: --group-size 32, or more of both where they count: --bpw 5',
+        ],
+      },
+    );
+  }
   return new BirdboneError(
     'gate-failed',
-    `No wave passed the gate (${session.inputs.gate.text}); the smallest tried, to sparsity ${smallest?.target.toFixed(3)}: ${smallest?.reason}. Nothing was published.`,
+    `No wave passed the gate (${gate.text}); the smallest tried, to sparsity ${smallest?.target.toFixed(3)}: ${smallest?.reason}. Nothing was published.`,
     {
       suggestions: [
         'Allow a larger loss: --max-drop 5%',
