@@ -22,9 +22,10 @@ export const FORMAT_NAME = 'torch';
 
 /**
  * Elements that are gathered at a time when strides put them apart. The next pieces are mostly the next to be asked for, and
- * one that is transposed costs one read for each of its columns, however little of each is wanted.
+ * one that is transposed costs one read for each of its columns, however little of each is wanted. Two of them may be in memory
+ * until the collector comes by: small files whose views repeat an element must not take more than 64 MB.
  */
-const GATHER_BYTES = 32 * 1024 * 1024;
+const GATHER_BYTES = 16 * 1024 * 1024;
 
 /**
  * Views can stand for more bytes than are stored: a mask of [1, 1, 8192, 8192] that repeats one byte is real, 4 TB made of
