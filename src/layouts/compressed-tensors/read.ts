@@ -27,7 +27,7 @@ export async function readCompressedTensors(
   const groups = readGroups(fields);
   const consumed = new Set<string>();
   const tensors: ViewedTensor[] = [];
-  const found = { reordered: 0, roundedInputs: false };
+  let roundsInputs = false;
   for (const name of quantizedModules(source)) {
     const group = closest(groups, name);
     const weight = source.tensors.has(`${name}.weight_packed`) ? `${name}.weight_packed` : `${name}.weight`;
@@ -37,16 +37,18 @@ export async function readCompressedTensors(
     const args = group.weights;
     const parts = await partsOf(source, name, args);
     for (const part of parts.consumed) consumed.add(part);
-    tensors.push(...(await nativeTensors(source, parts, args, activationsOf(group, parts))));
-    found.roundedInputs ||= group.inputs !== 'none';
+    const activations = activationsOf(group, parts);
+    tensors.push(...(await nativeTensors(source, parts, args, activations)));
+    roundsInputs ||= group.inputs !== 'none' && activations === undefined;
   }
   const calibrated = await readCalibrated(source, consumed);
   for (const name of calibrated.consumed) consumed.add(name);
-  const notices = found.roundedInputs ? [ROUNDED_INPUTS] : [];
+  const notices = roundsInputs ? [ROUNDED_INPUTS] : [];
   return nativeView(source, config, { layout: NAME, tensors, consumed, extras: calibrated.extras, notices });
 }
 
-const ROUNDED_INPUTS = 'config.json asks engines to round the inputs of its layers to 8 bits, too.';
+const ROUNDED_INPUTS =
+  'config.json asks engines to round inputs of its layers to 8 bits in a way that is not simulated here.';
 
 /** A config that asks for more than quantized weights: values would be others than those that engines compute with. */
 function refuseMore(fields: ConfigFields, key: string): void {
