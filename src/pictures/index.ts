@@ -1,5 +1,6 @@
 export { type Chart, type ChartOptions, drawChart, type Margins } from './chart.js';
 export { type Density, density } from './density.js';
+export { type FrontKind, type FrontSeries, frontChart } from './front-chart.js';
 export { type Heatmap, heatmap } from './heatmap.js';
 export { type Histograms, histograms } from './histograms.js';
 export { escapeMarkup, legible } from './legible.js';

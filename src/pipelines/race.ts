@@ -117,6 +117,7 @@ export class Race {
     });
     return {
       passages: all,
+      gate: this.#subject.gate.text,
       rounds: ran,
       impossible: [...this.#impossible].map(([name, reason]) => ({ name, reason })),
       dense: { bytes: this.#denseBytes, accuracy, perplexity },

@@ -18,6 +18,8 @@ export interface Tried extends Omit<Measured, 'verdict'> {
 
 /** What a search over a recipe has found. */
 export interface SearchResult {
+  /** In words. */
+  readonly gate: string;
   readonly passages: number;
   readonly rounds: readonly { readonly passages: number; readonly candidates: number }[];
   readonly dense: { readonly bytes: number; readonly accuracy: number; readonly perplexity: number };
