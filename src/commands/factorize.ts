@@ -60,7 +60,7 @@ export default class Factorize extends BaseCommand<typeof Factorize> {
     {
       description: 'Remove a fifth of the parameters where the outputs suffer least',
       command:
-        '<%= config.bin %> factorize models/fledgling --out out/thin --ratio 0.2 --calibration models/fledgling/calibration.txt --max-drop 30%',
+        '<%= config.bin %> factorize models/fledgling --out out/thin --ratio 0.2 --calibration models/fledgling/calibration.txt',
     },
     {
       description: 'See ranks and losses before anything is written',
