@@ -14,6 +14,7 @@ export { canonicalJson } from './files/canonical-json.js';
 export { makeFolder, renameDurably, syncFolder, temporaryName, writeFileDurably, writing } from './files/durable.js';
 export { unreadable, unreadableBecause } from './files/failure.js';
 export { type JsonObject, readJson, readJsonFile, readJsonObject } from './files/json-file.js';
+export { type FileKind, outputFileFormat } from './files/output-file.js';
 export { escaped, quoted, shellWord } from './files/quote.js';
 export { refuseExisting, writeFolderWhole } from './files/whole-folder.js';
 export { type WriteOptions, writeCheckpoint } from './folder.js';

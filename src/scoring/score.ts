@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { type FileKind, outputFileFormat } from '../checkpoint/index.js';
 import { type Calibration, readCalibration } from '../corpus/index.js';
 import { BirdboneError } from '../errors.js';
 import type { Report } from '../events.js';

@@ -1,7 +1,5 @@
-import { open, rm, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { open, rm } from 'node:fs/promises';
 import { renameDurably, temporaryName } from '../checkpoint/index.js';
-import { BirdboneError } from '../errors.js';
 import type { PlateGraph } from '../plates/index.js';
 import type { PlateList } from './list.js';
 import { type ListedPlate, sliceText } from './listing.js';
@@ -11,23 +9,6 @@ const CHUNK_LINES = 1024;
 
 /** What the file says besides the plates. */
 export type PlatesHeader = Readonly<Record<string, unknown>>;
-
-/** Throws `usage` unless the file can be written: surveys take long, and must not end at a folder that is not there. */
-export async function checkPlatesFile(file: string, extensions: readonly string[]): Promise<void> {
-  const extension = path.extname(file).toLowerCase();
-  if (!extensions.includes(extension)) {
-    const stem = path.basename(file, path.extname(file));
-    throw new BirdboneError('usage', `"${file}" must end in ${extensions.join(' or ')}.`, {
-      suggestions: [`Call it ${stem}${extensions[0]}`],
-    });
-  }
-  const folder = path.dirname(path.resolve(file));
-  const found = await stat(folder).catch(() => undefined);
-  if (found?.isDirectory()) return;
-  throw new BirdboneError('usage', `"${file}" cannot be written: ${folder} is no folder.`, {
-    suggestions: [`Make it first: mkdir -p ${folder}`],
-  });
-}
 
 /** Writes all plates of a list, JSON with a plate a line or CSV, to a file that appears whole or not at all. */
 export async function writePlates(

@@ -1,3 +1,4 @@
+import type { FileKind } from '../checkpoint/index.js';
 import { type Chart, type Picture, page, sheet } from '../pictures/index.js';
 import { KINDS_OF_BLOCKS, type PlateKind } from '../plates/index.js';
 import type { PlateList } from './list.js';
@@ -5,7 +6,7 @@ import { type PlateRow, platesChart } from './plates-chart.js';
 import { writeWhole } from './plates-file.js';
 import type { Survey } from './survey.js';
 
-export const PICTURE_EXTENSIONS = ['.svg', '.html'] as const;
+export const PICTURE_FILE: FileKind<'svg' | 'html'> = { name: 'picture', flag: '--picture', formats: ['svg', 'html'] };
 
 const TITLES: Readonly<Record<PlateKind, readonly [title: string, unit: string]>> = {
   'ffn-channel': ['Channels of the feed-forward networks', 'channel'],

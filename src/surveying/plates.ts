@@ -1,11 +1,12 @@
+import { type FileKind, outputFileFormat } from '../checkpoint/index.js';
 import { marksAt } from '../plates/index.js';
 import { type ListOptions, PlateList } from './list.js';
 import type { KindSummary, ListedPlate } from './listing.js';
-import { checkPlatesFile, slicesText, writePlates } from './plates-file.js';
-import { drawPlates, PICTURE_EXTENSIONS } from './plates-picture.js';
+import { slicesText, writePlates } from './plates-file.js';
+import { drawPlates, PICTURE_FILE } from './plates-picture.js';
 import { type Survey, type SurveyOptions, surveyPlates } from './survey.js';
 
-const FILE_EXTENSIONS = ['.json', '.csv'] as const;
+const PLATES_FILE: FileKind<'json' | 'csv'> = { name: 'list', flag: '--out', formats: ['json', 'csv'] };
 
 /** What the `plates` command is asked for. */
 export interface PlatesOptions extends SurveyOptions, ListOptions {
@@ -47,8 +48,8 @@ export interface PlatesResult {
 /** Lists a model's growth plates, and writes and draws them where that is asked for. Throws `usage` before any work is done. */
 export async function listPlates(options: PlatesOptions): Promise<PlatesResult> {
   const { out, picture, top, aggressiveness } = options;
-  if (out !== undefined) await checkPlatesFile(out, FILE_EXTENSIONS);
-  if (picture !== undefined) await checkPlatesFile(picture, PICTURE_EXTENSIONS);
+  if (out !== undefined) await outputFileFormat(out, PLATES_FILE);
+  if (picture !== undefined) await outputFileFormat(picture, PICTURE_FILE);
   return surveyPlates(options, async (survey) => {
     const list = new PlateList(survey, options);
     const { name: model, metric, graph } = survey;

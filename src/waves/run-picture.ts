@@ -1,14 +1,11 @@
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { writeFileDurably } from '../checkpoint/index.js';
-import { BirdboneError } from '../errors.js';
+import { type FileKind, outputFileFormat, writeFileDurably } from '../checkpoint/index.js';
 import { parseGate } from '../evaluation/index.js';
 import { legible, type Picture, page, sheet, type WaveKind, type WaveSeries, waveChart } from '../pictures/index.js';
 import type { History } from '../state/index.js';
 import type { Log } from './log.js';
 
-const FORMATS = ['svg', 'html'] as const;
-type Format = (typeof FORMATS)[number];
+const PICTURE_FILE: FileKind<'svg' | 'html'> = { name: 'picture', flag: '--picture', formats: ['svg', 'html'] };
 
 /**
  * Draws a run into one file, .svg or .html by its name: accuracy, perplexity and sparsity after each wave, what the gate allows,
@@ -20,7 +17,7 @@ export async function writeRunPicture(
   file: string,
   { dryRun = false }: { readonly dryRun?: boolean } = {},
 ): Promise<string> {
-  const format = await formatOf(file);
+  const format = await outputFileFormat(file, PICTURE_FILE);
   const picture = await runPicture(log);
   const full = path.resolve(file);
   if (!dryRun) await writeFileDurably(full, format === 'svg' ? sheet(picture) : page(picture));
@@ -98,19 +95,4 @@ function kindOf({ verdict, active, warnings = [] }: History['waves'][number]): W
   if (verdict === 'rolled-back') return 'rolled back';
   if (!active) return 'undone';
   return warnings.length > 0 ? 'kept, warned' : 'kept';
-}
-
-async function formatOf(file: string): Promise<Format> {
-  const extension = path.extname(file).slice(1).toLowerCase();
-  const format = FORMATS.find((known) => known === extension);
-  if (format === undefined) {
-    throw new BirdboneError('usage', `"${file}" is no picture file. Its name must end in .svg or .html.`, {
-      suggestions: [`--picture ${path.basename(file, path.extname(file))}.svg`],
-    });
-  }
-  const folder = path.dirname(path.resolve(file));
-  if ((await stat(folder).catch(() => undefined))?.isDirectory()) return format;
-  throw new BirdboneError('usage', `"${file}" cannot be written: ${folder} is no folder.`, {
-    suggestions: [`Make it first: mkdir -p ${folder}`],
-  });
 }

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { BirdboneError } from '../errors.js';
+import { BirdboneError } from '../../errors.js';
 
 /** A kind of file, told by the ending of its name. */
 export interface FileKind<Format extends string> {
@@ -11,10 +11,10 @@ export interface FileKind<Format extends string> {
 }
 
 /**
- * The format that a file's name asks for, once its folder is known to be there: hours of scoring must not end at a folder that is
- * not. Throws `usage` for another ending, or no folder.
+ * The format that the name of a file to be written asks for, once its folder is known to be there: hours of work must not end at a
+ * folder that is not. Throws `usage` for another ending, or no folder.
  */
-export async function outputFormat<Format extends string>(file: string, kind: FileKind<Format>): Promise<Format> {
+export async function outputFileFormat<Format extends string>(file: string, kind: FileKind<Format>): Promise<Format> {
   const extension = path.extname(file).slice(1).toLowerCase();
   const format = kind.formats.find((known) => known === extension);
   if (format === undefined) {
