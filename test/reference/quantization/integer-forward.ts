@@ -6,7 +6,7 @@ import { halfEven, type Rounded } from './rounding.js';
 
 /**
  * A model of 8-bit weights and 8-bit activations: every linear of a block rounds each token's inputs to integers under a scale of
- * absmax / 127.5 (compressed-tensors' dynamic token quantization), multiplies integers with integers and adds them up exactly, and
+ * absmax / 127 (vLLM's kernel for dynamic per-token int8), multiplies integers with integers and adds them up exactly, and
  * only then multiplies with both scales. Norms, attention, embedding and head stay in float64. Shares nothing with src/.
  */
 
@@ -20,8 +20,8 @@ export function integerMultiply(codesOf: ReadonlyMap<Weight, Rounded>): typeof m
     const codes = new Int32Array(columns);
     for (let token = 0; token * columns < x.length; token++) {
       const inputs = x.subarray(token * columns, (token + 1) * columns);
-      const scale = inputs.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127.5 || 1;
-      for (let j = 0; j < columns; j++) codes[j] = Math.min(127, Math.max(-128, halfEven(inputs[j]! / scale)));
+      const scale = inputs.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127 || 1;
+      for (let j = 0; j < columns; j++) codes[j] = halfEven(inputs[j]! / scale);
       for (let row = 0; row < rows; row++) {
         let sum = 0;
         for (let j = 0, at = row * columns; j < columns; j++) sum += codes[j]! * rounded.codes[at + j]!;
