@@ -15,7 +15,7 @@ import {
   roleOfGguf,
   type TypeChoice,
 } from '../ggml/index.js';
-import { isBlockDtype } from '../tensor/index.js';
+import { DTYPES, isBlockDtype } from '../tensor/index.js';
 
 /** The version of ggml's block types that llama.cpp asks for. Source: ggml-org/ggml, include/ggml.h (`GGML_QNT_VERSION`). */
 const QUANTIZATION_VERSION = 2;
@@ -54,8 +54,10 @@ export function blockTypes(
   };
 }
 
-function mixTensor({ name, shape }: TensorInfo): MixTensor[] {
-  const found = shape.length < 2 ? undefined : roleOfGguf(name);
+/** Integers are no weights, whatever their name. */
+function mixTensor({ name, shape, dtype }: TensorInfo): MixTensor[] {
+  const { kind } = DTYPES[dtype];
+  const found = shape.length < 2 || (kind !== 'float' && kind !== 'block') ? undefined : roleOfGguf(name);
   return found === undefined ? [] : [{ name, columns: shape.at(-1)!, ...found }];
 }
 

@@ -2,7 +2,14 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Checkpoint, ggufMetadata, openCheckpoint } from '../../src/checkpoint/index.js';
+import {
+  type Checkpoint,
+  type GgufValue,
+  GgufWriter,
+  ggufMetadata,
+  openCheckpoint,
+  type TensorInfo,
+} from '../../src/checkpoint/index.js';
 import { MIXES } from '../../src/commands/convert.js';
 import { convert } from '../../src/conversion/index.js';
 import { mixes, mixOf } from '../../src/ggml/index.js';
@@ -130,6 +137,33 @@ describe('convert --dtype with a mix', () => {
     });
   });
 
+  it('leaves integers, routers and vectors of any GGUF as they are, and wants to know its sizes', async () => {
+    const root = temporaryFolder();
+    const out = path.join(root, 'out.gguf');
+    const f32 = (shape: number[]) => ({ dtype: 'F32', shape }) as const;
+    const tensors = {
+      'blk.0.ffn_gate.weight': f32([2, 3, 256]),
+      'blk.0.ffn_gate_inp.weight': f32([3, 256]),
+      'blk.0.attn_norm.weight': f32([256]),
+      'blk.0.attn_q.bias': f32([1, 256]),
+      'blk.0.routes.weight': { dtype: 'I32', shape: [1, 256] } as const,
+    };
+    const sizes = { 'odd.block_count': 1, 'odd.attention.head_count': 4 };
+    const { tensors: written } = await convert({ model: await writeGguf(root, tensors, sizes), out, mix: 'q5_k_s' });
+    expect(Object.fromEntries(written.map(({ name, to }) => [name, to]))).toEqual({
+      'blk.0.ffn_gate.weight': 'Q5_K',
+      'blk.0.ffn_gate_inp.weight': 'F32',
+      'blk.0.attn_norm.weight': 'F32',
+      'blk.0.attn_q.bias': 'F32',
+      'blk.0.routes.weight': 'I32',
+    });
+    const model = await writeGguf(root, tensors, {});
+    await expect(convert({ model, out: path.join(root, 'other.gguf'), mix: 'q5_k_s' })).rejects.toMatchObject({
+      code: 'unsupported',
+      file: model,
+    });
+  });
+
   it('names the tensor with a value that no block holds, and leaves nothing', async () => {
     const root = temporaryFolder();
     const plain = path.join(root, 'plain.gguf');
@@ -190,6 +224,26 @@ describe('convert --imatrix', () => {
     await expect(converting()).rejects.toMatchObject({ code: 'mismatch', file: imatrix });
   });
 });
+
+/** A GGUF of an architecture that nobody knows, with tensors of zeros. */
+async function writeGguf(
+  folder: string,
+  tensors: Readonly<Record<string, Pick<TensorInfo, 'dtype' | 'shape'>>>,
+  sizes: Readonly<Record<string, number>>,
+): Promise<string> {
+  const file = path.join(folder, `input-${Object.keys(sizes).length}.gguf`);
+  const metadata = new Map<string, GgufValue>([
+    ['general.architecture', { type: 'string', value: 'odd' }],
+    ...Object.entries(sizes).map(([key, value]) => [key, { type: 'u32', value }] as const),
+  ]);
+  const infos = Object.entries(tensors).map(([name, { dtype, shape }]) => {
+    return { name, dtype, shape, byteLength: 4 * shape.reduce((product, size) => product * size, 1) };
+  });
+  const writer = await GgufWriter.create(file, metadata, infos);
+  for (const { name, byteLength } of infos) await writer.write(name, 0, new Uint8Array(byteLength));
+  await writer.commit();
+  return file;
+}
 
 /** Of all matrices in the blocks; weights that differ by a factor of a thousand. */
 async function writeFledglingImatrix(file: string): Promise<void> {
