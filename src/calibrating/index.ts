@@ -1,5 +1,5 @@
 export type { RangeCoverage } from './activation-ranges.js';
 export { type CalibrateOptions, type CalibrateResult, calibrate } from './calibrate.js';
-export { CHOICES, type Choice } from './choose.js';
+export type { Choice } from './choose.js';
 export { type ComparedSet, type CompareOptions, type CompareResult, compareSets } from './compare.js';
 export type { DescribedSource, Description } from './describe.js';

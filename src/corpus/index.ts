@@ -6,7 +6,7 @@ export {
   type SplitOptions,
   splitCalibration,
 } from './calibration.js';
-export { type CalibrationSet, passagesOfSet, SET_SIGNATURE, type SetPassage } from './calibration-set.js';
+export type { CalibrationSet, SetPassage } from './calibration-set.js';
 export { splitDocuments } from './documents.js';
 export type { Passage, Protocol, TextPassages, TextSource } from './passage.js';
 export { type PassageOptions, readPassages } from './read-passages.js';

@@ -1,7 +1,7 @@
-export { checkFormat, defaultFormat, FORMATS, type Format } from './formats.js';
+export { defaultFormat, type Format } from './formats.js';
 export { changedTensors, quantizeBlocks } from './quantize-blocks.js';
 export { quantizeEdit } from './quantize-edit.js';
-export { meanBits, type QuantizedRow } from './quantized-rows.js';
+export type { QuantizedRow } from './quantized-rows.js';
 export type {
   MatrixReport,
   QuantizeContext,
@@ -11,5 +11,4 @@ export type {
   QuantizerOptions,
 } from './quantizer.js';
 export { quantizers } from './quantizers.js';
-export { schemeNames } from './scheme-names.js';
 export type { QuantizeSettings } from './settings.js';

@@ -53,10 +53,3 @@ export function quantizedRows(
     };
   });
 }
-
-/** Bits for each weight over all these matrices. */
-export function meanBits(rows: readonly Pick<QuantizedRow, 'rows' | 'columns' | 'bits'>[]): number {
-  const weights = rows.reduce((sum, row) => sum + row.rows * row.columns, 0);
-  const bits = rows.reduce((sum, row) => sum + row.rows * row.columns * row.bits, 0);
-  return weights === 0 ? 0 : bits / weights;
-}
