@@ -14,6 +14,8 @@ import { readOldImatrix } from './read-old.js';
 const SUMS = '.in_sum2';
 const COUNTS = '.counts';
 const MAGIC = 'GGUF';
+/** It is held in memory. One of DeepSeek-V3 (58 layers of 256 experts with 7,168 and 2,048 columns) takes 1 GB. */
+const MAX_BYTES = 2 * 2 ** 30;
 
 /**
  * Reads an importance matrix of llama.cpp's: a GGUF of the type imatrix, or the binary form that llama-imatrix wrote before it. Throws
@@ -24,6 +26,8 @@ const MAGIC = 'GGUF';
 export async function readImatrix(file: string): Promise<Imatrix> {
   const source = await FileSource.open(file);
   try {
+    if (source.size > MAX_BYTES)
+      throw unreadable(file, `it has ${source.size} bytes, and no importance matrix takes 2 GiB`);
     const head = source.size < MAGIC.length ? '' : Buffer.from(await source.read(0, MAGIC.length)).toString('latin1');
     if (head !== MAGIC) return await readOldImatrix(source);
   } finally {

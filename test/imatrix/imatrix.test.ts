@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -124,6 +124,15 @@ describe('the old binary form', () => {
       code: 'unreadable',
       file: expect.stringContaining('imatrix.dat'),
     });
+  });
+
+  it('is refused at once where it is larger than any', async () => {
+    const file = path.join(temporaryFolder(), 'imatrix.dat');
+    writeFileSync(file, one);
+    truncateSync(file, 3 * 2 ** 30);
+    const before = process.memoryUsage().rss;
+    await expect(readImatrix(file)).rejects.toMatchObject({ code: 'unreadable', file });
+    expect(process.memoryUsage().rss - before).toBeLessThan(64e6);
   });
 
   it('is refused wherever it is cut, and read or refused whatever a byte is', async () => {
