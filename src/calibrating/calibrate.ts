@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { readTextFile, splitDocuments, textsOf } from '../corpus/index.js';
 import { BirdboneError } from '../errors.js';
@@ -54,6 +55,7 @@ export interface CalibrateResult extends SetHeader {
  */
 export async function calibrate(options: CalibrateOptions): Promise<CalibrateResult> {
   const { context, choice, seed, report = silent } = options;
+  checkPlace(options.out);
   const tokenizer = await loadTokenizer(options.model);
   const sources = await readSources(options.sources, tokenizer.endOfSequence);
   const apart = await readApart(options.apartFrom ?? [], tokenizer);
@@ -79,6 +81,18 @@ export async function calibrate(options: CalibrateOptions): Promise<CalibrateRes
   const { text, sha256 } = setFile(header, passages);
   if (options.dryRun !== true) await writeSet(options.out, text);
   return { ...header, out: options.out, sha256, written: options.dryRun !== true };
+}
+
+/** Throws `usage` where no file can be put: minutes of choosing must not end at a folder that is not there. */
+function checkPlace(out: string): void {
+  const folder = path.dirname(path.resolve(out));
+  const isFolder = (place: string) => statSync(place, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isFolder(folder) && !isFolder(out)) return;
+  const problem = isFolder(out) ? 'it is a folder' : `${folder} is no folder`;
+  throw new BirdboneError('usage', `The set cannot be written to ${out}: ${problem}.`, {
+    file: out,
+    suggestions: isFolder(out) ? [`--out ${path.join(out, 'set.json')}`] : [`Make it first: mkdir -p ${folder}`],
+  });
 }
 
 async function readApart(files: readonly string[], tokenizer: Tokenizer) {

@@ -92,6 +92,14 @@ describe('calibrate', () => {
   });
 
   it.each([
+    ['a folder that is not there', () => path.join(folder, 'none', 'set.json'), 'is no folder'],
+    ['a folder', () => folder, 'it is a folder'],
+  ])('refuses to write to %s, before any work', async (_, out, said) => {
+    const made = calibrate(options({ sources: ['nothing-here.txt'], out: out() }));
+    await expect(made).rejects.toMatchObject({ code: 'usage', message: expect.stringContaining(said) });
+  });
+
+  it.each([
     ['a glob that finds nothing', () => ['nothing-here/*.txt'], 'No file fits'],
     ['a folder', () => [folder], 'is a folder'],
     ['texts that are too short', () => [storiesFile('short.jsonl', 'i')], 'windows of 32 are'],

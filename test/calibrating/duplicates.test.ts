@@ -67,6 +67,15 @@ describe('Deduplicator', () => {
     expect(seen.take(words(100, 'other').join(' '))).toBe('new');
   });
 
+  it('compares long texts by their beginning', () => {
+    const seen = new Deduplicator();
+    const long = words(60_000).join(' ');
+    expect(long.length).toBeGreaterThan(2 ** 18);
+    expect(seen.take(long)).toBe('new');
+    expect(seen.take(long)).toBe('exact');
+    expect(seen.take(`${long} and more`)).toBe('near');
+  });
+
   it('lets texts be that share less than NEAR of their runs', () => {
     const seen = new Deduplicator();
     const story = words(100);
