@@ -15,9 +15,12 @@ import type { CodedWeight, Coding } from './coding.js';
 export function schemeCoding(kind: 'integer' | 'float8' | 'codebook'): Coding {
   return {
     kind,
-    parts(coded) {
-      return [...formsOf(coded.weight, shapeOf(undefined, coded))].map(([name]) => name).slice(1);
-    },
+    // By what the record says alone: whether it may say so is for `check`.
+    parts: ({ weight, record }) => [
+      `${weight}_scale`,
+      ...(record['symmetric'] === false ? [`${weight}_zero_point`] : []),
+      ...(record['doubleQuantization'] === true ? [`${weight}_scale_absmax`, `${weight}_scale_offset`] : []),
+    ],
     check(source, coded) {
       for (const [name, { dtype, shape }] of formsOf(coded.weight, shapeOf(source, coded))) {
         expectPart(source, { name, dtypes: [dtype], shape });
@@ -41,8 +44,8 @@ export function schemeCoding(kind: 'integer' | 'float8' | 'codebook'): Coding {
   };
 }
 
-function shapeOf(source: Checkpoint | undefined, { weight, record }: CodedWeight): CodedShape {
-  return schemeOfRecord(record, (problem) => unreadable(source?.path ?? weight, problem, { tensor: weight }));
+function shapeOf(source: Checkpoint, { weight, record }: CodedWeight): CodedShape {
+  return schemeOfRecord(record, (problem) => unreadable(source.path, problem, { tensor: weight }));
 }
 
 function formsOf(weight: string, { scheme, rows, columns }: CodedShape) {

@@ -6,8 +6,7 @@ import type { LinearSpec } from './decoder.js';
 import type { LoadedRounding } from './loaded-block.js';
 
 /**
- * How the inputs of a linear are rounded, as its weight's coding says; undefined where they are not. Integers are multiplied as such
- * unless a low-rank correction is added to them, which is no integer.
+ * How the inputs of a linear are rounded, as its weight's coding says; undefined where they are not.
  */
 export async function loadRounding(
   checkpoint: Checkpoint | CodedView,
@@ -17,10 +16,16 @@ export async function loadRounding(
   const record = recordOf(checkpoint, weight);
   const to = record?.['activations'];
   if (to !== 'int8' && to !== 'fp8') return undefined;
-  if (to === 'fp8' || record!.kind !== 'integer' || record!.correction !== undefined) return { to };
+  if (to === 'fp8' || !isExact(record!)) return { to };
   const stored = await readFloats((checkpoint as CodedView).raw, `${storedName(checkpoint, weight)}_scale`);
   const scales = stored.length === rows ? stored : new Float32Array(rows).fill(stored[0]!);
   return { to, scales: device.upload(scales, [rows]) as Tensor1D };
+}
+
+/** Whether the weight is one whole number times one scale for each row, which kernels of integers take; a correction is none. */
+function isExact(record: CodingRecord): boolean {
+  const hasRowScales = record['strategy'] === 'channel' || record['strategy'] === 'tensor';
+  return record.kind === 'integer' && record['symmetric'] === true && hasRowScales && record.correction === undefined;
 }
 
 function recordOf(checkpoint: Checkpoint | CodedView, weight: string): CodingRecord | undefined {

@@ -1,0 +1,183 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Model, openModel } from '../../src/model/index.js';
+import type { SettleContext } from '../../src/pruning/index.js';
+import { dequantizeMatrix, quantizeMatrix, schemeOf } from '../../src/quantization/index.js';
+import { formsWithinBudget } from '../../src/quantizing/budget/choose-forms.js';
+import { groupDivergences } from '../../src/quantizing/budget/group-divergences.js';
+import { relativeErrors } from '../../src/quantizing/budget/sensitivity.js';
+import { bitsPerWeight, type MatrixForm } from '../../src/quantizing/forms.js';
+import { seededRandom } from '../../src/random.js';
+import { type Device, openDevice } from '../../src/tensor/index.js';
+import { type ReferenceModel, referenceLogits } from '../reference/float64-decoder.js';
+import { TINY_LLAMA, tinyModel, writeTinyModel } from '../reference/tiny-model.js';
+
+const CONFIG = { ...TINY_LLAMA, hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2 };
+const reference = tinyModel(CONFIG, 5);
+const random = seededRandom(3);
+const calibration = Array.from({ length: 3 }, () => ({ ids: Int32Array.from({ length: 16 }, () => random.below(61)) }));
+
+let device: Device;
+let model: Model;
+let context: SettleContext;
+beforeAll(async () => {
+  device = await openDevice('cpu');
+  model = await openModel(writeTinyModel(reference));
+  context = {
+    model,
+    device,
+    target: 1,
+    calibration,
+    marks: {} as SettleContext['marks'],
+    spared: {} as SettleContext['spared'],
+    memoryBytes: 2 ** 28,
+    spillFolder: '',
+    report: () => undefined,
+  };
+});
+afterAll(async () => {
+  await model.checkpoint.close();
+  await device.close();
+});
+
+const meanBits = (forms: readonly MatrixForm[]) => {
+  const open = forms.filter(({ spec }) => spec !== undefined);
+  const weights = open.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  return open.reduce((sum, form) => sum + form.rows * form.columns * bitsPerWeight(form, 32), 0) / weights;
+};
+const formOf = (forms: readonly MatrixForm[], weight: string) => forms.find((form) => form.weight === weight)!.form;
+
+describe('formsWithinBudget', () => {
+  it.each([3.5, 4.5, 6])('meets %d bits a weight within 1 %%, never above', async (bits) => {
+    const { forms, bytes, budgetBytes } = await formsWithinBudget({ bitsPerWeight: bits }, 'native', context);
+    expect(meanBits(forms) / bits).toBeGreaterThan(0.99);
+    expect(meanBits(forms) / bits).toBeLessThanOrEqual(1);
+    expect(bytes / budgetBytes).toBeCloseTo(meanBits(forms) / bits, 6);
+  });
+
+  it('meets a size of everything that is stored', async () => {
+    const total = [...model.checkpoint.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const linears = model.decoder.blocks.flatMap((block) => block.linears);
+    const inBlocks = linears.reduce((sum, { rows, columns }) => sum + 4 * rows * columns, 0);
+    const sizeBytes = Math.floor(total - inBlocks + inBlocks * (4.4 / 32));
+    const { forms } = await formsWithinBudget({ sizeBytes }, 'native', context);
+    const stored = total - inBlocks + (meanBits(forms) * inBlocks) / 32;
+    expect(stored).toBeLessThanOrEqual(sizeBytes);
+    expect(stored / sizeBytes).toBeGreaterThan(0.99);
+  });
+
+  it('gives one form to what vLLM loads as one layer, and each its own elsewhere', async () => {
+    const { forms } = await formsWithinBudget({ bitsPerWeight: 3.6 }, 'gptq', context);
+    for (const { linears } of model.decoder.blocks) {
+      const of = (roles: readonly string[]) =>
+        linears.filter(({ role }) => roles.includes(role)).map(({ weight }) => formOf(forms, weight));
+      for (const fused of [of(['q', 'k', 'v']), of(['gate', 'up'])])
+        for (const form of fused) expect(form).toEqual(fused[0]);
+    }
+  });
+
+  it('leaves overrides as they are, and out of the budget', async () => {
+    const settings = { bitsPerWeight: 3.5, keep: { '*layers.0*': 'int8' } };
+    const { forms } = await formsWithinBudget(settings, 'native', context);
+    const overridden = forms.filter(({ block }) => block === 0);
+    for (const { form } of overridden) expect(form).toEqual({ kind: 'scheme', scheme: schemeOf('int8') });
+    expect(meanBits(forms.filter(({ block }) => block !== 0))).toBeLessThanOrEqual(3.5);
+  });
+
+  it('takes blocks of ggml for a GGUF', async () => {
+    const { forms } = await formsWithinBudget({ bitsPerWeight: 5 }, 'gguf', context);
+    // Rows of 64 and 128 are no whole number of blocks of 256.
+    const types = new Set(forms.filter(({ spec }) => spec).map(({ form }) => form.kind === 'blocks' && form.dtype));
+    for (const type of types) expect(['Q4_0', 'Q5_0', 'Q8_0', 'F16']).toContain(type);
+    expect(meanBits(forms)).toBeLessThanOrEqual(5);
+    expect(meanBits(forms)).toBeGreaterThan(4.95);
+  });
+
+  it('refuses a budget below the fewest bits, and says what they are', async () => {
+    await expect(formsWithinBudget({ bitsPerWeight: 2 }, 'native', context)).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('the fewest that this format has are 2.25'),
+    });
+  });
+
+  it('chooses the same again', async () => {
+    const [once, again] = [
+      await formsWithinBudget({ bitsPerWeight: 4 }, 'native', context),
+      await formsWithinBudget({ bitsPerWeight: 4 }, 'native', context),
+    ];
+    expect(again).toEqual(once);
+  });
+});
+
+describe('relativeErrors', () => {
+  it('are tr(D G Dᵀ) / tr(W G Wᵀ), of the inputs that the reference model gives', async () => {
+    const name = 'model.layers.1.mlp.gate_proj.weight';
+    const scheme = schemeOf('int3');
+    const spec = model.decoder.blocks[1]!.linears.find(({ weight }) => weight === name)!;
+    const form = { kind: 'scheme', scheme } as const;
+    const matrix = { weight: name, rows: spec.rows, columns: spec.columns, spec, block: 1, form };
+    const found = await relativeErrors([{ matrix, forms: [form] }], { search: 'absmax' }, context);
+    const inputs: Float64Array[] = [];
+    for (const { ids } of calibration) {
+      referenceLogits(reference, ids, (layer, input, vectors) => {
+        if (layer === 1 && input === 'gate-up') inputs.push(...vectors);
+      });
+    }
+    const dense = Float32Array.from(reference.tensor(name)!.values);
+    const rounded = dequantizeMatrix(quantizeMatrix(dense, spec.rows, spec.columns, scheme));
+    const energy = (values: Float32Array) =>
+      inputs.reduce((sum, x) => {
+        for (let row = 0; row < spec.rows; row += 1) {
+          let dot = 0;
+          for (let j = 0; j < spec.columns; j += 1) dot += values[row * spec.columns + j]! * x[j]!;
+          sum += dot * dot;
+        }
+        return sum;
+      }, 0);
+    const expected = energy(dense.map((value, i) => value - rounded[i]!)) / energy(dense);
+    expect(found.get(name)![0]! / expected).toBeCloseTo(1, 3);
+  });
+});
+
+describe('groupDivergences', () => {
+  it('are the mean KL of predictions with one group rounded, as the reference model gives it', async () => {
+    const scheme = schemeOf('int3');
+    const form = { kind: 'scheme', scheme } as const;
+    const names = ['model.layers.0.self_attn.q_proj.weight', 'model.layers.1.mlp.down_proj.weight'];
+    const groups = names.map((weight) => {
+      const block = model.decoder.blocks.find(({ linears }) => linears.some((spec) => spec.weight === weight))!;
+      const spec = block.linears.find((linear) => linear.weight === weight)!;
+      const matrix = { weight, rows: spec.rows, columns: spec.columns, spec, block: block.index, form };
+      return { members: [{ matrix, forms: [form] }], place: 0 };
+    });
+    const before = device.memory();
+    const found = await groupDivergences(groups, { search: 'absmax' }, context);
+    expect(device.memory()).toEqual(before);
+    for (const [i, name] of names.entries()) {
+      const { values, shape } = reference.tensor(name)!;
+      const [rows, columns] = shape as [number, number];
+      const rounded = dequantizeMatrix(quantizeMatrix(Float32Array.from(values), rows, columns, scheme));
+      const changed: ReferenceModel = {
+        config: reference.config,
+        tensor: (tensor) => (tensor === name ? { shape, values: rounded } : reference.tensor(tensor)),
+      };
+      expect(found[i]! / meanDivergence(changed)).toBeCloseTo(1, 2);
+    }
+  });
+});
+
+function meanDivergence(changed: ReferenceModel): number {
+  const all = calibration.flatMap(({ ids }) => {
+    const now = referenceLogits(changed, ids).map(logProbabilities);
+    return referenceLogits(reference, ids).map((logits, t) => {
+      const base = logProbabilities(logits);
+      return base.reduce((sum, value, token) => sum + Math.exp(value) * (value - now[t]![token]!), 0);
+    });
+  });
+  return all.reduce((sum, value) => sum + value, 0) / all.length;
+}
+
+function logProbabilities(logits: Float64Array): Float64Array {
+  const largest = Math.max(...logits);
+  const total = Math.log(logits.reduce((sum, value) => sum + Math.exp(value - largest), 0)) + largest;
+  return logits.map((value) => value - total);
+}
