@@ -28,15 +28,17 @@ export function recordTensor(weight: string, record: CodingRecord): ComputedTens
   return constantTensor(infoOf(codingName(weight), 'U8', [bytes.length]), bytes);
 }
 
+/** A coded weight's name, shape and scheme. */
+interface CodedShape {
+  readonly weight: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly scheme: Pick<Scheme, 'bits'>;
+}
+
 /** The rows of codes of a coded weight as words of 32 bits; what a row's last word has no bytes for is zero. */
-export function codeWords(
-  source: Checkpoint,
-  weight: string,
-  rows: number,
-  columns: number,
-  bits: number,
-): StoredMatrix {
-  const rowBytes = rowBytesOf(columns, bits);
+export function codeWords(source: Checkpoint, { weight, rows, columns, scheme }: CodedShape): StoredMatrix {
+  const rowBytes = rowBytesOf(columns, scheme.bits);
   return { source, tensor: weight, rows, columns: Math.ceil(rowBytes / 4), elementBytes: 4, rowBytes };
 }
 

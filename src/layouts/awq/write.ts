@@ -111,7 +111,7 @@ function quantizationConfig(uses: readonly LinearUse[]): JsonObject {
 function moduleTensors(raw: Checkpoint, linear: CodedLinear): ComputedTensor[] {
   const { weight, module, rows, columns, scheme } = linear;
   const groups = groupsOf(scheme, columns);
-  const words = codeWords(raw, weight, rows, columns, BITS);
+  const words = codeWords(raw, linear);
   const { scale, zeroPoint } = nativeNames(weight);
   const grid = { source: raw, rows, columns: groups };
   const scales: StoredMatrix = { ...grid, tensor: scale, elementBytes: 2 };

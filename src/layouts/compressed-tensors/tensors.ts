@@ -35,7 +35,7 @@ function scaleTensor(raw: Checkpoint, { weight, module, scheme }: CodedLinear): 
 
 function packedTensors(raw: Checkpoint, linear: CodedLinear): ViewedTensor[] {
   const { weight, module, rows, columns, scheme } = linear;
-  const words = codeWords(raw, weight, rows, columns, scheme.bits);
+  const words = codeWords(raw, linear);
   const packed = infoOf(`${module}.weight_packed`, 'I32', [rows, words.columns]);
   const shape = new Uint8Array(BigInt64Array.of(BigInt(rows), BigInt(columns)).buffer);
   return [

@@ -15,7 +15,7 @@ export function moduleTensors(raw: Checkpoint, linear: CodedLinear): ComputedTen
   const { groupSize = columns } = scheme;
   const groups = groupsOf(scheme, columns);
   const { scale } = nativeNames(weight);
-  const words = codeWords(raw, weight, rows, columns, scheme.bits);
+  const words = codeWords(raw, linear);
   const scales: StoredMatrix = { source: raw, tensor: scale, rows, columns: groups, elementBytes: 2 };
   const indices = Int32Array.from({ length: columns }, (_, input) => Math.floor(input / groupSize));
   return [

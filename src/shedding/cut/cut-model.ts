@@ -29,13 +29,13 @@ export async function cutModel(model: Model, marks: Marks): Promise<Checkpoint> 
   if (marks.isEmpty && !(await hasAddedBiases(model))) return model.checkpoint;
   const graph = plateGraph(model.decoder);
   const { config, view } = await planCut(model, marks, graph);
-  const { companions: own = [] } = model.checkpoint;
+  const { companions: own = [], outdated = [] } = model.checkpoint;
   const newIds = newIdsWithout(marks, graph);
   const vocabulary = newIds && cutVocabularyFiles(await readVocabularyFiles(model.checkpoint), newIds);
   return {
     ...view,
     companions: new Map([...own, ...(vocabulary ?? []), ['config.json', configText(config)]]),
-    ...(newIds && { outdated: STALE_FILES }),
+    outdated: [...outdated, ...(newIds ? STALE_FILES : [])],
   };
 }
 
