@@ -1,4 +1,3 @@
-import { BirdboneError } from '../errors.js';
 import type { Device } from '../tensor/index.js';
 import { multiply } from './products.js';
 
@@ -36,25 +35,6 @@ export function factorParameters({ rows, columns }: Shape, rank: number): number
 export function rankAtRatio(shape: Shape, ratio: number): number {
   // A ratio such as 0.7 is not exact in binary: what is above a whole number by rounding alone counts as that number.
   return Math.floor((1 - ratio) * breakEvenRank(shape) + 1e-9);
-}
-
-/** Throws `usage` unless factors of this rank hold fewer numbers than the matrix, or as many as a rank needs to be one. */
-export function refuseUselessRank(name: string, shape: Shape, rank: number): void {
-  const most = largestUsefulRank(shape);
-  if (Number.isInteger(rank) && rank >= 1 && rank <= most) return;
-  const { rows, columns } = shape;
-  const held = `${name} [${rows}, ${columns}] has ${rows * columns} weights`;
-  if (most === 0) {
-    throw new BirdboneError('usage', `${held}; factors of rank 1 hold ${rows + columns}, which is no less.`, {
-      tensor: name,
-      suggestions: ['Leave matrices with one row or column as they are.'],
-    });
-  }
-  throw new BirdboneError(
-    'usage',
-    `${held}; factors of rank ${rank} hold ${factorParameters(shape, rank)}. Below ${Number(breakEvenRank(shape).toFixed(1))} they hold fewer: a rank from 1 to ${most} is allowed.`,
-    { tensor: name, suggestions: [`Take a rank of at most ${most}.`, 'Ask for a share of the weights: --ratio 0.2'] },
-  );
 }
 
 /** left · right [rows, columns], on the device. */

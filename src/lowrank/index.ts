@@ -13,7 +13,6 @@ export {
   largestUsefulRank,
   productOf,
   rankAtRatio,
-  refuseUselessRank,
   type Shape,
 } from './factors.js';
 export {

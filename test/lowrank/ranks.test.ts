@@ -9,7 +9,6 @@ import {
   mostRank,
   rankAtRatio,
   ranksOfShapes,
-  refuseUselessRank,
   type Spectrum,
 } from '../../src/lowrank/index.js';
 
@@ -31,14 +30,6 @@ describe('break-even', () => {
         expect(factorParameters({ rows, columns }, most + 1)).toBeGreaterThanOrEqual(rows * columns);
       }),
     );
-  });
-
-  it('refuses ranks from there on, and says where it is', () => {
-    expect(() => refuseUselessRank('k', shapeOf(1024, 4096), 820)).toThrow(/rank 820 hold 4198400.*Below 819\.2/);
-    expect(() => refuseUselessRank('q', shapeOf(4096, 4096), 2048)).toThrow(/from 1 to 2047/);
-    expect(() => refuseUselessRank('row', shapeOf(1, 9), 1)).toThrow(/no less/);
-    for (const rank of [0, 1.5, -1]) expect(() => refuseUselessRank('q', shapeOf(8, 8), rank)).toThrow(/from 1 to 3/);
-    expect(() => refuseUselessRank('q', shapeOf(8, 8), 3)).not.toThrow();
   });
 
   it('leaves out at least the ratio, and no rank more would', () => {
