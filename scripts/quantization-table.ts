@@ -120,13 +120,14 @@ are not there, \`-- --render\` only this page.
 The reference is test/reference/quantization: plain float64 TypeScript written from the papers, which shares no code with src/ (both
 sides use the @huggingface/tokenizers library). Its GPTQ eliminates one column after the other from H⁻¹, where src/solvers factors and
 goes by blocks; its W8A8 multiplies integers one by one. Checkpoint: ${MODEL}; calibration: the first 128 windows of 256 tokens of
-calibration.txt, block by block on already quantized inputs; perplexity and KL on all windows of 256 tokens of eval.txt, by both sides
-on the first ${COMPARED_WINDOWS} of them. Both sides round
-weights under scales of absmax / ((2^b − 1) / 2) stored as F16 (compressed-tensors' rule), and w8a8's activations token by token under
-absmax / 127 (vLLM's); our side is read back from its stored codes. "act-order" has static groups. Rows "with outliers" are of the same model with 64 times as large outputs of both norms in one
+calibration.txt, block by block on already quantized inputs; perplexity and KL on all windows of 256 tokens of eval.txt, and by both
+sides on the first ${COMPARED_WINDOWS} of them. Both sides round weights under scales of absmax / ((2^b − 1) / 2) stored as F16
+(compressed-tensors' rule), and w8a8's activations token by token under absmax / 127 (vLLM's); our side is read back from its stored
+codes. "act-order" has static groups. Rows "with outliers" are of the same model with 64 times as large outputs of both norms in one
 of 48 channels, and as much smaller weights behind them: it computes the same, and its activations are as those of large models.
-Differences are relative, (ours − reference) / reference, in perplexity on the compared windows; the command fails where one is above ${LIMIT}, and where an
-order below does not hold. "time" is the product's, calibration included, on two cores that other work shared.
+
+Differences are relative, (ours − reference) / reference, in perplexity on the compared windows; the command fails where one is above
+${LIMIT}, and where an order below does not hold. "time" is the product's, calibration included, on two cores that other work shared.
 `;
 }
 
