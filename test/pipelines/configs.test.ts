@@ -12,7 +12,9 @@ const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
 describe('a shipped recipe', () => {
   it('is one of these', () => {
     expect(files.sort()).toEqual(
-      ['edge', 'half', 'half-size', 'llama.cpp-4bit', 'quarter-size', 'vllm-w4a16'].map((name) => `${name}.json`),
+      ['edge', 'half', 'half-size', 'llama.cpp-4bit', 'quarter-size', 'vllm-w4a16']
+        .map((name) => `${name}.json`)
+        .sort(),
     );
   });
 
