@@ -1,10 +1,9 @@
-import type { Candidate, Profile } from '../hardware/index.js';
 import { table } from './picture.js';
 import { formatBytes, formatPercent } from './quantities.js';
 
 export interface Advice {
   readonly model: string;
-  readonly hardware: Pick<Profile, 'name' | 'description' | 'source'>;
+  readonly hardware: { readonly name: string; readonly description: string; readonly source: string };
   readonly context: number;
   readonly batch: number;
   readonly candidates: readonly {
@@ -27,11 +26,6 @@ export interface Advice {
   readonly command?: string;
   /** The fraction of the weights that has to be shed before the smallest fits. */
   readonly shed?: number;
-}
-
-/** A candidate as scripts read it. */
-export function candidateRow({ strategy, prediction, against }: Candidate): Advice['candidates'][number] {
-  return { strategy: strategy.name, ...prediction, against };
 }
 
 /** The strategies as a table, what was chosen and why, and what to type. */

@@ -1,12 +1,11 @@
 import path from 'node:path';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { type Advice, candidateRow, renderAdvice } from '../cli/advice-report.js';
+import { type Advice, renderAdvice } from '../cli/advice-report.js';
 import { BaseCommand } from '../cli/base-command.js';
 import { amount, bytes, count, envOf } from '../cli/flags.js';
-import type { HardwareMemory } from '../cli/hardware-cache.js';
 import { BirdboneError, EXIT_CODES } from '../errors.js';
-import type { Choice, Profile, Strategy } from '../hardware/index.js';
+import type { Choice, HardwareMemory, Profile, Strategy } from '../hardware/index.js';
 import type { Model } from '../model/index.js';
 
 const HARDWARE = ['auto', 'llama.cpp-cpu', 'vllm-h100', 'vllm-a100', 'laptop-8gb', 'mobile'] as const;
@@ -52,9 +51,8 @@ export default class Advise extends BaseCommand<typeof Advise> {
   ];
 
   async run(): Promise<Advice> {
-    const { chooseStrategy } = await import('../hardware/index.js');
-    const { choiceKey, hardwareCacheFile, readHardwareCache, writeHardwareCache } = await import(
-      '../cli/hardware-cache.js'
+    const { choiceKey, chooseStrategy, hardwareCacheFile, readHardwareCache, writeHardwareCache } = await import(
+      '../hardware/index.js'
     );
     const { openModel } = await import('../model/index.js');
     const file = hardwareCacheFile();
@@ -132,7 +130,11 @@ export default class Advise extends BaseCommand<typeof Advise> {
       model: this.args.model,
       hardware: { name, description, source },
       ...situation,
-      candidates: choice.candidates.map(candidateRow),
+      candidates: choice.candidates.map(({ strategy, prediction, against }) => ({
+        strategy: strategy.name,
+        ...prediction,
+        against,
+      })),
       ...(chosen && { chosen: chosen.name, command: commandFor(this.args.model, chosen) }),
       reason: choice.reason,
       remembered,

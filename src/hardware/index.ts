@@ -1,3 +1,4 @@
+export { choiceKey, type HardwareMemory, hardwareCacheFile, readHardwareCache, writeHardwareCache } from './cache.js';
 export { type Candidate, type Choice, chooseStrategy, type Limits } from './choose.js';
 export type { Profile } from './profile.js';
 export { OWN_MACHINE, profiles } from './profiles.js';

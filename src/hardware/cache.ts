@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { canonicalJson, makeFolder, readJsonFile, writeFileDurably } from '../checkpoint/index.js';
-import type { MachineFigures } from '../hardware/index.js';
+import type { MachineFigures } from './this-machine.js';
 
 /** A few hundred bytes an entry; more than this is no file of ours. */
 const MAX_BYTES = 2 ** 20;
