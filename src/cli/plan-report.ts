@@ -11,6 +11,7 @@ export interface ShownPlan {
       readonly metric?: string;
       readonly pattern?: string;
       readonly solver?: string | undefined;
+      readonly plates?: string | undefined;
       readonly scheme?: string | undefined;
       readonly algorithm?: string | undefined;
       readonly ratio?: number | undefined;
@@ -26,6 +27,7 @@ export interface ShownPlan {
   };
   readonly texts: { readonly calibrationTokens: number; readonly evaluationTokens: number };
   readonly waves: readonly (readonly number[])[];
+  readonly rankedBy: readonly (string | null)[];
   readonly memoryBytes: {
     readonly block: number;
     readonly batch: number;
@@ -37,12 +39,14 @@ export interface ShownPlan {
   readonly obstacle?: string;
 }
 
-function stepText(step: ShownPlan['recipe']['steps'][number], targets: string): string {
-  const { metric, pattern, solver, scheme, algorithm } = step;
+function stepText(step: ShownPlan['recipe']['steps'][number], targets: string, rankedBy: string | null): string {
+  const { pattern, solver, scheme, algorithm, plates } = step;
   if (step.do === 'factorize') return `factorize by ${algorithm ?? 'whitened'} SVD to ${thinness(step)}`;
   if (step.do === 'quantize')
     return `quantize to ${scheme ?? 'a budget'}${algorithm === undefined ? '' : ` by ${algorithm}`}`;
-  return `${step.do} by ${metric}, ${pattern}${solver === undefined ? '' : `, solver ${solver}`}: ${targets}`;
+  if (rankedBy === null) return `shed ${plates}: ${targets}`;
+  const corrected = solver === undefined || solver === rankedBy ? '' : `, solver ${solver}`;
+  return `${step.do} by ${rankedBy}, ${pattern}${corrected}: ${targets}`;
 }
 
 function thinness({ ratio, energy, rank }: ShownPlan['recipe']['steps'][number]): string {
@@ -58,6 +62,7 @@ export function renderPlan({
   model,
   texts,
   waves,
+  rankedBy,
   memoryBytes,
   diskBytes,
   time,
@@ -68,7 +73,7 @@ export function renderPlan({
     `model       ${recipe.model}: ${model.architecture}, ${model.blocks} blocks, ${formatCount(model.parameters)} parameters, ${formatCount(model.prunable)} of them prunable`,
     ...recipe.steps.map(
       (step, index) =>
-        `step ${String(index + 1).padEnd(6)} ${stepText(step, (waves[index] ?? []).map((target) => formatPercent(target)).join(' → '))}`,
+        `step ${String(index + 1).padEnd(6)} ${stepText(step, (waves[index] ?? []).map((target) => formatPercent(target)).join(' → '), rankedBy[index] ?? null)}`,
     ),
     `text        ${formatCount(texts.calibrationTokens)} tokens to calibrate on, ${formatCount(texts.evaluationTokens)} to measure on`,
     `device      ${device}`,

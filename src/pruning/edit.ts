@@ -69,6 +69,8 @@ export interface Edit {
    * a user should know of it, a sentence each. Absent: any model will do.
    */
   check?(model: Model): Promise<readonly string[]>;
+  /** What decides which weights go, by name: a metric, or the solver that chooses by its own criterion. Absent for other edits. */
+  readonly rankedBy?: string;
   /** What a wave costs besides running text through the blocks, where that counts: for plans. */
   cost?(model: Model, calibrationTokens: number): EditCost;
   /**

@@ -60,6 +60,7 @@ export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
   return {
     needsCalibration: usesText(parts) || allocation.kind === 'measured',
     target: targetOf(parts.pattern, settings.sparsity),
+    rankedBy: solver.kind === 'prunes' ? name : settings.metric,
     ...(solver.kind !== 'mask-only' && { cost: (model, tokens) => solverCost(model, solver.cost, tokens) }),
     plan: (model) => plan(model, name, solver),
     propose: (context) => propose(parts, context),

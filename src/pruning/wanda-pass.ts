@@ -1,4 +1,3 @@
-import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { stopIfAborted } from '../errors.js';
 import { collectEvidence } from '../evidence/index.js';
 import { type ImportanceMetric, metrics } from '../importance/index.js';
@@ -11,10 +10,10 @@ import {
   runBlock,
 } from '../model/index.js';
 import type { MatrixScores } from '../sparsity/index.js';
-import type { Device, Matrix } from '../tensor/index.js';
 import { calibrationStates } from './calibration-states.js';
 import type { EditContext } from './edit.js';
 import { prunableLinears } from './plan-masks.js';
+import { scoreMatrix } from './score-matrix.js';
 
 /** One block on its way through a pass. */
 export interface ScoredBlock {
@@ -63,36 +62,14 @@ async function withScores(
     device,
     ...(signal && { signal }),
   });
-  const score = (spec: LinearSpec) =>
-    scoresOf(
-      metric,
-      spec,
-      { weight: block.linears.get(spec.weight)!.weight, norms: evidence.normsOf(spec.input) },
-      device,
-    );
+  const score = async (spec: LinearSpec) => {
+    const inputNorms = (await device.read(evidence.normsOf(spec.input))) as Float32Array;
+    const { weight } = block.linears.get(spec.weight)!;
+    return scoreMatrix(metric, spec, { weight, evidence: { columns: { inputNorms } } }, device);
+  };
   try {
     await use({ ...at, score });
   } finally {
     evidence.dispose();
   }
-}
-
-async function scoresOf(
-  metric: ImportanceMetric,
-  { weight: name, rows, columns }: LinearSpec,
-  { weight, norms }: { readonly weight: Matrix; readonly norms: Tensor1D },
-  device: Device,
-): Promise<MatrixScores> {
-  const values = new Float32Array(rows * columns);
-  let offset = 0;
-  for (const part of weight.parts as readonly Tensor2D[]) {
-    const scores = metric.score(part, { inputNorms: norms });
-    try {
-      values.set((await device.read(scores)) as Float32Array, offset);
-    } finally {
-      scores.dispose();
-    }
-    offset += part.size;
-  }
-  return { name, rows, columns, values };
 }

@@ -26,6 +26,8 @@ export interface Plan {
   readonly texts: { readonly calibrationTokens: number; readonly evaluationTokens: number };
   /** Target sparsity after each wave of each step, if none is rolled back. */
   readonly waves: readonly (readonly number[])[];
+  /** What decides which single weights go, of each step that removes some: a metric, or a solver. */
+  readonly rankedBy: readonly (string | null)[];
   readonly memoryBytes: {
     readonly block: number;
     readonly batch: number;
@@ -97,6 +99,7 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
     },
     texts,
     waves,
+    rankedBy: edits.map((edit) => edit.rankedBy ?? null),
     memoryBytes: memoryOf(inputs, device),
     diskBytes: {
       result: size.bytes,

@@ -127,10 +127,20 @@ describe('renderPlan', () => {
     const plan = renderPlan({
       out: '/out/half',
       device: 'WASM SIMD',
-      recipe: { model: 'models/x', steps: [{ do: 'prune', metric: 'wanda', pattern: 'unstructured' }] },
+      recipe: {
+        model: 'models/x',
+        steps: [
+          { do: 'prune', metric: 'wanda', pattern: 'unstructured' },
+          // A solver that chooses by its own criterion, and one that corrects what a metric has chosen.
+          { do: 'prune', metric: 'wanda', pattern: '2:4', solver: 'sparsegpt' },
+          { do: 'prune', metric: 'ria', pattern: '2:4', solver: 'refit' },
+          { do: 'prune', metric: 'wanda', pattern: 'unstructured', plates: 'ffn' },
+        ],
+      },
       model: { architecture: 'llama', blocks: 8, parameters: 5_767_168, prunable: 4_194_304 },
       texts: { calibrationTokens: 32_768, evaluationTokens: 10_000 },
-      waves: [[0.244, 0.5]],
+      waves: [[0.244, 0.5], [0.5], [0.5], [0.25]],
+      rankedBy: ['wanda', 'sparsegpt', 'ria', null],
       memoryBytes: { block: 2e6, batch: 1e6, hiddenStates: 33_554_432, grams: 0 },
       diskBytes: { result: 12e6, layers: 1e6, free: 1e12 },
       time: { seconds: 75 },
@@ -138,6 +148,9 @@ describe('renderPlan', () => {
     expect(plan).toMatchInlineSnapshot(`
       "model       models/x: llama, 8 blocks, 5.77 M parameters, 4.19 M of them prunable
       step 1      prune by wanda, unstructured: 24.4 % → 50.0 %
+      step 2      prune by sparsegpt, 2:4: 50.0 %
+      step 3      prune by ria, 2:4, solver refit: 50.0 %
+      step 4      shed ffn: 25.0 %
       text        32.8 K tokens to calibrate on, 10.0 K to measure on
       device      WASM SIMD
       time        about 01:15, if no wave is rolled back
