@@ -15,7 +15,6 @@ export {
   ownersOfParts,
 } from './coding.js';
 export type { CodedView } from './decoded-view.js';
-export { addProduct } from './product.js';
 
 /** Every way in which a weight can be stored. A new one is a file here and a line. */
 export const codings = registryOf<Coding>()('coding', {

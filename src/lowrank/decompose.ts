@@ -10,7 +10,7 @@ import { randomisedDirections } from './randomised.js';
 import { weightOperator } from './weight-operator.js';
 
 /** Up to this smaller side a matrix is decomposed exactly: in some seconds on one core (docs/lowrank.md). */
-export const EXACT_SIDE = 512;
+const EXACT_SIDE = 512;
 
 /**
  * Decomposes a weight: exactly where its smaller side is at most `EXACT_SIDE`, otherwise by the randomised algorithm. With a Gram

@@ -1,4 +1,4 @@
-export { decompose, EXACT_SIDE } from './decompose.js';
+export { decompose } from './decompose.js';
 export {
   type Certificate,
   type DecomposeOptions,

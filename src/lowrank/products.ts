@@ -36,15 +36,6 @@ export async function multiply(
   return product;
 }
 
-/** [columns, rows] of a row-major matrix [rows, columns]. */
-export function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const turned = new Float32Array(values.length);
-  for (let row = 0, from = 0; row < rows; row += 1) {
-    for (let column = 0, to = row; column < columns; column += 1, to += rows) turned[to] = values[from++]!;
-  }
-  return turned;
-}
-
 /** Σ x² in double precision. */
 export function squaredNorm(values: ArrayLike<number>): number {
   let sum = 0;

@@ -75,16 +75,6 @@ export function weightOperator(
   };
 }
 
-/** Directions of outputs [rank, rows] times the weight: [rank, columns]. */
-export function projected(
-  directions: Float32Array,
-  rank: number,
-  weight: WeightRows,
-  options: Omit<OperatorOptions, 'root'>,
-): Promise<Float32Array> {
-  return weightOperator(weight, options).backward(directions, rank);
-}
-
 function singleOf(values: Float32Array | Float64Array): Float32Array {
   return values instanceof Float32Array ? values : new Float32Array(values);
 }

@@ -1,4 +1,4 @@
-export { compatibilityNotices, type Finding, findingsOf } from './compatibility.js';
+export { type Finding, findingsOf } from './compatibility.js';
 export { type Exported, type ExportOptions, exportState } from './export-state.js';
 export type { RollbackPlan, RollbackTarget, StateFigures } from './impact.js';
 export { type Inputs, openInputs } from './inputs.js';
