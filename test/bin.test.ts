@@ -46,31 +46,42 @@ describe('help', () => {
         hooks  git hooks that check weights before a commit
 
       COMMANDS
-        check     check that a run's state is all there, and undamaged
-        convert   write a model in another format: safetensors, GGUF
-        diff      show what differs between two models or states, tensor by tensor
-        doctor    say what this machine and this repository can do, and what to repair
-        evaluate  measure perplexity and next-token accuracy on a text
-        export    write any state of a run as a model folder of its own
-        gc        clean up a run's state: layers and files that nothing refers to any
-                  more
-        hash      hash the weights of models, and record or check the hashes in git
-        init      make a git repository safe for weights
-        inspect   show what a checkpoint is: architecture, types, size, sparsity
-        log       show an output's history: waves tried, kept and rolled back,
-                  rollbacks, tags
-        plan      show what a recipe would do, and what it would take
-        plates    list what can be shed together: channels, heads, experts, blocks,
-                  with cost, score, protection
-        prune     remove weights or whole plates in waves, and roll back a wave that
-                  costs too much
-        rollback  go back to an earlier wave of a run, with all tensors or some
-        run       carry out a recipe
-        scan      say what files of weights contain and would do when they are loaded
-        score     say how much the weights count: by matrix, row, column and head,
-                  with histograms
-        tag       name a state of a run's output, list the names, or remove one
-        verify    check that a model is what its manifest says
+        advise     say how a model is best stored for a machine: size, memory and
+                   speed of each way, predicted
+        calibrate  make a calibration set out of texts: each once, balanced, described
+                   and hashed
+        check      check that a run's state is all there, and undamaged
+        convert    write a model in another format: safetensors, GGUF
+        diff       show what differs between two models or states, tensor by tensor
+        doctor     say what this machine and this repository can do, and what to
+                   repair
+        evaluate   measure perplexity and next-token accuracy on a text
+        export     write any state of a run as a model folder of its own
+        factorize  store weights as two thin factors by (whitened) SVD, and keep it
+                   only inside the gate
+        gc         clean up a run's state: layers and files that nothing refers to any
+                   more
+        hash       hash the weights of models, and record or check the hashes in git
+        imatrix    measure which inputs of a model count most, as llama.cpp's
+                   importance matrix
+        init       make a git repository safe for weights
+        inspect    show what a checkpoint is: architecture, types, size, sparsity
+        log        show an output's history: waves tried, kept and rolled back,
+                   rollbacks, tags
+        plan       show what a recipe would do, and what it would take
+        plates     list what can be shed together: channels, heads, experts, blocks,
+                   with cost, score, protection
+        prune      remove weights or whole plates in waves, and roll back a wave that
+                   costs too much
+        quantize   store weights in fewer bits, in a layout that engines load, and
+                   keep it only inside the gate
+        rollback   go back to an earlier wave of a run, with all tensors or some
+        run        carry out a recipe
+        scan       say what files of weights contain and would do when they are loaded
+        score      say how much the weights count: by matrix, row, column and head,
+                   with histograms
+        tag        name a state of a run's output, list the names, or remove one
+        verify     check that a model is what its manifest says
 
       "
     `);

@@ -114,7 +114,16 @@ const MODELS: Readonly<Record<string, Case>> = {
     code: 'unsupported',
     says: 'llama.logit_scale',
   },
-  experts: { metadata: { 'llama.expert_count': u32(8) }, code: 'unsupported', says: 'expert_count' },
+  'experts, and nobody says how many are used': {
+    metadata: { 'llama.expert_count': u32(8) },
+    code: 'unreadable',
+    says: 'llama.expert_used_count is missing',
+  },
+  'experts that are not there': {
+    metadata: { 'llama.expert_count': u32(8), 'llama.expert_used_count': u32(2) },
+    code: 'unreadable',
+    says: 'block_sparse_moe.gate.weight',
+  },
   'attention that looks ahead': { metadata: { [`${A}.causal`]: flag(false) }, code: 'unsupported', says: 'causal' },
   'no embedding': { tensors: { 'token_embd.weight': undefined }, code: 'unreadable', says: 'token_embd' },
   'an embedding of one dimension': {
