@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const library = fileURLToPath(new URL('../test/llama/node_modules/node-llama-cpp/dist/index.js', import.meta.url));
+const folder = fileURLToPath(new URL('../test/llama', import.meta.url));
+const library = path.join(folder, 'node_modules', 'node-llama-cpp', 'dist', 'index.js');
 const CONTEXT = 128;
 
 /** The part of node-llama-cpp that is used here. */
