@@ -80,7 +80,9 @@ function stepTimes({ stored, workload, strategy, profile }: Work, situation: Sit
   // Sequences side by side go through different experts, until all of them are read.
   const readBytes = sum(multiplied, ({ bytes, share }) => bytes * Math.min(1, share * batch));
   const unit = strategy.arithmetic.find((kind) => arithmetic[kind] !== undefined);
-  const operations = batch * workload.operationsPerToken(context);
+  // Where products are timed by the weights they unpack, that is their arithmetic: llama.cpp multiplies blocks as integers.
+  const products = unpacking === undefined ? workload.productOperations : 0;
+  const operations = batch * (products + workload.attentionOperations(context));
   return {
     memory: (readBytes + cacheBytes) / (bandwidth * reached.bandwidth),
     arithmetic: unit === undefined ? Number.POSITIVE_INFINITY : operations / (arithmetic[unit]! * reached.arithmetic),

@@ -23,8 +23,10 @@ export interface Workload {
   readonly activationNumbersPerToken: number;
   /** Logits of one token. */
   readonly vocabulary: number;
-  /** Multiplications and additions for one token, the attention over a cache of so many tokens included. */
-  operationsPerToken(cachedTokens: number): number;
+  /** Multiplications and additions of weights for one token. */
+  readonly productOperations: number;
+  /** Those of its attention over a cache of so many tokens. */
+  attentionOperations(cachedTokens: number): number;
 }
 
 /** What it takes to run a model, read from its shapes alone. */
@@ -57,15 +59,15 @@ export function workloadOf({ decoder, checkpoint }: Model): Workload {
 function costsOf(decoder: Decoder, weights: readonly WeightUse[]): Omit<Workload, 'weights'> {
   const attending = decoder.blocks.filter(({ attention }) => attention);
   const cacheNumbersPerToken = attending.reduce((sum, { kvHeads, headDim }) => sum + 2 * kvHeads * headDim, 0);
-  const products = weights
+  const productOperations = weights
     .filter(({ part }) => part === 'linear' || part === 'head')
     .reduce((sum, { rows, columns, share }) => sum + 2 * rows * columns * share, 0);
   return {
     cacheNumbersPerToken,
     activationNumbersPerToken: 2 * decoder.ffn + 4 * decoder.hidden,
     vocabulary: decoder.vocabulary,
-    operationsPerToken: (cachedTokens) =>
-      products +
+    productOperations,
+    attentionOperations: (cachedTokens) =>
       attending.reduce((sum, { heads, headDim, slidingWindow = cachedTokens }) => {
         return sum + 4 * heads * headDim * Math.min(cachedTokens, slidingWindow);
       }, 0),
