@@ -17,6 +17,7 @@ import { convert } from '../src/conversion/index.js';
 import {
   type MachineFigures,
   measureMachine,
+  overheadOf,
   predict,
   profileOfMachine,
   type Strategy,
@@ -56,7 +57,7 @@ try {
     `bandwidth ${(machine.bandwidth / 1e9).toFixed(1)} GB/s, product ${(machine.product / 1e9).toFixed(1)} GFLOP/s`,
   );
   const measured = await speedsOf(MEASURED, 'measured');
-  const rates = ratesFrom(measured);
+  const rates = ratesFrom(measured, machine);
   console.log(rates);
   const rows = [];
   for (const [name, shape] of Object.entries(TRIED)) {
@@ -102,13 +103,14 @@ async function speedsOf(shape: LlamaShape, name: string): Promise<Speeds> {
 }
 
 /** Weights a second of each type, from the times of mixes in which it is the one that is not known yet. */
-function ratesFrom({ model, tokensPerSecond }: Speeds): Record<string, number> {
+function ratesFrom({ model, tokensPerSecond }: Speeds, machine: MachineFigures): Record<string, number> {
+  const overhead = overheadOf(profileOfMachine(machine), model.decoder.blocks.length);
   const rates: Record<string, number> = {};
   for (const [mix, dtype] of ORDER) {
     const weights = weightsByType(model, named(mix));
     const known = [...weights].filter(([type]) => type !== dtype && rates[type] !== undefined);
     const spent = known.reduce((sum, [type, count]) => sum + count / rates[type]!, 0);
-    rates[dtype] = weights.get(dtype)! / (1 / tokensPerSecond.get(mix)! - spent);
+    rates[dtype] = weights.get(dtype)! / (1 / tokensPerSecond.get(mix)! - overhead - spent);
   }
   return rates;
 }

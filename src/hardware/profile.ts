@@ -27,6 +27,8 @@ export interface Profile {
   readonly reached: { readonly bandwidth: number; readonly arithmetic: number };
   /** What a step costs whatever its size: launches, sampling. Seconds. */
   readonly stepSeconds: number;
+  /** The same for each block: of an engine that waits for all its threads after each operation. */
+  readonly blockSeconds?: number;
   /** Sequences that are generated side by side, where nobody says otherwise. */
   readonly batch: number;
   /** Cores that compute, and weights that one of them unpacks and multiplies in a second, by type: an engine on a CPU. */

@@ -14,6 +14,9 @@ export const UNPACKING = {
   productPerCore: 60e9,
 } as const;
 
+/** What llama.cpp takes for a block besides its products, on the measured core. */
+export const BLOCK_SECONDS = 50e-6;
+
 /** An older core, of a laptop or a phone, against the one that was measured. */
 function unpacking(cores: number, perCore: number): NonNullable<Profile['unpacking']> {
   const rates = Object.entries(UNPACKING.weightsPerCore).map(([dtype, rate]) => [dtype, rate * perCore]);
@@ -58,7 +61,8 @@ export const profiles: ReadonlyMap<string, Profile> = new Map<string, Profile>(
       bandwidth: 51.2 * GB,
       arithmetic: { f32: 0.3 * TERA },
       reached: { bandwidth: 0.6, arithmetic: 0.6 },
-      stepSeconds: 0.001,
+      stepSeconds: 0,
+      blockSeconds: BLOCK_SECONDS / 0.8,
       batch: 1,
       unpacking: unpacking(4, 0.8),
       source: 'two channels of DDR4-3200; four cores with AVX2 at 3 GHz; 2.5 GB for the system',
@@ -71,7 +75,8 @@ export const profiles: ReadonlyMap<string, Profile> = new Map<string, Profile>(
       bandwidth: 51.2 * GB,
       arithmetic: { f32: 0.15 * TERA },
       reached: { bandwidth: 0.4, arithmetic: 0.5 },
-      stepSeconds: 0.002,
+      stepSeconds: 0,
+      blockSeconds: BLOCK_SECONDS / 0.4,
       batch: 1,
       unpacking: unpacking(4, 0.4),
       source: 'LPDDR5-6400 on 64 bits; an app gets about half of the memory, and phones slow down when warm',

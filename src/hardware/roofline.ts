@@ -48,15 +48,21 @@ export function predict(model: Model, strategy: Strategy, profile: Profile, situ
   const working = ACTIVATION_BYTES * (workload.activationNumbersPerToken * PROMPT_CHUNK + workload.vocabulary * batch);
   const step = stepTimes({ stored, workload, strategy, profile }, situation, cacheBytes);
   const slowest = Math.max(step.memory, step.arithmetic, step.unpacking);
+  const overhead = overheadOf(profile, workload.blocks);
   return {
     weightBytes,
     bitsPerWeight: (8 * weightBytes) / sum(stored, ({ rows, columns }) => rows * columns),
     cacheBytes,
     memoryBytes: weightBytes + cacheBytes + working,
-    tokensPerSecond: batch / (slowest + profile.stepSeconds),
+    tokensPerSecond: batch / (slowest + overhead),
     promptTokensPerSecond: batch / Math.max(step.arithmetic, step.unpacking),
-    bound: boundOf(step, profile.stepSeconds),
+    bound: boundOf(step, overhead),
   };
+}
+
+/** Seconds that a token takes of a model of so many blocks, however small it is. */
+export function overheadOf({ stepSeconds, blockSeconds = 0 }: Profile, blocks: number): number {
+  return stepSeconds + blocks * blockSeconds;
 }
 
 interface Work {

@@ -2,7 +2,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { measureMatMul, openDevice } from '../tensor/index.js';
 import { measureBandwidth } from './memory-bandwidth.js';
 import type { GgufDtype, Profile } from './profile.js';
-import { UNPACKING } from './profiles.js';
+import { BLOCK_SECONDS, UNPACKING } from './profiles.js';
 
 /** What the system, the engine's own code and its user's other programs take. */
 const TAKEN_BYTES = 1.5e9;
@@ -49,7 +49,8 @@ export function profileOfMachine({ processor, cores, memoryBytes, bandwidth, pro
     arithmetic: { f32: product },
     // Both were measured, not looked up.
     reached: { bandwidth: 1, arithmetic: 1 },
-    stepSeconds: 0.0002,
+    stepSeconds: 0,
+    blockSeconds: BLOCK_SECONDS,
     batch: 1,
     unpacking: { cores, weightsPerCore: Object.fromEntries(rates) as Partial<Record<GgufDtype, number>> },
     source: 'measured',

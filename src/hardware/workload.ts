@@ -17,6 +17,7 @@ export interface WeightUse {
 /** What running a model costs, before anybody says how its weights are stored. */
 export interface Workload {
   readonly weights: readonly WeightUse[];
+  readonly blocks: number;
   /** Of keys and values of one token in all blocks: numbers, not bytes. */
   readonly cacheNumbersPerToken: number;
   /** Of the widest vectors that live at once for one token inside a block: numbers. */
@@ -63,6 +64,7 @@ function costsOf(decoder: Decoder, weights: readonly WeightUse[]): Omit<Workload
     .filter(({ part }) => part === 'linear' || part === 'head')
     .reduce((sum, { rows, columns, share }) => sum + 2 * rows * columns * share, 0);
   return {
+    blocks: decoder.blocks.length,
     cacheNumbersPerToken,
     activationNumbersPerToken: 2 * decoder.ffn + 4 * decoder.hidden,
     vocabulary: decoder.vocabulary,

@@ -64,7 +64,7 @@ describe('speed', () => {
     const slow: Profile = { ...laptop, unpacking: { cores: 2, weightsPerCore: { F16: 1e9 } } };
     const { tokensPerSecond, bound } = predict(model, named('f16'), slow, at);
     expect(bound).toBe('unpacking');
-    expect(tokensPerSecond).toBeCloseTo(1 / (read / 2 / 2e9 + slow.stepSeconds), 6);
+    expect(tokensPerSecond).toBeCloseTo(1 / (read / 2 / 2e9 + 32 * slow.blockSeconds!), 6);
   });
 });
 
