@@ -63,6 +63,7 @@ try {
   for (const [name, shape] of Object.entries(TRIED)) {
     const speeds: Speeds = shape === MEASURED ? measured : await speedsOf(shape, `tried-${rows.length}`);
     rows.push(...comparisonsOf(name, speeds, { machine, rates }));
+    await speeds.model.checkpoint.close();
   }
   await keep({ machine, rates, rows });
 } finally {

@@ -9,9 +9,15 @@ const TERA = 1e12;
  */
 export const UNPACKING = {
   weightsPerCore: {
-    F16: 10.3e9,
+    F16: 11.6e9,
+    Q8_0: 17.6e9,
+    Q6_K: 21.1e9,
+    Q5_K: 19.3e9,
+    Q4_K: 24.6e9,
+    Q3_K: 20.4e9,
+    Q2_K: 36.2e9,
   },
-  productPerCore: 60e9,
+  productPerCore: 19.7e9,
 } as const;
 
 /** What llama.cpp takes for a block besides its products, on the measured core. */
