@@ -97,7 +97,7 @@ function reasonOf({ strategy, prediction }: Candidate, candidates: readonly Cand
     better.length === 0
       ? `${strategy.name} keeps most bits, and everything is within the limits.`
       : `${strategy.name} keeps most bits (${prediction.bitsPerWeight.toFixed(2)} for each weight) within the limits.`;
-  return [first, `It pays ${strategy.pays}; what bounds it is ${prediction.bound}.`, ...out].join(' ');
+  return [first, `It is for: ${strategy.pays}. What bounds its speed is ${prediction.bound}.`, ...out].join(' ');
 }
 
 /** Of the weights, linearly: what goes in a plate takes its bytes and its reading along. Undefined where that is not enough. */

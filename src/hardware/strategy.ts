@@ -128,10 +128,10 @@ function bytesUnder(
 /** Every strategy, the one that keeps most bits first within its engine. A new one is a row. */
 export const strategies: readonly Strategy[] = [
   half,
-  mix('q8_0', 'half of f16 for a loss that is hard to measure'),
+  mix('q8_0', 'half the size of f16, for a loss that is hard to measure'),
   mix('q6_k', 'where q8_0 does not fit; close to it'),
   mix('q5_k_m', 'between q6_k and q4_k_m'),
-  mix('q4_k_m', 'a third of f16, the usual choice on CPUs and small GPUs'),
+  mix('q4_k_m', 'a third of the size of f16: the usual choice on CPUs and small GPUs'),
   mix('q3_k_m', 'where four bits do not fit; the loss shows'),
   mix('q2_k', 'the last that answers; try shedding plates first'),
   scheme('bf16', { scheme: 'bf16', arithmetic: ['f16', 'f32'], pays: 'where memory is no question: nothing is lost' }),
