@@ -1,16 +1,8 @@
 import { type MemoryValues, memoryLayer, overlay, readFloats } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type Decomposition, type Factors, productOf, type WeightRows } from '../lowrank/index.js';
-import {
-  disposeBlock,
-  type HiddenStates,
-  type LinearSpec,
-  loadBlock,
-  type Model,
-  runBlock,
-  withCheckpoint,
-} from '../model/index.js';
-import { calibrationStates } from '../pruning/index.js';
+import { disposeBlock, type LinearSpec, loadBlock, type Model, withCheckpoint } from '../model/index.js';
+import { advanceStates, calibrationStates } from '../pruning/index.js';
 import { type Dtype, decodeToF32, encodeFromF32 } from '../tensor/index.js';
 import { decomposeBlock, type FactorizeContext } from './block-matrices.js';
 import { factorizableLinears, inStoredOrder, weightRows } from './linears.js';
@@ -60,7 +52,8 @@ export async function correctBlocks(work: CorrectionWork, context: FactorizeCont
       } finally {
         disposeBlock(block);
       }
-      if (index + 1 < total) await advance(index, values, states, context);
+      const corrected = withCheckpoint(model, overlay(model.checkpoint, [memoryLayer(new Map(), values)]));
+      if (index + 1 < total) await advanceStates(corrected, index, states, context);
       report({ type: 'progress', stage: 'correct', done: index + 1, total, unit: 'blocks' });
     }
   } finally {
@@ -100,20 +93,4 @@ async function correct(
   for (let i = 0; i < values.length; i += 1) values[i]! += added[i]!;
   const { name, shape } = model.checkpoint.tensors.get(spec.weight)!;
   return { info: { name, shape, dtype: 'F32', byteLength: values.byteLength }, bytes: encodeFromF32(values, 'F32') };
-}
-
-/** Replaces the hidden states by what the corrected block gives. */
-async function advance(
-  index: number,
-  values: ReadonlyMap<string, MemoryValues>,
-  states: HiddenStates,
-  { model, device, signal }: FactorizeContext,
-): Promise<void> {
-  const corrected = withCheckpoint(model, overlay(model.checkpoint, [memoryLayer(new Map(), values)]));
-  const block = await loadBlock(corrected, index, device);
-  try {
-    await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
-  } finally {
-    disposeBlock(block);
-  }
 }

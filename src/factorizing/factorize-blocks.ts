@@ -2,15 +2,8 @@ import type { LayerWriter, MemoryValues } from '../checkpoint/index.js';
 import { memoryLayer, overlay } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
 import type { Decomposition } from '../lowrank/index.js';
-import {
-  disposeBlock,
-  type HiddenStates,
-  type LinearSpec,
-  loadBlock,
-  runBlock,
-  withCheckpoint,
-} from '../model/index.js';
-import { calibrationStates } from '../pruning/index.js';
+import { disposeBlock, type HiddenStates, type LinearSpec, loadBlock, withCheckpoint } from '../model/index.js';
+import { advanceStates, calibrationStates } from '../pruning/index.js';
 import { decomposeBlock, type FactorizeContext } from './block-matrices.js';
 import { type Factorized, factorSinks } from './factor-sink.js';
 import { type FactorizedRow, factorizedRow } from './factorized-rows.js';
@@ -78,21 +71,7 @@ async function factorizeBlock(
     disposeBlock(block);
   }
   // Nothing reads what the last block gives.
-  if (index + 1 < model.decoder.blocks.length) await advance(index, values, states, context);
-}
-
-/** Replaces the hidden states by what the block gives as it now is. */
-async function advance(
-  index: number,
-  values: ReadonlyMap<string, MemoryValues>,
-  states: HiddenStates,
-  { model, device, signal }: FactorizeContext,
-): Promise<void> {
+  if (index + 1 === model.decoder.blocks.length) return;
   const factorized = withCheckpoint(model, overlay(model.checkpoint, [memoryLayer(new Map(), values)]));
-  const block = await loadBlock(factorized, index, device);
-  try {
-    await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
-  } finally {
-    disposeBlock(block);
-  }
+  await advanceStates(factorized, index, states, context);
 }

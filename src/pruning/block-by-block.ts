@@ -7,13 +7,12 @@ import {
   type LinearSpec,
   type LoadedBlock,
   loadBlock,
-  runBlock,
   withCheckpoint,
 } from '../model/index.js';
 import type { Solver } from '../solvers/index.js';
 import { fullMask, type Mask, type MatrixScores } from '../sparsity/index.js';
 import { BlockChanges } from './block-changes.js';
-import { calibrationStates } from './calibration-states.js';
+import { advanceStates, calibrationStates } from './calibration-states.js';
 import type { EditContext } from './edit.js';
 import { type GradientEvidence, gradientEvidence } from './gradient-evidence.js';
 import { inputEvidence, readsInputs } from './input-evidence.js';
@@ -89,7 +88,8 @@ async function pruneBlock(
   } finally {
     disposeBlock(block);
   }
-  if (index + 1 < model.decoder.blocks.length) await advance(index, changes, states, context);
+  if (index + 1 < model.decoder.blocks.length)
+    await advanceStates(withCheckpoint(model, overlay(model.checkpoint, [changes.layer()])), index, states, context);
 }
 
 function solve(
@@ -138,20 +138,4 @@ async function chooseMasks(
     masks.set(spec, removal === undefined ? fullMask(spec.rows, spec.columns) : removal.mask(await score(spec)));
   }
   return masks;
-}
-
-/** Replaces the hidden states by what the block gives as it now is. */
-async function advance(
-  index: number,
-  changes: BlockChanges,
-  states: HiddenStates,
-  { model, device, signal }: EditContext,
-): Promise<void> {
-  const pruned = withCheckpoint(model, overlay(model.checkpoint, [changes.layer()]));
-  const block = await loadBlock(pruned, index, device);
-  try {
-    await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
-  } finally {
-    disposeBlock(block);
-  }
 }

@@ -1,4 +1,4 @@
-export { calibrationStates } from './calibration-states.js';
+export { advanceStates, calibrationStates } from './calibration-states.js';
 export type { Edit, EditContext, Proposal, SettleContext } from './edit.js';
 export { inputGroups } from './input-groups.js';
 export { meanDivergences } from './mean-divergences.js';

@@ -1,12 +1,6 @@
 import { type MemoryValues, memoryLayer, overlay, type TensorInfo } from '../checkpoint/index.js';
-import {
-  disposeBlock,
-  type HiddenStates,
-  type LinearSpec,
-  loadBlock,
-  runBlock,
-  withCheckpoint,
-} from '../model/index.js';
+import { type HiddenStates, type LinearSpec, withCheckpoint } from '../model/index.js';
+import { advanceStates } from '../pruning/index.js';
 import { dequantizeMatrix, type QuantizedMatrix } from '../quantization/index.js';
 import { encodeFromF32 } from '../tensor/index.js';
 import type { MatrixReport, QuantizeContext, QuantizedSink } from './quantizer.js';
@@ -36,14 +30,9 @@ export class BlockResult implements QuantizedSink {
   }
 
   /** Replaces the hidden states by what the block gives as it now is. */
-  async advance(index: number, states: HiddenStates, { model, device, signal }: QuantizeContext): Promise<void> {
+  async advance(index: number, states: HiddenStates, context: QuantizeContext): Promise<void> {
     const layer = memoryLayer(new Map(), this.#values);
-    const quantized = withCheckpoint(model, overlay(model.checkpoint, [layer]));
-    const block = await loadBlock(quantized, index, device);
-    try {
-      await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
-    } finally {
-      disposeBlock(block);
-    }
+    const { model } = context;
+    await advanceStates(withCheckpoint(model, overlay(model.checkpoint, [layer])), index, states, context);
   }
 }
