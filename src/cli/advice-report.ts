@@ -48,8 +48,7 @@ export function renderAdvice(advice: Advice): string {
     '',
     table(rows, header),
     '',
-    ...(remembered ? ['Chosen before, for this model, hardware and limits (--fresh chooses anew).'] : []),
-    reason,
+    remembered ? `${reason} (--fresh chooses anew)` : reason,
     ...(shed === undefined
       ? []
       : [

@@ -55,6 +55,7 @@ export default class Advise extends BaseCommand<typeof Advise> {
       '../hardware/index.js'
     );
     const { openModel } = await import('../model/index.js');
+    const { shellWord } = await import('../checkpoint/index.js');
     const file = hardwareCacheFile();
     const memory = await readHardwareCache(file);
     const model = await openModel(this.args.model);
@@ -62,7 +63,6 @@ export default class Advise extends BaseCommand<typeof Advise> {
       const { profile, machines } = await this.#profile(memory);
       const situation = this.#situation(model, profile);
       const limits = this.#limits();
-      const choice = chooseStrategy(model, profile, { limits, situation });
       const key = choiceKey({
         tensors: shapesOf(model),
         profile: profile.name,
@@ -70,15 +70,15 @@ export default class Advise extends BaseCommand<typeof Advise> {
         limits,
         situation,
       });
-      const before = this.flags.fresh
-        ? undefined
-        : choice.candidates.find(({ strategy }) => strategy.name === memory.choices[key]);
-      const chosen = before ?? choice.chosen;
+      const before = this.flags.fresh ? undefined : memory.choices[key];
+      const choice = chooseStrategy(model, profile, { limits, situation, ...(before !== undefined && { before }) });
+      const { chosen } = choice;
       if (chosen !== undefined) {
         const choices = { ...memory.choices, [key]: chosen.strategy.name };
         await writeHardwareCache(file, { machines, choices });
       }
-      const advice = this.#advice({ choice, profile, situation }, chosen?.strategy, before !== undefined);
+      const remembered = chosen !== undefined && chosen.strategy.name === before;
+      const advice = this.#advice({ choice, profile, situation }, { remembered, model: shellWord(this.args.model) });
       this.log(renderAdvice(advice));
       if (chosen === undefined) process.exitCode = EXIT_CODES['gate-failed'];
       return advice;
@@ -122,9 +122,9 @@ export default class Advise extends BaseCommand<typeof Advise> {
 
   #advice(
     { choice, profile, situation }: { choice: Choice; profile: Profile; situation: { context: number; batch: number } },
-    chosen: Strategy | undefined,
-    remembered: boolean,
+    { remembered, model }: { remembered: boolean; model: string },
   ): Advice {
+    const chosen = choice.chosen?.strategy;
     const { name, description, source } = profile;
     return {
       model: this.args.model,
@@ -135,7 +135,7 @@ export default class Advise extends BaseCommand<typeof Advise> {
         ...prediction,
         against,
       })),
-      ...(chosen && { chosen: chosen.name, command: commandFor(this.args.model, chosen) }),
+      ...(chosen && { chosen: chosen.name, command: commandFor(model, chosen) }),
       reason: choice.reason,
       remembered,
       ...(choice.shed !== undefined && { shed: choice.shed }),
@@ -150,9 +150,10 @@ function commandFor(model: string, { name, step }: Strategy): string {
   if (step.scheme === 'fp16' || step.scheme === 'bf16') {
     return `birdbone convert ${model} --out ${out} --dtype ${step.scheme === 'fp16' ? 'f16' : 'bf16'}`;
   }
-  const algorithm = step.algorithm === undefined ? '' : ` --algorithm ${step.algorithm} --calibration TEXT`;
+  // The gate wants a text in any case, and measures on what calibration leaves of it.
+  const text = step.algorithm === undefined ? '--data TEXT' : `--algorithm ${step.algorithm} --calibration TEXT`;
   const groups = step.groupSize === undefined ? '' : ` --group-size ${step.groupSize}`;
-  return `birdbone quantize ${model} --out ${out} --scheme ${step.scheme}${groups}${algorithm} --format ${step.format}`;
+  return `birdbone quantize ${model} --out ${out} --scheme ${step.scheme}${groups} --format ${step.format} ${text}`;
 }
 
 /** What of a model decides predictions. */

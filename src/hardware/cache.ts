@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { canonicalJson, makeFolder, readJsonFile, writeFileDurably } from '../checkpoint/index.js';
+import { BirdboneError } from '../errors.js';
 import type { MachineFigures } from './this-machine.js';
 
 /** A few hundred bytes an entry; more than this is no file of ours. */
@@ -28,10 +29,15 @@ export function hardwareCacheFile(): string {
 
 /** What is remembered; nothing where there is no file, or one that is not what this version writes. */
 export async function readHardwareCache(file: string): Promise<HardwareMemory> {
-  const value = (await readJsonFile(file, { maxBytes: MAX_BYTES }).catch(() => undefined))?.value;
+  const value = (await readJsonFile(file, { maxBytes: MAX_BYTES }).catch(nothingOfABadFile))?.value;
   if (typeof value !== 'object' || value === null) return { machines: {}, choices: {} };
   const { machines, choices } = value as Record<string, unknown>;
   return { machines: only(machines, isFigures), choices: only(choices, (name) => typeof name === 'string') };
+}
+
+function nothingOfABadFile(error: unknown): undefined {
+  if (error instanceof BirdboneError) return undefined;
+  throw error;
 }
 
 /** Remembers more. A folder that cannot be written is no reason to fail: the next call measures again. */

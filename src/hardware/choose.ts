@@ -30,14 +30,17 @@ export interface Choice {
   readonly shed?: number;
 }
 
+export interface ChoiceOptions {
+  readonly limits: Limits;
+  readonly situation: Situation;
+  /** Name of a strategy that was chosen before: it is taken again as long as it keeps to the limits. */
+  readonly before?: string;
+}
+
 /**
  * The strategy that keeps most bits among those within the limits: quality is what nobody can buy back. Equal bits: the faster.
  */
-export function chooseStrategy(
-  model: Model,
-  profile: Profile,
-  { limits, situation }: { readonly limits: Limits; readonly situation: Situation },
-): Choice {
+export function chooseStrategy(model: Model, profile: Profile, { limits, situation, before }: ChoiceOptions): Choice {
   const candidates = strategies
     .filter(({ engine }) => engine === profile.engine)
     .map((strategy) => candidateOf(predict(model, strategy, profile, situation), { strategy, profile, limits }))
@@ -46,7 +49,11 @@ export function chooseStrategy(
         b.prediction.bitsPerWeight - a.prediction.bitsPerWeight ||
         b.prediction.tokensPerSecond - a.prediction.tokensPerSecond,
     );
-  const chosen = candidates.find(({ against }) => against.length === 0);
+  const within = candidates.filter(({ against }) => against.length === 0);
+  const again = within.find(({ strategy }) => strategy.name === before);
+  if (again !== undefined)
+    return { candidates, chosen: again, reason: `${before} was chosen before, and is within the limits.` };
+  const [chosen] = within;
   if (chosen !== undefined) return { candidates, chosen, reason: reasonOf(chosen, candidates) };
   const smallest = candidates.at(-1)!;
   const shed = shedToFit(smallest.prediction, { ...limits, memoryBytes: memoryLimit(profile, limits) });

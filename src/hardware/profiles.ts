@@ -31,7 +31,7 @@ function unpacking(cores: number, perCore: number): NonNullable<Profile['unpacki
 
 /**
  * Machines by name, besides the one at hand. A new one is a row. Peaks are the makers' own, dense; what engines reach of them is
- * what operators report, and good to a quarter.
+ * assumed, and nobody has measured it here.
  */
 export const profiles: ReadonlyMap<string, Profile> = new Map<string, Profile>(
   [

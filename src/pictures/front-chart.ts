@@ -1,5 +1,6 @@
 import type { Spec } from 'vega';
 import { type Chart, drawChart } from './chart.js';
+import { gateLine, KIND_SYMBOL } from './gate-marks.js';
 import { legible } from './legible.js';
 import { FAINT, KIND_COLOURS } from './palette.js';
 
@@ -82,27 +83,18 @@ export function frontChart({ title, description, points, limit }: FrontSeries): 
     ],
     legends: [{ shape: 'shape', stroke: 'colour', fill: 'colour', title: 'model' }],
     marks: [
-      { type: 'rule', from: { data: 'limit' }, encode: { enter: { ...LIMIT, y: { scale: 'y', field: 'loss' } } } },
+      {
+        type: 'rule',
+        from: { data: 'limit' },
+        encode: { enter: { ...gateLine(SIZE.width), y: { scale: 'y', field: 'loss' } } },
+      },
       { type: 'line', from: { data: 'front' }, encode: { enter: { ...place, stroke: { value: COLOURS[0]! } } } },
-      { type: 'symbol', from: { data: 'points' }, encode: { enter: { ...place, ...SYMBOL } } },
+      { type: 'symbol', from: { data: 'points' }, encode: { enter: { ...place, ...KIND_SYMBOL } } },
       { type: 'text', from: { data: 'front' }, encode: { enter: label } },
     ],
   };
   return drawChart({ title, description, ...SIZE, margins: MARGINS }, spec);
 }
-
-const LIMIT = {
-  x: { value: 0 },
-  x2: { value: SIZE.width },
-  stroke: { value: 'currentColor' },
-  strokeDash: { signal: '[6, 4]' },
-} as const;
-
-const SYMBOL = {
-  shape: { scale: 'shape', field: 'kind' },
-  fill: { scale: 'colour', field: 'kind' },
-  size: { value: 64 },
-} as const;
 
 function onFront<P extends { readonly size: number; readonly kind: FrontKind }>(points: readonly P[]): P[] {
   return points.filter(({ kind }) => kind === 'on the front').sort((left, right) => left.size - right.size);

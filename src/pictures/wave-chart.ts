@@ -1,5 +1,6 @@
 import type { Spec } from 'vega';
 import { type Chart, drawChart } from './chart.js';
+import { gateLine, KIND_SYMBOL } from './gate-marks.js';
 import { FAINT, KIND_COLOURS } from './palette.js';
 
 /** What became of a wave; kinds differ in shape and colour both. */
@@ -51,27 +52,14 @@ export function waveChart({ title, description, unit, points, limit }: WaveSerie
       {
         type: 'rule',
         from: { data: 'limit' },
-        encode: { enter: { ...LIMIT, y: { scale: 'y', field: 'value' } } },
+        encode: { enter: { ...gateLine(SIZE.width), y: { scale: 'y', field: 'value' } } },
       },
       { type: 'line', from: { data: 'kept' }, encode: { enter: { ...place, stroke: { value: COLOURS[0]! } } } },
-      { type: 'symbol', from: { data: 'points' }, encode: { enter: { ...place, ...SYMBOL } } },
+      { type: 'symbol', from: { data: 'points' }, encode: { enter: { ...place, ...KIND_SYMBOL } } },
     ],
   };
   return drawChart({ title, description, ...SIZE, margins: MARGINS }, spec);
 }
-
-const LIMIT = {
-  x: { value: 0 },
-  x2: { value: SIZE.width },
-  stroke: { value: 'currentColor' },
-  strokeDash: { signal: '[6, 4]' },
-} as const;
-
-const SYMBOL = {
-  shape: { scale: 'shape', field: 'kind' },
-  fill: { scale: 'colour', field: 'kind' },
-  size: { value: 64 },
-} as const;
 
 /** From the least to the greatest, with some room where they are the same. */
 function extentOf(points: readonly { readonly value: number }[]): [number, number] {

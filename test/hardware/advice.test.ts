@@ -82,6 +82,15 @@ describe('the choice', () => {
     expect(fast.chosen?.strategy.name).toBe('q4_k_m');
   });
 
+  test('what was chosen before is taken again within the limits, with that reason, and not beyond them', () => {
+    const situation = { context: 512, batch: 1 };
+    const again = chooseStrategy(model, laptop, { limits: {}, situation, before: 'q4_k_m' });
+    expect(again.chosen?.strategy.name).toBe('q4_k_m');
+    expect(again.reason).toBe('q4_k_m was chosen before, and is within the limits.');
+    const grown = chooseStrategy(model, laptop, { limits: { sizeBytes: 4e9 }, situation, before: 'q4_k_m' });
+    expect(grown.chosen?.strategy.name).toBe('q3_k_m');
+  });
+
   test('hardware without FP8 leaves it out by name', () => {
     const { candidates } = chooseStrategy(model, profiles.get('vllm-a100')!, { limits: {}, situation: at });
     const fp8 = candidates.find(({ strategy }) => strategy.name === 'w8a8-fp8')!;
