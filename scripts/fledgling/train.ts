@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { type AdamWOptions, adamWStep, createMoments, gradientNorm } from '../../src/healing/index.js';
 import { type Device, enableGradients } from '../../src/tensor/index.js';
-import { type AdamWOptions, adamWStep, createMoments, gradientNorm } from './adamw.js';
 import { type Architecture, initialParameters, type Parameter } from './architecture.js';
 import { logitsOf, lossOf, type Positions, positionsOf } from './forward.js';
 import { createRandom } from './random.js';

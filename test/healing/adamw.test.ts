@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { adamWStep, createMoments, gradientNorm } from '../../scripts/fledgling/adamw.js';
-import { rateAt, type TrainingOptions } from '../../scripts/fledgling/train.js';
+import { adamWStep, createMoments, gradientNorm } from '../../src/healing/index.js';
 
 const options = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.5 };
 
@@ -45,12 +44,4 @@ describe('adamWStep', () => {
 
 it('gradientNorm is over all gradients together', () => {
   expect(gradientNorm([Float32Array.of(1, 2), Float32Array.of(2, 4)])).toBe(5);
-});
-
-it('rateAt rises in a line, falls in half a cosine', () => {
-  const training = { steps: 110, warmUp: 10, rate: 1, finalRate: 0.2 } as TrainingOptions;
-  expect(rateAt(1, training)).toBeCloseTo(0.1);
-  expect(rateAt(10, training)).toBeCloseTo(1);
-  expect(rateAt(60, training)).toBeCloseTo(0.6);
-  expect(rateAt(110, training)).toBeCloseTo(0.2);
 });

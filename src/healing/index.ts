@@ -1,0 +1,1 @@
+export { type AdamWOptions, adamWStep, createMoments, gradientNorm, type Moments } from './adamw.js';
