@@ -26,9 +26,19 @@ export interface EditContext {
   readonly writer: LayerWriter;
   readonly memoryBytes: number;
   readonly spillFolder: string;
+  /** Where hours of work keep what they have come to, so that a run that is killed goes on from there. Absent: nowhere. */
+  readonly progress?: { readonly file: string; readonly isThere: boolean };
+  /**
+   * Takes a decision that the recipe leaves open and a clock makes, once: it is in the journal when this returns, and a run that goes
+   * on is given the same. Absent: it is made anew each time.
+   */
+  readonly decide?: Decide;
   readonly report: Report;
   readonly signal?: AbortSignal;
 }
+
+/** By its name, a decision that was taken before, or what `make` comes to: plain JSON. */
+export type Decide = <Value extends object>(name: string, make: () => Promise<Value>) => Promise<Value>;
 
 /** What an edit may look at before it says what its layer will hold. */
 export type SettleContext = Omit<EditContext, 'writer'>;
@@ -64,6 +74,10 @@ export interface Edit {
    * the base's shapes comes after it. Absent: the base's shapes, at which shed plates are zero.
    */
   readonly shapes?: 'final';
+  /** It gives back what others took: zeros stay zeros, and a wave is kept only if it brings the model nearer to the dense one. */
+  readonly heals?: true;
+  /** Proposed over this edit's layer before the wave is examined; both together are one wave, and one layer. */
+  readonly followedBy?: Edit;
   /**
    * Looks at a model before any work: throws what will keep the edit, or the loading of its result, from working, and returns what
    * a user should know of it, a sentence each. Absent: any model will do.

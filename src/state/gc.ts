@@ -9,6 +9,7 @@ import { Journal } from './journal.js';
 import { referencedObjects } from './layers.js';
 import { lock } from './lock.js';
 import { refuseForeignFiles } from './own-files.js';
+import { needsProgress } from './progress.js';
 import { settlePublication } from './publish.js';
 import type { StateFolder } from './state-folder.js';
 
@@ -61,6 +62,7 @@ async function findGarbage(folder: StateFolder, history: History, graceSeconds: 
     if (existsSync(full)) garbage.push({ path: full, bytes: await sizeOf(full), reason, young: false });
   };
   await add(folder.spill, 'spilled hidden states of a run that ended');
+  if (!needsProgress(history)) await add(folder.progress, 'progress of a wave that is over');
   for (const name of await namesIn(folder.root)) {
     if (/^(?:\..+\.tmp-[0-9a-f]+|lock\.[0-9a-f]+\.new)$/.test(name))
       await add(path.join(folder.root, name), 'temporary file of an interrupted write');

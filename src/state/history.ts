@@ -18,6 +18,8 @@ export interface BeginRecord {
   /** Digest of the manifest of the earlier result that this run was told to replace. */
   readonly replaces?: string;
   readonly base: { readonly path: string; readonly weights: string; readonly metadata: string };
+  /** The model that the result is held against, where it is not the base. */
+  readonly reference?: { readonly path: string; readonly weights: string; readonly metadata: string };
   readonly calibration?: FileDigest;
   readonly evaluation?: FileDigest;
 }
@@ -27,6 +29,15 @@ export interface BaselineRecord {
   readonly figures: Readonly<Record<string, number>>;
   /** File in the state folder with the dense model's score of every passage, and its digest. */
   readonly scores: FileDigest;
+}
+
+/** What a clock or the like has decided, once and for all: a run that goes on finds it here. */
+export interface DecisionRecord {
+  readonly type: 'decision';
+  /** The wave that it was taken in. */
+  readonly wave: number;
+  readonly name: string;
+  readonly value: Readonly<Record<string, unknown>>;
 }
 
 export interface DiffFiles {
@@ -62,6 +73,8 @@ export interface History {
   readonly tags: readonly Tag[];
   /** In the order in which they were made. */
   readonly measurements: readonly StateMeasurement[];
+  /** In the order in which they were taken. */
+  readonly decisions: readonly DecisionRecord[];
   readonly finished: { readonly reached: boolean; readonly reason: string } | undefined;
   /** A publication that was begun and has not been recorded as done. */
   readonly publishing: boolean;
@@ -76,9 +89,10 @@ export interface History {
 }
 
 /** History while it is being folded. */
-interface Fold extends Omit<History, 'waves' | 'tags' | 'state' | 'measurements'> {
+interface Fold extends Omit<History, 'waves' | 'tags' | 'state' | 'measurements' | 'decisions'> {
   readonly waves: WaveJournalRecord[];
   readonly measurements: StateMeasurement[];
+  readonly decisions: DecisionRecord[];
   readonly tags: Map<string, WaveState>;
   state: WaveState;
 }
@@ -97,6 +111,9 @@ const STEPS: Readonly<Record<string, (fold: Mutable<Fold>, record: JournalRecord
     const wave = record as unknown as WaveJournalRecord;
     fold.waves.push(wave);
     if (wave.verdict === 'committed') fold.state = stateOf(wave.wave, fold.state.tensors);
+  },
+  decision: (fold, record) => {
+    fold.decisions.push(record as unknown as DecisionRecord);
   },
   finish: (fold, record) => {
     fold.finished = { reached: record['reached'] as boolean, reason: record['reason'] as string };
@@ -142,6 +159,7 @@ export function historyOf(records: readonly JournalRecord[]): History {
     state: stateAfter(0),
     tags: new Map(),
     measurements: [],
+    decisions: [],
     finished: undefined,
     publishing: false,
     stale: true,

@@ -4,6 +4,7 @@ export { type CollectOptions, collectGarbage, type Garbage } from './gc.js';
 export {
   type BaselineRecord,
   type BeginRecord,
+  type DecisionRecord,
   type DiffFiles,
   type History,
   historyAt,
@@ -16,6 +17,7 @@ export { Journal, type JournalBody, type JournalRecord } from './journal.js';
 export { discardLayer, requireLayers, verifyLayers } from './layers.js';
 export { lock } from './lock.js';
 export { refuseForeignFiles } from './own-files.js';
+export { forgetProgress, type ProgressPlace, progressPlace } from './progress.js';
 export { manifestDigest, type Publication, publish, settlePublication } from './publish.js';
 export { checkRoom, freeBytes } from './room.js';
 export { objectFile, type StateFolder, stateFolder } from './state-folder.js';

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
 import { ObjectStore } from '../store/index.js';
+import { PROGRESS_FILE } from './progress.js';
 import type { StateFolder } from './state-folder.js';
 
 /** What birdbone calls the files of hidden states that did not fit into memory. */
@@ -16,9 +17,14 @@ export async function refuseForeignFiles(folder: StateFolder): Promise<void> {
   for await (const { kind, path: file } of new ObjectStore(folder.objects).entries()) {
     if (kind === 'foreign') throw foreign(file);
   }
-  const spilled = existsSync(folder.spill) ? await readdir(folder.spill) : [];
-  const other = spilled.find((name) => !SPILLED.test(name));
-  if (other !== undefined) throw foreign(path.join(folder.spill, other));
+  await refuseOthers(folder.spill, SPILLED);
+  await refuseOthers(folder.progress, PROGRESS_FILE);
+}
+
+async function refuseOthers(directory: string, own: RegExp): Promise<void> {
+  const names = existsSync(directory) ? await readdir(directory) : [];
+  const other = names.find((name) => !own.test(name));
+  if (other !== undefined) throw foreign(path.join(directory, other));
 }
 
 function foreign(file: string): BirdboneError {

@@ -61,6 +61,7 @@ const FORMS: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
     stopped: isAbsentOr(hasFields({ tensor: isText })),
     limit: isAbsentOr((value) => value === true),
   },
+  decision: { wave: isWave, name: isText, value: isObject },
   finish: { reached: (value) => typeof value === 'boolean', reason: isText },
   rollback: { to: isWave, state: isAbsentOr(isState) },
   tag: { name: isText, state: isState },

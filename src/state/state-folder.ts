@@ -15,6 +15,8 @@ export interface StateFolder {
   readonly objects: string;
   /** Hidden states that did not fit into memory; worthless after the process that wrote them. */
   readonly spill: string;
+  /** How far long work in a wave has come, a file for each wave; worthless once the wave is in the journal. */
+  readonly progress: string;
   /** Names beside the output, on its file system: where publishing writes, what it renames from there, and what it renames to. */
   readonly publishing: string;
   /** `publishing` itself, or the file in it where the output is one file. */
@@ -42,6 +44,7 @@ export function stateFolder(out: string, state?: string): StateFolder {
     journal: path.join(root, 'journal.jsonl'),
     objects: path.join(root, OBJECTS),
     spill: path.join(root, 'spill'),
+    progress: path.join(root, 'progress'),
     publishing,
     staged: name.toLowerCase().endsWith('.gguf') ? path.join(publishing, name) : publishing,
     replaced: path.join(parent, `.${name}${owner}.birdbone-old`),

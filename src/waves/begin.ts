@@ -131,6 +131,7 @@ export async function readableJournal(
 async function forget(folder: StateFolder): Promise<void> {
   await rm(folder.objects, { recursive: true, force: true });
   await rm(folder.spill, { recursive: true, force: true });
+  await rm(folder.progress, { recursive: true, force: true });
 }
 
 function checkSame(begin: BeginRecord, now: BeginRecord): void {
