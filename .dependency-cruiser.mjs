@@ -58,6 +58,8 @@ const mayImport = {
   ],
   factorizing: ['tensor', 'checkpoint', 'model', 'evidence', 'solvers', 'quantization', 'coding', 'lowrank', 'pruning'],
   hardware: ['tensor', 'checkpoint', 'model', 'ggml', 'quantization'],
+  spikes: [],
+  damage: ['tensor', 'checkpoint', 'model', 'corpus'],
   state: ['checkpoint', 'manifest', 'store', 'tensor'],
   waves: [
     'tensor',
@@ -79,6 +81,8 @@ const mayImport = {
     'conversion',
     'corpus',
     'evaluation',
+    'spikes',
+    'damage',
     'state',
     'pictures',
     'quality',

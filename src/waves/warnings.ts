@@ -1,4 +1,3 @@
-import type { Warning } from '../state/index.js';
 import {
   CHARTS,
   type ChartPoint,
@@ -8,7 +7,8 @@ import {
   type Observation,
   selfStarting,
   sharedBy,
-} from './control-charts.js';
+} from '../spikes/index.js';
+import type { Warning } from '../state/index.js';
 
 /** What a wave that passed its gate says about the damage so far. */
 export interface DamagePoint {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CHARTS, cusum, ewma, selfStarting, sharedBy, upperTail } from '../../src/waves/control-charts.js';
+import { CHARTS, cusum, ewma, selfStarting, sharedBy, upperTail } from '../../src/spikes/control-charts.js';
 import { uniform } from '../reference/tiny-model.js';
 
 const alarmsIn = (points: readonly { readonly alarm: boolean }[]) => points.filter(({ alarm }) => alarm).length;

@@ -1,0 +1,29 @@
+export {
+  CHARTS,
+  type ChartPoint,
+  type ChartSettings,
+  cusum,
+  ewma,
+  type Observation,
+  selfStarting,
+  sharedBy,
+} from './control-charts.js';
+export {
+  SPIKE_POLICY,
+  type SpikeDecision,
+  type SpikePolicy,
+  type SpikePolicySettings,
+  type SpikePolicyState,
+  spikePolicy,
+} from './policy.js';
+export {
+  DETECTORS,
+  type DetectorName,
+  type Observed,
+  SEVERITIES,
+  type SpikeDetector,
+  type SpikeReading,
+  type SpikeSeverity,
+  type TrainingStep,
+  type Vote,
+} from './reading.js';
