@@ -36,12 +36,28 @@ const mayImport = {
     'shedding',
   ],
   coding: ['tensor', 'checkpoint', 'quantization'],
-  quantization: ['tensor'],
-  ggml: ['tensor'],
+  threads: [],
+  quantization: ['tensor', 'threads'],
+  ggml: ['tensor', 'threads'],
   imatrix: ['checkpoint'],
   weighing: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'corpus', 'pruning', 'imatrix'],
   layouts: ['tensor', 'checkpoint', 'translation', 'coding', 'quantization', 'model'],
   lowrank: ['tensor', 'solvers'],
+  clusters: [],
+  clustering: ['tensor', 'checkpoint', 'model', 'evidence', 'clusters'],
+  grouping: [
+    'tensor',
+    'checkpoint',
+    'manifest',
+    'model',
+    'clusters',
+    'clustering',
+    'corpus',
+    'plates',
+    'state',
+    'waves',
+    'pictures',
+  ],
   quantizing: [
     'tensor',
     'checkpoint',
@@ -129,7 +145,7 @@ const rootFiles = {
   cli: ['recipe'],
   commands: ['recipe'],
 };
-const anywhere = ['errors', 'events', 'random', 'registry', 'nearest', 'version'];
+const anywhere = ['errors', 'events', 'pause', 'random', 'registry', 'nearest', 'version'];
 
 const folderRules = Object.entries(mayImport).map(([folder, allowed]) => ({
   name: `${folder}-imports-downwards`,
@@ -170,7 +186,7 @@ export default {
     {
       name: 'root-files-import-no-folder',
       severity: 'error',
-      from: { path: '^src/(errors|events|random|registry|nearest|version|recipe)\\.ts$' },
+      from: { path: '^src/(errors|events|pause|random|registry|nearest|version|recipe)\\.ts$' },
       to: { path: '^src/', pathNot: '^src/((errors|nearest)\\.ts$|recipe-steps/)' },
     },
     {

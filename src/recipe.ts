@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { BirdboneError } from './errors.js';
+import { type AdaptivePace, adaptivePace } from './recipe-steps/adaptive.js';
 import { factorizeStep } from './recipe-steps/factorize.js';
 import { quantizeStep } from './recipe-steps/quantize.js';
 
@@ -36,7 +37,9 @@ const pruneStep = z.strictObject({
   /** From 0 to 1: how many of the protected plates may go all the same; 0.5 by default. */
   aggressiveness: z.number().min(0).max(1).optional(),
   waves: z.int().min(1).max(1000).default(5),
-  schedule: z.enum(['constant', 'linear', 'cubic']).default('cubic'),
+  schedule: z.enum(['constant', 'linear', 'cubic', 'adaptive']).default('cubic'),
+  /** With the schedule `adaptive`, which `waves` says nothing of. */
+  adaptive: adaptivePace.optional(),
   /** The smallest step in sparsity that is still tried after a wave was rolled back. */
   minStep: fraction.default(0.01),
 });
@@ -52,6 +55,8 @@ export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 export const recipeSchema = z.strictObject({
   recipe: z.literal(1),
   model: z.string().min(1),
+  /** What the model was before it was compressed: gate and healing hold it against that. The model itself by default. */
+  reference: z.string().min(1).optional(),
   out: z.string().min(1),
   /** Text for calibration: windows of `context` tokens from the file's beginning. */
   calibration: z
@@ -96,15 +101,26 @@ export type Recipe = z.output<typeof recipeSchema>;
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type Step = Recipe['steps'][number];
 export type PruneStep = z.output<typeof pruneStep>;
+export type { AdaptivePace } from './recipe-steps/adaptive.js';
 export type { FactorizeStep } from './recipe-steps/factorize.js';
 export type { QuantizeStep } from './recipe-steps/quantize.js';
 
-/** In how many waves a step comes to its target, along which curve, and how small a part of it is still worth a wave. */
-export type Pace = Pick<PruneStep, 'waves' | 'schedule' | 'minStep'>;
+/**
+ * In how many waves a step comes to its target, along which curve, and how small a part of it is still worth a wave; `adaptive`
+ * where the waves themselves decide.
+ */
+export type Pace = Pick<PruneStep, 'waves' | 'minStep'> & {
+  readonly schedule: Exclude<PruneStep['schedule'], 'adaptive'>;
+  readonly adaptive?: AdaptivePace;
+};
 
 /** A step's pace; one that is whole or nothing has a single wave. */
 export function paceOf(step: Step): Pace {
-  if (step.do === 'prune') return step;
+  if (step.do === 'prune') {
+    const { waves, minStep, schedule } = step;
+    if (schedule !== 'adaptive') return { waves, minStep, schedule };
+    return { waves: 1, minStep, schedule: 'constant', adaptive: adaptivePace.parse(step.adaptive ?? {}) };
+  }
   // A share can be approached from below; a scheme, an energy or a rank is there or not.
   const minStep = step.do === 'factorize' && step.ratio !== undefined ? step.minStep : 1;
   return { waves: 1, schedule: 'constant', minStep };
@@ -127,8 +143,8 @@ export function outputFormat({ out, output }: Pick<Recipe, 'out' | 'output'>): O
 /** Checks a recipe object and fills in the defaults. Throws `usage` that lists every wrong field. */
 export function parseRecipe(input: unknown, source: string): Recipe {
   const result = recipeSchema.safeParse(input);
-  if (result.success) return result.data;
-  const faults = result.error.issues.map((issue) => `${issue.path.join('.') || '(top level)'}: ${issue.message}`);
+  const faults = result.success ? paceFaults(result.data) : result.error.issues.map(faultText);
+  if (result.success && faults.length === 0) return { ...result.data, steps: result.data.steps.map(withPace) };
   throw new BirdboneError(
     'usage',
     `${source} is not a valid recipe.\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
@@ -136,6 +152,23 @@ export function parseRecipe(input: unknown, source: string): Recipe {
       suggestions: ['Compare it with configs/half.json.', 'Run birdbone plan RECIPE to see what a recipe would do.'],
     },
   );
+}
+
+function faultText(issue: { readonly path: readonly PropertyKey[]; readonly message: string }): string {
+  return `${issue.path.map(String).join('.') || '(top level)'}: ${issue.message}`;
+}
+
+function paceFaults({ steps }: Recipe): string[] {
+  return steps.flatMap((step, index) => {
+    if (step.do !== 'prune' || step.adaptive === undefined || step.schedule === 'adaptive') return [];
+    return [`steps.${index}.adaptive: has no effect with the schedule ${step.schedule}; it belongs to "adaptive"`];
+  });
+}
+
+/** An adaptive step with every default filled in: what decides the bytes of a result is in the recipe. */
+function withPace(step: Step): Step {
+  if (step.do !== 'prune' || step.schedule !== 'adaptive') return step;
+  return { ...step, adaptive: adaptivePace.parse(step.adaptive ?? {}) };
 }
 
 /**

@@ -11,6 +11,8 @@ export interface GateMetric {
   readonly unit: '%' | 'x' | '';
   /** As good as it gets: a limit that this does not meet can never be met. */
   readonly best: number;
+  /** What the dense model has of it, compared with itself: the room that a limit gives begins here. */
+  readonly dense: number;
   /** Whether the base model must run beside the candidate, rather than its scores being enough. */
   readonly needsBaseLogits: boolean;
   /** Figure of either model that it is made of, told in the verdict. */
@@ -26,6 +28,7 @@ export const GATE_METRICS: Readonly<Record<string, GateMetric>> = {
     better: 'lower',
     unit: '%',
     best: Number.NEGATIVE_INFINITY,
+    dense: 0,
     needsBaseLogits: false,
     of: 'accuracy',
     example: 'accuracy<3%',
@@ -36,6 +39,7 @@ export const GATE_METRICS: Readonly<Record<string, GateMetric>> = {
     better: 'lower',
     unit: 'x',
     best: 0,
+    dense: 1,
     needsBaseLogits: false,
     of: 'perplexity',
     example: 'perplexity<1.1x',
@@ -46,6 +50,7 @@ export const GATE_METRICS: Readonly<Record<string, GateMetric>> = {
     better: 'lower',
     unit: '',
     best: 0,
+    dense: 0,
     needsBaseLogits: true,
     example: 'kl<0.05',
   },
@@ -55,6 +60,7 @@ export const GATE_METRICS: Readonly<Record<string, GateMetric>> = {
     better: 'higher',
     unit: '%',
     best: 1,
+    dense: 1,
     needsBaseLogits: true,
     example: 'agreement>95%',
   },

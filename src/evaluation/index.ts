@@ -4,6 +4,7 @@ export { type EvaluateOptions, type Evaluation, evaluateModel } from './evaluate
 export { type ComparedFigure, type Comparison, compareScores, type Figures, summarize } from './figures.js';
 export { defaultGate, type Gate, type GateTerm, isOff, parseGate } from './gate.js';
 export type { GateMetric, Relation } from './gate-metrics.js';
+export { type MeasuredTerm, roomUsed } from './gate-room.js';
 export { type Evidence, type JudgedTerm, judge, type Verdict } from './judge.js';
 export { findNotFinite, type NotFinite, type NotFiniteOptions } from './not-finite.js';
 export type { PassageComparison, PassageScore } from './passage-score.js';

@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import type { Passage } from '../corpus/index.js';
-import { BirdboneError, stopIfAborted } from '../errors.js';
+import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import {
   apartAbove,
@@ -13,6 +13,7 @@ import {
   type TokenBatch,
   tokensPerBatch,
 } from '../model/index.js';
+import { goOn } from '../pause.js';
 import type { Device, Matrix } from '../tensor/index.js';
 import { type BatchScoring, batchScoring } from './batch-scoring.js';
 import { disposeFinished, type Finished, finishedModel, withHeads, withNormedRows } from './output-layer.js';
@@ -116,7 +117,7 @@ async function scoreBatches(finished: readonly Finished[], work: OutputWork): Pr
   const models = finished.map(({ model }) => model);
   const sections = headSections(models, work.device, work.headBytes);
   for (const section of sections) {
-    stopIfAborted(work.signal);
+    await goOn(work.signal);
     await withHeads(finished, section, work.device, async (heads) => {
       for (const [index, batch] of work.batches.entries()) {
         const scoring = waiting.get(index) ?? batchScoring(batch, { withBase });
@@ -141,7 +142,7 @@ async function scoreBatch(
   { index, scoring }: { readonly index: number; readonly scoring: BatchScoring },
   { device, signal }: Work,
 ): Promise<void> {
-  stopIfAborted(signal);
+  await goOn(signal);
   const { positions } = scoring;
   if (positions.length === 0) return;
   await withNormedRows(finished, heads, { index, positions, device }, (sides) => scoring.add(sides, device));

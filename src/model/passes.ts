@@ -1,5 +1,5 @@
 import { gather, type Tensor2D, type Tensor3D, tidy } from '@tensorflow/tfjs-core';
-import { stopIfAborted } from '../errors.js';
+import { goOn } from '../pause.js';
 import type { Device } from '../tensor/index.js';
 import { isPadded, realPositions, type TokenBatch } from './batches.js';
 import { forwardBlock, type Observe } from './block.js';
@@ -34,7 +34,7 @@ export async function runBlock(
   let tables: { columns: number; of: PositionTables } | undefined;
   try {
     for (const [i, batch] of batches.entries()) {
-      stopIfAborted(options.signal);
+      await goOn(options.signal);
       if (tables?.columns !== batch.columns) {
         if (tables !== undefined) disposeTables(tables.of);
         tables = undefined;

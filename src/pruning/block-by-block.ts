@@ -1,5 +1,4 @@
 import { overlay } from '../checkpoint/index.js';
-import { stopIfAborted } from '../errors.js';
 import { type ImportanceMetric, needsText } from '../importance/index.js';
 import {
   disposeBlock,
@@ -9,6 +8,7 @@ import {
   loadBlock,
   withCheckpoint,
 } from '../model/index.js';
+import { goOn } from '../pause.js';
 import type { Solver } from '../solvers/index.js';
 import { fullMask, type Mask, type MatrixScores } from '../sparsity/index.js';
 import { BlockChanges } from './block-changes.js';
@@ -44,7 +44,7 @@ export async function pruneBlockByBlock(rules: BlockRules, context: EditContext)
   const total = model.decoder.blocks.length;
   try {
     for (let index = 0; index < total; index++) {
-      stopIfAborted(signal);
+      await goOn(signal);
       await pruneBlock(rules, { index, states, gradients }, context);
       report({ type: 'progress', stage: 'prune', done: index + 1, total, unit: 'blocks' });
     }

@@ -11,6 +11,7 @@ import { lock } from './lock.js';
 import { refuseForeignFiles } from './own-files.js';
 import { needsProgress } from './progress.js';
 import { settlePublication } from './publish.js';
+import { staleRequests } from './requests.js';
 import type { StateFolder } from './state-folder.js';
 
 export interface Garbage {
@@ -67,6 +68,8 @@ async function findGarbage(folder: StateFolder, history: History, graceSeconds: 
     if (/^(?:\..+\.tmp-[0-9a-f]+|lock\.[0-9a-f]+\.new)$/.test(name))
       await add(path.join(folder.root, name), 'temporary file of an interrupted write');
   }
+  for (const name of await staleRequests(folder.root, undefined))
+    await add(path.join(folder.root, name), 'request to a run that ended');
   if (!history.publishing) await add(folder.publishing, 'output that was not finished');
   return garbage;
 }

@@ -1,5 +1,6 @@
 import type { Recipe } from '../recipe.js';
 import type { DeviceName } from '../tensor/index.js';
+import type { ControlRecord } from './control-record.js';
 import type { JournalRecord } from './journal.js';
 import { checkRecord } from './record-forms.js';
 import type { FileDigest, GateTermRecord, WaveJournalRecord } from './wave-record.js';
@@ -73,6 +74,8 @@ export interface History {
   readonly tags: readonly Tag[];
   /** In the order in which they were made. */
   readonly measurements: readonly StateMeasurement[];
+  /** What was done by hand while the run went on, in order. */
+  readonly controls: readonly ControlRecord[];
   /** In the order in which they were taken. */
   readonly decisions: readonly DecisionRecord[];
   readonly finished: { readonly reached: boolean; readonly reason: string } | undefined;
@@ -89,10 +92,11 @@ export interface History {
 }
 
 /** History while it is being folded. */
-interface Fold extends Omit<History, 'waves' | 'tags' | 'state' | 'measurements' | 'decisions'> {
+interface Fold extends Omit<History, 'waves' | 'tags' | 'state' | 'measurements' | 'decisions' | 'controls'> {
   readonly waves: WaveJournalRecord[];
   readonly measurements: StateMeasurement[];
   readonly decisions: DecisionRecord[];
+  readonly controls: ControlRecord[];
   readonly tags: Map<string, WaveState>;
   state: WaveState;
 }
@@ -111,6 +115,9 @@ const STEPS: Readonly<Record<string, (fold: Mutable<Fold>, record: JournalRecord
     const wave = record as unknown as WaveJournalRecord;
     fold.waves.push(wave);
     if (wave.verdict === 'committed') fold.state = stateOf(wave.wave, fold.state.tensors);
+  },
+  control: (fold, record) => {
+    fold.controls.push(record as unknown as ControlRecord);
   },
   decision: (fold, record) => {
     fold.decisions.push(record as unknown as DecisionRecord);
@@ -160,6 +167,7 @@ export function historyOf(records: readonly JournalRecord[]): History {
     tags: new Map(),
     measurements: [],
     decisions: [],
+    controls: [],
     finished: undefined,
     publishing: false,
     stale: true,
@@ -188,6 +196,11 @@ export function historyAt(past: History, state: WaveState): History {
 export function isWhole({ state, waves }: Pick<History, 'state' | 'waves'>): boolean {
   const last = waves.findLast(({ verdict }) => verdict === 'committed')?.wave ?? 0;
   return sameState(state, stateAfter(last));
+}
+
+/** The number of the next wave: one that was skipped had one too. */
+export function nextWave({ waves, controls }: Pick<History, 'waves' | 'controls'>): number {
+  return waves.length + controls.filter(({ action }) => action === 'skip').length + 1;
 }
 
 /**

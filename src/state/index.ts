@@ -1,5 +1,6 @@
 export type { WaveChange } from './affected.js';
 export { type CheckOptions, checkState, type StateCheck, type StateFinding } from './check.js';
+export { CONTROL_ACTIONS, type ControlAction, type ControlRecord } from './control-record.js';
 export { type CollectOptions, collectGarbage, type Garbage } from './gc.js';
 export {
   type BaselineRecord,
@@ -10,16 +11,25 @@ export {
   historyAt,
   historyOf,
   isWhole,
+  nextWave,
   type StateMeasurement,
   type Tag,
 } from './history.js';
 export { Journal, type JournalBody, type JournalRecord } from './journal.js';
 export { discardLayer, requireLayers, verifyLayers } from './layers.js';
-export { lock } from './lock.js';
+export { holderOf, type Lock, lock } from './lock.js';
 export { refuseForeignFiles } from './own-files.js';
 export { forgetProgress, type ProgressPlace, progressPlace } from './progress.js';
 export { manifestDigest, type Publication, publish, settlePublication } from './publish.js';
+export {
+  type ControlRequest,
+  hasRequest,
+  leaveRequest,
+  staleRequests,
+  takeRequest,
+} from './requests.js';
 export { checkRoom, freeBytes } from './room.js';
+export { type RunStatus, runStatusIn } from './run-status.js';
 export { objectFile, type StateFolder, stateFolder } from './state-folder.js';
 export type {
   BlockMonitor,

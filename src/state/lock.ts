@@ -1,18 +1,32 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { makeFolder, writing } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
+import type { RunStatus } from './run-status.js';
 
-interface Holder {
+/** Who has a state folder. */
+export interface Holder {
   readonly host: string;
   readonly pid: number;
   /** Differs between boots, so that a pid from before a restart is never taken for a live one. */
   readonly boot: string;
   /** The process's start in clock ticks since boot; a reused pid has another. */
   readonly started: string;
+  /** Of a run: what it is at, for people. */
+  readonly status?: RunStatus;
+}
+
+/** What holding a state folder gives. Calling it gives the folder back. */
+export interface Lock {
+  (): Promise<void>;
+  /** The name of the lock's file: what requests to its holder go by, and no other process ever has. */
+  readonly token: string;
+  /** Says what the holder is at; whoever reads the lock sees it, and it goes with the lock. */
+  readonly tell: (status: RunStatus) => Promise<void>;
 }
 
 const NAME = /^lock\.[0-9a-f]+$/;
@@ -28,9 +42,9 @@ const PAUSE_MILLISECONDS = 50;
  * a name, removing what a killed process left can never hit a live lock. A holder counts as alive when pid, start time and
  * boot all match.
  *
- * @returns a function that gives the folder back. Both throw `unwritable` for what the system does not let them do.
+ * @returns a function that gives the folder back. All of them throw `unwritable` for what the system does not let them do.
  */
-export async function lock(stateFolder: string): Promise<() => Promise<void>> {
+export async function lock(stateFolder: string): Promise<Lock> {
   await makeFolder(stateFolder);
   const mine = path.join(stateFolder, `lock.${randomBytes(8).toString('hex')}`);
   const holder: Holder = {
@@ -41,17 +55,49 @@ export async function lock(stateFolder: string): Promise<() => Promise<void>> {
   };
   let other: Holder | undefined;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    await writing(mine, async () => {
-      await writeFile(`${mine}.new`, JSON.stringify(holder));
-      // The name appears with its content: nobody ever reads half of a lock.
-      await rename(`${mine}.new`, mine);
-    });
+    await writeHolder(mine, holder);
     other = await anotherAlive(stateFolder, path.basename(mine));
-    if (other === undefined) return () => writing(mine, () => rm(mine, { force: true }));
+    if (other === undefined) return lockAt(mine, holder);
     await rm(mine, { force: true });
     await setTimeout(PAUSE_MILLISECONDS * Math.random());
   }
   throw busy(stateFolder, other);
+}
+
+async function writeHolder(file: string, holder: Holder): Promise<void> {
+  await writing(file, async () => {
+    await writeFile(`${file}.new`, JSON.stringify(holder));
+    // The name appears with its content: nobody ever reads half of a lock.
+    await rename(`${file}.new`, file);
+  });
+}
+
+function lockAt(file: string, holder: Holder): Lock {
+  // One write after the other, and none after the end, which would bring the lock back.
+  let last: Promise<void> = Promise.resolve();
+  let isOver = false;
+  const tell = (status: RunStatus): Promise<void> => {
+    if (isOver) return Promise.resolve();
+    const write = last.then(() => writeHolder(file, { ...holder, status }));
+    last = write.catch(() => {});
+    return write;
+  };
+  const release = async (): Promise<void> => {
+    isOver = true;
+    await last;
+    await writing(file, () => rm(file, { force: true }));
+  };
+  return Object.assign(release, { token: path.basename(file), tell });
+}
+
+/** The live process that has a state folder, and the token of its lock; undefined when nobody has it. Reads only. */
+export async function holderOf(stateFolder: string): Promise<(Holder & Pick<Lock, 'token'>) | undefined> {
+  const names = existsSync(stateFolder) ? await readdir(stateFolder) : [];
+  for (const token of names.filter((name) => NAME.test(name))) {
+    const holder = await readHolder(path.join(stateFolder, token));
+    if (holder !== undefined && (await isAlive(holder))) return { ...holder, token };
+  }
+  return undefined;
 }
 
 /** A live holder or contender other than `mine`; what dead ones left is removed on the way. */

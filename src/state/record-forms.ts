@@ -1,4 +1,5 @@
 import { BirdboneError } from '../errors.js';
+import { CONTROL_ACTIONS } from './control-record.js';
 import type { JournalRecord } from './journal.js';
 import type { TensorAtWave } from './wave-state.js';
 
@@ -60,6 +61,13 @@ const FORMS: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
     selective: isAbsentOr(hasFields({ outcome: isText, culprits: isPlates, measurements: isNumber })),
     stopped: isAbsentOr(hasFields({ tensor: isText })),
     limit: isAbsentOr((value) => value === true),
+  },
+  control: {
+    action: (value) => CONTROL_ACTIONS.some((action) => action === value),
+    wave: isWave,
+    step: isAbsentOr(isWave),
+    target: isAbsentOr(isNumber),
+    by: (value) => value === 'request' || value === 'signal',
   },
   decision: { wave: isWave, name: isText, value: isObject },
   finish: { reached: (value) => typeof value === 'boolean', reason: isText },

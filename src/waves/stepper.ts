@@ -1,27 +1,8 @@
-import { type Schedule, targets } from './schedule.js';
+import { decideAdaptively } from './adaptive.js';
+import { type Decision, type Ending, type Outcome, SAME, type StepperSettings } from './outcomes.js';
+import { targets } from './schedule.js';
 
-/** One wave's outcome, as the stepper needs it. */
-export interface Outcome {
-  /** The sparsity that was proposed. */
-  readonly target: number;
-  readonly committed: boolean;
-  /** Of a wave that was not kept: the plates to blame are known, and the same is to be proposed without them. */
-  readonly again?: boolean;
-  /** Of a wave that was kept: damage comes faster than before. */
-  readonly warned?: boolean;
-}
-
-export interface StepperSettings {
-  readonly schedule: Schedule;
-  readonly target: number;
-  readonly waves: number;
-  readonly minStep: number;
-  /** Sparsity before the first wave: what earlier steps of the recipe kept. */
-  readonly from?: number;
-}
-
-/** Sparsities nearer than this are the same: far below any step a user may ask for, far above f64 rounding. */
-const SAME = 1e-9;
+export type { Decision, Ending, Outcome, StepperSettings } from './outcomes.js';
 
 /** Where the outcomes have led. */
 interface Position {
@@ -32,40 +13,56 @@ interface Position {
   step: number | undefined;
   /** To be proposed once more. */
   again: number | undefined;
+  ended: Ending | undefined;
+}
+
+/** The next sparsity to propose after these outcomes, or undefined when there is nothing left to try; see `decide`. */
+export function nextTarget(settings: StepperSettings, outcomes: readonly Outcome[]): number | undefined {
+  const decision = decide(settings, outcomes);
+  return 'target' in decision ? decision.target : undefined;
 }
 
 /**
- * The next sparsity to propose after these outcomes, or undefined when there is nothing left to try.
+ * What comes after these outcomes: the next sparsity to propose, or why there is none.
  *
  * Follows the schedule until a wave is rolled back. From then on the step is halved after each failure, kept after each
  * success, and halved too where it would reach a sparsity that failed before; it ends below `minStep`. A wave whose culprits are
  * known is proposed again as it was. After it, and after each warning, the next step is half of what it would have been; care
- * alone never makes it smaller than `minStep`, so it ends no run. Pure: a resumed run replays its outcomes and goes on where it
- * was.
+ * alone never makes it smaller than `minStep`, so it ends no run. A skipped wave halves the step too, and may be tried again later.
+ * An adaptive pace goes by `decideAdaptively`. Pure: a resumed run replays its outcomes and goes on where it was.
  */
-export function nextTarget(settings: StepperSettings, outcomes: readonly Outcome[]): number | undefined {
+export function decide(settings: StepperSettings, outcomes: readonly Outcome[]): Decision {
+  if (settings.adaptive !== undefined) return decideAdaptively({ ...settings, adaptive: settings.adaptive }, outcomes);
   const planned = targets(settings.schedule, settings.target, settings.waves);
   const at: Position = {
     kept: settings.from ?? 0,
     failed: Number.POSITIVE_INFINITY,
     step: undefined,
     again: undefined,
+    ended: undefined,
   };
   for (const outcome of outcomes) follow(at, outcome, settings, planned);
-  if (at.again !== undefined) return at.again;
-  if (at.kept >= settings.target - SAME) return undefined;
-  if (at.step === undefined) return planned.find((target) => target > at.kept + SAME);
+  if (at.again !== undefined) return { target: at.again };
+  if (at.kept >= settings.target - SAME) return { end: 'reached' };
+  if (at.ended !== undefined) return { end: at.ended };
+  if (at.step === undefined) {
+    const target = planned.find((sparsity) => sparsity > at.kept + SAME);
+    return target === undefined ? { end: 'reached' } : { target };
+  }
   let { step } = at;
   while (at.kept + step >= at.failed - SAME) step /= 2;
-  if (at.failed < Number.POSITIVE_INFINITY && step < settings.minStep - SAME) return undefined;
+  if (at.failed < Number.POSITIVE_INFINITY && step < settings.minStep - SAME) return { end: 'limit' };
   const next = at.kept + step;
-  return next >= settings.target - SAME ? settings.target : next;
+  return { target: next >= settings.target - SAME ? settings.target : next };
 }
 
 function follow(at: Position, outcome: Outcome, settings: StepperSettings, planned: readonly number[]): void {
   const isRepaired = at.again !== undefined;
   at.again = undefined;
-  if (outcome.committed) {
+  if (outcome.skipped) {
+    at.step = (outcome.target - at.kept) / 2;
+    if (at.step < settings.minStep - SAME) at.ended = 'skipped';
+  } else if (outcome.committed) {
     at.kept = outcome.target;
     if (outcome.warned || isRepaired) at.step = carefulStep(at, settings, planned);
   } else if (outcome.again) {
