@@ -1,0 +1,52 @@
+import { seededRandom } from '../random.js';
+import { squaredDistance } from './centroids.js';
+import type { Features } from './features.js';
+import { drawn } from './sample.js';
+
+/** Points whose silhouettes are measured: the mean of 4096 values between −1 and 1 is known to 0.016 at worst (one standard error). */
+export const SILHOUETTE_POINTS = 4096;
+
+export interface Silhouettes {
+  /** The points that were measured, ascending. */
+  readonly points: Int32Array;
+  /** s(i) = (b − a) / max(a, b) of each; 0 for the only point of a cluster. */
+  readonly values: Float64Array;
+  /** Mean over the points that were measured; null with fewer than two clusters, or where every cluster is one point. */
+  readonly mean: number | null;
+}
+
+/**
+ * Returns the silhouettes (Rousseeuw 1987) of the points that belong to a cluster: a is a point's mean distance to the others of
+ * its cluster, b that to the nearest other cluster. Of more than `SILHOUETTE_POINTS` points that many are drawn by the seed; each
+ * is still compared with all points. Memory grows with the points and the clusters, not with their squares.
+ */
+export function silhouettes(points: Features, assignments: Int32Array, k: number, seed: number): Silhouettes {
+  const members = Int32Array.from({ length: points.count }, (_, i) => i).filter((i) => assignments[i]! >= 0);
+  const sizes = new Int32Array(k);
+  for (const i of members) sizes[assignments[i]!]! += 1;
+  if (k < 2 || k === members.length) return { points: new Int32Array(0), values: new Float64Array(0), mean: null };
+  const isSampled = members.length > SILHOUETTE_POINTS;
+  const measured = isSampled
+    ? drawn(members.length, SILHOUETTE_POINTS, seededRandom(seed)).map((at) => members[at]!)
+    : members;
+  const sums = new Float64Array(k);
+  const values = Float64Array.from(measured, (i) => {
+    sums.fill(0);
+    for (const j of members) sums[assignments[j]!]! += Math.sqrt(squaredDistance(points, i, points.values, j));
+    return silhouetteOf(sums, sizes, assignments[i]!);
+  });
+  return { points: measured, values, mean: values.reduce((sum, value) => sum + value, 0) / values.length };
+}
+
+/** One point's silhouette from the sums of its distances to the points of each cluster. */
+function silhouetteOf(sums: Float64Array, sizes: Int32Array, own: number): number {
+  if (sizes[own] === 1) return 0;
+  const inside = sums[own]! / (sizes[own]! - 1);
+  let outside = Number.POSITIVE_INFINITY;
+  for (let other = 0; other < sums.length; other += 1) {
+    if (other !== own) outside = Math.min(outside, sums[other]! / sizes[other]!);
+  }
+  const larger = Math.max(inside, outside);
+  // Points that coincide with their own cluster and another: neither is nearer.
+  return larger === 0 ? 0 : (outside - inside) / larger;
+}
