@@ -43,7 +43,7 @@ const mayImport = {
   weighing: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'corpus', 'pruning', 'imatrix'],
   layouts: ['tensor', 'checkpoint', 'translation', 'coding', 'quantization', 'model'],
   lowrank: ['tensor', 'solvers'],
-  clusters: [],
+  clusters: ['solvers'],
   clustering: ['tensor', 'checkpoint', 'model', 'evidence', 'clusters'],
   grouping: [
     'tensor',
