@@ -73,6 +73,7 @@ const mayImport = {
     'corpus',
   ],
   factorizing: ['tensor', 'checkpoint', 'model', 'evidence', 'solvers', 'quantization', 'coding', 'lowrank', 'pruning'],
+  healing: ['tensor', 'checkpoint', 'model', 'evidence', 'quantization', 'coding'],
   hardware: ['tensor', 'checkpoint', 'model', 'ggml', 'quantization'],
   spikes: [],
   damage: ['tensor', 'checkpoint', 'model', 'corpus'],
@@ -209,7 +210,7 @@ export default {
     only(
       'tensors-below-waves',
       'node_modules/@tensorflow/tfjs-core',
-      '^src/(tensor|model|importance|evaluation|evidence|pruning|quantizing)/',
+      '^src/(tensor|model|importance|evaluation|evidence|pruning|quantizing|healing)/',
     ),
     only('charts-in-pictures', 'node_modules/vega', '^src/pictures/'),
     only('schemas-at-the-borders', 'node_modules/zod', [

@@ -1,12 +1,26 @@
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import { stopIfAborted } from '../errors.js';
-import { disposeTables, forwardBlock, type LoadedBlock, type PositionTables, positionTables } from '../model/index.js';
+import {
+  disposeTables,
+  forwardBlock,
+  type LoadedBlock,
+  type LoadedLinear,
+  type PositionTables,
+  positionTables,
+} from '../model/index.js';
 import type { Device } from '../tensor/index.js';
 import type { BlockInputs } from './block-inputs.js';
 import { vectorJacobian } from './vector-jacobian.js';
 
 /** A weight's gradient, in the parts that the weight has on the device; undefined where the batch does not reach the weight. */
 export type WeightParts = readonly (Tensor | undefined)[];
+
+export interface BackwardOptions {
+  readonly device: Device;
+  readonly signal?: AbortSignal;
+  /** Stored names of the weights whose gradients are wanted; all of the block's unless given. */
+  readonly wanted?: ReadonlySet<string>;
+}
 
 /**
  * Sends the gradients of every batch back through one block: those of its weights go to `take`, by the weight's stored name
@@ -15,10 +29,11 @@ export type WeightParts = readonly (Tensor | undefined)[];
 export async function backwardBlock(
   block: LoadedBlock,
   inputs: BlockInputs,
-  { device, signal }: { readonly device: Device; readonly signal?: AbortSignal },
+  { device, signal, wanted }: BackwardOptions,
   take: (batch: number, gradients: ReadonlyMap<string, WeightParts>) => Promise<void>,
 ): Promise<void> {
   const { batches } = inputs.gradients;
+  const linears = [...block.linears].filter(([name]) => wanted?.has(name) ?? true);
   let tables: { columns: number; of: PositionTables } | undefined;
   try {
     for (const [i, { columns }] of batches.entries()) {
@@ -28,38 +43,41 @@ export async function backwardBlock(
         tables = undefined;
         tables = { columns, of: positionTables(block, columns, device) };
       }
-      await backwardBatch(block, { inputs, i, tables: tables.of }, device, (found) => take(i, found));
+      await backwardBatch({ block, linears, tables: tables.of }, { inputs, i }, device, (found) => take(i, found));
     }
   } finally {
     if (tables !== undefined) disposeTables(tables.of);
   }
 }
 
+type NamedLinears = readonly (readonly [name: string, linear: LoadedLinear])[];
+
 async function backwardBatch(
-  block: LoadedBlock,
-  { inputs, i, tables }: { readonly inputs: BlockInputs; readonly i: number; readonly tables: PositionTables },
+  at: { readonly block: LoadedBlock; readonly linears: NamedLinears; readonly tables: PositionTables },
+  { inputs, i }: { readonly inputs: BlockInputs; readonly i: number },
   device: Device,
   take: (gradients: ReadonlyMap<string, WeightParts>) => Promise<void>,
 ): Promise<void> {
+  const { block, linears, tables } = at;
   const { rows, columns } = inputs.gradients.batches[i]!;
   const upload = (values: Float32Array) => device.upload(values, [rows, columns, block.decoder.hidden]) as Tensor3D;
   const hidden = upload(await inputs.before(block.spec.index).load(i));
   const upstream = upload(await inputs.gradients.load(i));
-  const weights = [...block.linears.values()].flatMap(({ weight }) => weight.parts);
+  const weights = linears.flatMap(([, { weight }]) => weight.parts);
   let found: readonly (Tensor | undefined)[] = [];
   try {
     found = vectorJacobian(() => forwardBlock(block, hidden, tables), [hidden, ...weights], upstream);
     await inputs.gradients.store(i, (await device.read(found[0]!)) as Float32Array);
-    await take(byWeight(block, found.slice(1)));
+    await take(byWeight(linears, found.slice(1)));
   } finally {
     for (const tensor of [hidden, upstream, ...found]) tensor?.dispose();
   }
 }
 
-function byWeight(block: LoadedBlock, parts: readonly (Tensor | undefined)[]): Map<string, WeightParts> {
+function byWeight(linears: NamedLinears, parts: readonly (Tensor | undefined)[]): Map<string, WeightParts> {
   const gradients = new Map<string, WeightParts>();
   let first = 0;
-  for (const [name, { weight }] of block.linears) {
+  for (const [name, { weight }] of linears) {
     gradients.set(name, parts.slice(first, first + weight.parts.length));
     first += weight.parts.length;
   }

@@ -3,6 +3,7 @@ import {
   disposeBlock,
   embedBatches,
   type HiddenStates,
+  type LoadedBlock,
   loadBlock,
   type Model,
   runBlock,
@@ -21,6 +22,21 @@ export interface PassContext {
   readonly onBlock?: (done: number, total: number) => void;
 }
 
+/** Calls `use` with a block that is on the device as long as that takes. */
+export type UseBlock = <Result>(index: number, use: (block: LoadedBlock) => Promise<Result>) => Promise<Result>;
+
+/** The blocks as they are stored, each loaded for one use. */
+export function storedBlocks(model: Model, device: Device): UseBlock {
+  return async (index, use) => {
+    const block = await loadBlock(model, index, device);
+    try {
+      return await use(block);
+    } finally {
+      disposeBlock(block);
+    }
+  };
+}
+
 /**
  * The hidden states that a backward pass needs: what went into each block and what came out of the last, and the loss's
  * gradient with respect to them. A state that does not fit into what is left of the memory is spilled.
@@ -35,9 +51,15 @@ export class BlockInputs {
     this.gradients = gradients;
   }
 
-  /** Runs the batches forward through the whole model, one block's weights resident. */
-  static async of(model: Model, batches: readonly TokenBatch[], context: PassContext): Promise<BlockInputs> {
-    const { hidden, blocks } = model.decoder;
+  /** Runs the batches forward through the whole model; unless `blocks` says otherwise, one block's weights are resident. */
+  static async of(
+    model: Model,
+    batches: readonly TokenBatch[],
+    context: PassContext,
+    blocks: UseBlock = storedBlocks(model, context.device),
+  ): Promise<BlockInputs> {
+    const { hidden } = model.decoder;
+    const total = model.decoder.blocks.length;
     const bytes = batches.reduce((sum, { ids }) => sum + 4 * ids.length * hidden, 0);
     let memoryBytes = context.memoryBytes;
     const states: HiddenStates[] = [];
@@ -52,10 +74,10 @@ export class BlockInputs {
     try {
       states.push(await create());
       await embedBatches(model, states[0]!);
-      for (const { index } of blocks) {
+      for (let index = 0; index < total; index += 1) {
         states.push(await create());
-        await runInto(states[index]!, states[index + 1]!, { model, index }, context);
-        context.onBlock?.(index + 1, 2 * blocks.length);
+        await blocks(index, (block) => runInto(states[index]!, states[index + 1]!, block, context));
+        context.onBlock?.(index + 1, 2 * total);
       }
       return inputs;
     } catch (error) {
@@ -85,14 +107,9 @@ export class BlockInputs {
 async function runInto(
   from: HiddenStates,
   into: HiddenStates,
-  { model, index }: { readonly model: Model; readonly index: number },
+  block: LoadedBlock,
   { device, signal }: PassContext,
 ): Promise<void> {
   const between: HiddenStates = { ...from, store: (i, values) => into.store(i, values) };
-  const block = await loadBlock(model, index, device);
-  try {
-    await runBlock(block, between, device, { store: true, ...(signal && { signal }) });
-  } finally {
-    disposeBlock(block);
-  }
+  await runBlock(block, between, device, { store: true, ...(signal && { signal }) });
 }

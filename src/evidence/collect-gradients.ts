@@ -1,16 +1,8 @@
 import { BirdboneError } from '../errors.js';
-import {
-  apartAbove,
-  batchesOf,
-  disposeBlock,
-  loadBlock,
-  type Model,
-  type TokenBatch,
-  tokensPerBatch,
-} from '../model/index.js';
+import { apartAbove, batchesOf, type Model, type TokenBatch, tokensPerBatch } from '../model/index.js';
 import { type Device, enableGradients } from '../tensor/index.js';
 import { backwardBlock } from './backward-block.js';
-import { BlockInputs, type PassContext } from './block-inputs.js';
+import { BlockInputs, type PassContext, storedBlocks } from './block-inputs.js';
 import type { BlockGradients } from './gradient-evidence.js';
 import { GradientSums } from './gradient-sums.js';
 import { startBackward } from './head-gradient.js';
@@ -39,20 +31,19 @@ export async function* collectGradients(
   const batches = gradientBatches(model, calibration, kinds, device);
   const counts = batches.map((batch) => predictionsOf(batch).positions.length);
   const total = model.decoder.blocks.length;
-  const inputs = await BlockInputs.of(model, batches, context);
+  const blocks = storedBlocks(model, device);
+  const inputs = await BlockInputs.of(model, batches, context, blocks);
   try {
     await startBackward(model, inputs, context);
     await inputs.forget(total);
     for (let index = total - 1; index >= 0; index -= 1) {
-      const block = await loadBlock(model, index, device);
-      const sums = new GradientSums(block, kinds, counts);
-      try {
+      const sums = await blocks(index, async (block) => {
+        const started = new GradientSums(block, kinds, counts);
         await backwardBlock(block, inputs, { device, ...(signal && { signal }) }, (i, found) =>
-          sums.add(i, found, device),
+          started.add(i, found, device),
         );
-      } finally {
-        disposeBlock(block);
-      }
+        return started;
+      });
       await inputs.forget(index);
       context.onBlock?.(2 * total - index, 2 * total);
       yield { block: index, weights: sums.finish() };

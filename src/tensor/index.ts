@@ -19,6 +19,7 @@ export { causalAttention } from './ops/causal-attention.js';
 export { columnSquares } from './ops/column-squares.js';
 export { layerNorm } from './ops/layer-norm.js';
 export { linear } from './ops/linear.js';
+export { logitDivergence, logitStatistics } from './ops/logit-statistics.js';
 export {
   compareNextTokens,
   type HiddenAndHead,

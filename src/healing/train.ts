@@ -1,0 +1,117 @@
+import { BirdboneError, stopIfAborted } from '../errors.js';
+import { apartAbove, batchesOf, type Model, type TokenBatch, tokensPerBatch } from '../model/index.js';
+import { type Device, enableGradients } from '../tensor/index.js';
+import { withFrozen4Bit } from './frozen-weights.js';
+import { HealedBlocks } from './healed-blocks.js';
+import { HealingHead } from './healing-head.js';
+import { copyState, initialState, type Learnt, learntOf } from './learnt.js';
+import { takeStep } from './optimizer.js';
+import { groupOf, windowGroups } from './schedule.js';
+import { stepGradients } from './step-gradients.js';
+import { TeacherStates } from './teacher-states.js';
+import type { HealSettings, TrainContext, TrainState, TrainStep, TrainWindow, TrainWork } from './types.js';
+
+/** Of the memory for training: what blocks may keep on the device, and the teacher's states; the rest is the step's own. */
+const BLOCKS_SHARE = 0.5;
+const TEACHER_SHARE = 0.25;
+
+/**
+ * Trains end to end, step by step: the loss behind the head, gradients block by block. What a step does depends on the state before it
+ * alone, so that training that goes on from a state takes the same steps, bit for bit, however much memory it has.
+ */
+export async function* distill(work: TrainWork, context: TrainContext): AsyncGenerator<TrainStep, void, undefined> {
+  const { settings, student, from } = work;
+  const { device, memoryBytes } = context;
+  await enableGradients();
+  const learnt = learntOf(student, settings);
+  const begun = initialState(learnt, settings.seed);
+  let state = copyState(from ?? begun, begun);
+  const groups = batchGroups(student, work.windows, settings, device);
+  const batchOf = (drawn: number) => groupOf(drawn, groups.length, settings.seed);
+  const opened = await open(work, { learnt, groups, arrays: state.arrays }, context);
+  const stepContext = { ...context, memoryBytes: memoryBytes * (1 - BLOCKS_SHARE - TEACHER_SHARE) };
+  try {
+    while (state.step < settings.steps) {
+      stopIfAborted(context.signal);
+      const drawn = state.step + state.skipped;
+      const group = batchOf(drawn);
+      const upcoming = () => upcomingGroups(drawn, settings.steps - state.step, batchOf);
+      const teacherRows = (batch: number) => opened.teacher!.rowsOf(group, batch, upcoming());
+      const klShare = opened.teacher === undefined ? 0 : settings.klShare;
+      const found = await stepGradients(opened, groups[group]!, { klShare, teacherRows }, stepContext);
+      const at = { step: state.step + 1, steps: settings.steps, rateScale: state.rateScale };
+      const taken = takeStep({ learnt, arrays: state.arrays }, found.gradients, at, settings);
+      state = { ...state, step: state.step + 1 };
+      const { step } = state;
+      context.report({ type: 'progress', stage: 'heal', done: step, total: settings.steps, unit: 'steps' });
+      const now = state;
+      yield { step, loss: found.loss, ...taken, snapshot: async () => copyState(now, now) };
+    }
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Windows in groups of a step, each in batches that fit the device. */
+export function batchGroups(
+  { decoder }: Model,
+  windows: readonly TrainWindow[],
+  { batchWindows, seed }: HealSettings,
+  device: Device,
+): TokenBatch[][] {
+  const useful = windows.filter(({ ids }) => ids.length > 1);
+  if (useful.length === 0) throw nothingToPredict(windows.length);
+  const longest = useful.reduce((length, { ids }) => Math.max(length, ids.length), 0);
+  const maxTokens = tokensPerBatch(decoder, longest, device);
+  return windowGroups(useful.length, batchWindows, seed).map((group) =>
+    batchesOf(
+      group.map((window) => useful[window]!),
+      maxTokens,
+      apartAbove(decoder),
+    ),
+  );
+}
+
+/** The groups of the next steps, as many as there are left. */
+function* upcomingGroups(drawn: number, left: number, batchOf: (drawn: number) => number): Generator<number> {
+  for (let i = 0; i < left; i += 1) yield batchOf(drawn + i);
+}
+
+interface Opening {
+  readonly learnt: readonly Learnt[];
+  readonly groups: readonly (readonly TokenBatch[])[];
+  readonly arrays: TrainState['arrays'];
+}
+
+async function open({ student, teacher, settings }: TrainWork, opening: Opening, context: TrainContext) {
+  const { device, memoryBytes } = context;
+  const { learnt, groups, arrays } = opening;
+  const { masked } = settings;
+  const frozen = settings.frozen === 'nf4' ? await withFrozen4Bit(student, learnt) : student;
+  const blockBytes = memoryBytes * BLOCKS_SHARE;
+  const blocks = await HealedBlocks.open({ student, frozen, learnt, masked, arrays, device, memoryBytes: blockBytes });
+  const head = await HealingHead.open(student, teacher, device);
+  const teacherContext = { ...context, memoryBytes: memoryBytes * TEACHER_SHARE };
+  const states = teacher && (await TeacherStates.open(teacher, groups, teacherContext));
+  return {
+    student,
+    blocks,
+    head,
+    teacher: states,
+    async close() {
+      blocks.close();
+      head.close();
+      await states?.close();
+    },
+  };
+}
+
+function nothingToPredict(count: number): BirdboneError {
+  return new BirdboneError(
+    'usage',
+    `None of the ${count} windows to heal on has two tokens: healing learns the next one.`,
+    {
+      suggestions: ['Give more text.', 'Use longer windows: --context 256'],
+    },
+  );
+}
