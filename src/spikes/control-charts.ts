@@ -33,14 +33,26 @@ export interface ChartPoint {
  * The upper CUSUM of values that are standard normal in control: S_i = max(0, S_{i−1} + z_i − k), which sounds above h and begins
  * again at 0 then. Source: Page 1954, "Continuous inspection schemes", Biometrika 41.
  */
-export function cusum(values: readonly number[], { k, h }: Pick<ChartSettings, 'k' | 'h'>): ChartPoint[] {
+export function cusum(values: readonly number[], settings: Pick<ChartSettings, 'k' | 'h'>): ChartPoint[] {
   let sum = 0;
   return values.map((z) => {
-    const value = Math.max(0, sum + z - k);
-    const alarm = value > h;
-    sum = alarm ? 0 : value;
-    return { value, limit: h, alarm };
+    const point = cusumPoint(sum, z, settings);
+    sum = point.alarm ? 0 : point.value;
+    return point;
   });
+}
+
+/** The CUSUM after one more value; the sum before it is 0 at the beginning and after an alarm. */
+export function cusumPoint(sum: number, z: number, { k, h }: Pick<ChartSettings, 'k' | 'h'>): ChartPoint {
+  const value = Math.max(0, sum + z - k);
+  return { value, limit: h, alarm: value > h };
+}
+
+/** An EWMA between two values: both 0 at the beginning and after an alarm. */
+export interface EwmaState {
+  readonly average: number;
+  /** Values that the average is of. */
+  readonly count: number;
 }
 
 /**
@@ -48,18 +60,24 @@ export function cusum(values: readonly number[], { k, h }: Pick<ChartSettings, '
  * standard deviation √(λ/(2 − λ) · (1 − (1 − λ)^{2i})) and begins again at 0 then. Source: Roberts 1959, "Control chart tests
  * based on geometric moving averages", Technometrics 1; the limits that widen with i: Lucas & Saccucci 1990.
  */
-export function ewma(values: readonly number[], { lambda, l }: Pick<ChartSettings, 'lambda' | 'l'>): ChartPoint[] {
-  let average = 0;
-  let count = 0;
+export function ewma(values: readonly number[], settings: Pick<ChartSettings, 'lambda' | 'l'>): ChartPoint[] {
+  let state: EwmaState = { average: 0, count: 0 };
   return values.map((z) => {
-    count += 1;
-    const value = lambda * z + (1 - lambda) * average;
-    const deviation = Math.sqrt((lambda / (2 - lambda)) * (1 - (1 - lambda) ** (2 * count)));
-    const alarm = value > l * deviation;
-    average = alarm ? 0 : value;
-    if (alarm) count = 0;
-    return { value, limit: l * deviation, alarm };
+    const point = ewmaPoint(state, z, settings);
+    state = point.alarm ? { average: 0, count: 0 } : { average: point.value, count: state.count + 1 };
+    return point;
   });
+}
+
+/** The EWMA after one more value. */
+export function ewmaPoint(
+  { average, count }: EwmaState,
+  z: number,
+  { lambda, l }: Pick<ChartSettings, 'lambda' | 'l'>,
+): ChartPoint {
+  const value = lambda * z + (1 - lambda) * average;
+  const limit = l * Math.sqrt((lambda / (2 - lambda)) * (1 - (1 - lambda) ** (2 * (count + 1))));
+  return { value, limit, alarm: value > limit };
 }
 
 /** One observation, and how far it may be from what it stands for: the standard error of its measurement, 0 if unknown. */

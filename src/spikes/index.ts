@@ -27,3 +27,6 @@ export {
   type TrainingStep,
   type Vote,
 } from './reading.js';
+export { SPIKE_SETTINGS, type SpikeSettings } from './settings.js';
+export { spikeDetector } from './spike-detector.js';
+export type { SpikeState } from './state.js';

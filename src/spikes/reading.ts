@@ -22,6 +22,11 @@ export interface Vote {
   readonly alarm: boolean;
 }
 
+/** The vote of a value against its limit. */
+export function voteOf(detector: DetectorName, value: number, limit: number): Vote {
+  return { detector, value: Number.isFinite(value) ? value : null, limit, alarm: value > limit };
+}
+
 /**
  * `none`: nobody sounds. `slight`: too few do, and nothing is done. `degrading`: the loss creeps up. `spike`: it has jumped.
  * `broken`: it is no number.
