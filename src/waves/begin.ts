@@ -19,6 +19,7 @@ import {
 import type { Device } from '../tensor/index.js';
 import { VERSION } from '../version.js';
 import type { Inputs } from './inputs.js';
+import { referenceRecord } from './reference-model.js';
 import type { RunOptions } from './settings.js';
 import { layerBytes, replacedBytes, sizesOf } from './sizes.js';
 
@@ -38,11 +39,14 @@ export async function beginOrResume(
   const past = historyOf(journal.records);
   const goesOn = past.begin !== undefined && options.resume === true;
   if (!goesOn) await checkPlace(folder, past, { model: inputs.recipe.model, restart: options.restart === true });
-  const base = await hashCheckpoint(inputs.model.checkpoint, {
+  const watch = {
     ...(options.report && { report: options.report }),
     ...(options.signal && { signal: options.signal }),
-  });
-  const record = beginRecord(inputs, device, { base, replaces: goesOn ? undefined : await manifestDigest(folder.out) });
+  };
+  const base = await hashCheckpoint(inputs.model.checkpoint, watch);
+  const reference = await referenceRecord(inputs, watch);
+  const replaces = goesOn ? undefined : await manifestDigest(folder.out);
+  const record = beginRecord(inputs, device, { base, reference, replaces });
   if (goesOn) {
     checkSame(past.begin!, record);
     await verifyLayers(
@@ -60,7 +64,15 @@ export async function beginOrResume(
 function beginRecord(
   inputs: Inputs,
   device: Device,
-  { base, replaces }: { readonly base: WeightHashes; readonly replaces: string | undefined },
+  {
+    base,
+    reference,
+    replaces,
+  }: {
+    readonly base: WeightHashes;
+    readonly reference: BeginRecord['reference'];
+    readonly replaces: string | undefined;
+  },
 ): BeginRecord {
   return {
     type: 'begin',
@@ -70,6 +82,7 @@ function beginRecord(
     gate: inputs.gate.text,
     versions: { node: process.version, device: device.description },
     base: { path: path.resolve(inputs.recipe.model), weights: base.weights, metadata: base.metadata },
+    ...(reference && { reference }),
     ...(inputs.calibration && { calibration: inputs.calibration.source }),
     ...(inputs.evaluation && { evaluation: inputs.evaluation.source }),
     ...(replaces !== undefined && { replaces }),
@@ -156,8 +169,12 @@ function checkSame(begin: BeginRecord, now: BeginRecord): void {
   for (const text of ['calibration', 'evaluation'] as const) {
     if (begin[text]?.sha256 !== now[text]?.sha256) throw changed(`The ${text} text ${begin[text]?.name}`);
   }
-  const isSameBase = begin.base.weights === now.base.weights && begin.base.metadata === now.base.metadata;
-  if (!isSameBase) throw changed(`The model at ${now.recipe.model}`);
+  if (!isSameModel(begin.base, now.base)) throw changed(`The model at ${now.recipe.model}`);
+  if (!isSameModel(begin.reference, now.reference)) throw changed(`The model at ${now.recipe.reference}`);
+}
+
+function isSameModel(before: Partial<BeginRecord['base']> = {}, now: Partial<BeginRecord['base']> = {}): boolean {
+  return before.weights === now.weights && before.metadata === now.metadata;
 }
 
 function changed(what: string): BirdboneError {

@@ -6,6 +6,7 @@ import { stopText } from './emergency-stop.js';
 import { type FlatFigures, flatFigures } from './figures.js';
 import type { Inputs } from './inputs.js';
 import { type Baseline, type Measurement, measure, verdictOn } from './measure.js';
+import { heldAgainst } from './reference-model.js';
 import type { Session } from './session.js';
 
 /** The gate's word on a wave that nothing was measured of. */
@@ -40,8 +41,9 @@ export async function examine(
   if (measured !== undefined && !hasNumbers(measured)) {
     return stopAt(await locate(candidate, session.inputs.evaluation?.passages ?? [], session), figures);
   }
-  const sample = hasBlocksOf(session.inputs.model, candidate) ? sampleOf(session) : [];
-  const errors = sample.length === 0 ? [] : await blockErrors(session.inputs.model, candidate, sample, session.scoring);
+  const dense = heldAgainst(session.inputs);
+  const sample = hasBlocksOf(dense, candidate) ? sampleOf(session) : [];
+  const errors = sample.length === 0 ? [] : await blockErrors(dense, candidate, sample, session.scoring);
   if (errors.some((error) => !Number.isFinite(error))) {
     return stopAt(await locate(candidate, sample, session), figures);
   }

@@ -120,7 +120,7 @@ export async function planOf(
 export function figuresOfState(past: History): StateFigures {
   if (past.state.tensors.length > 0) return measurementOf(past)?.figures ?? null;
   const last = past.waves.findLast(({ active }) => active);
-  const figures = last === undefined ? past.baseline?.figures : last.figures;
+  const figures = last === undefined ? (measurementOf(past) ?? past.baseline)?.figures : last.figures;
   return figures === undefined || Object.keys(figures).length === 0 ? null : figures;
 }
 

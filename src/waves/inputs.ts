@@ -12,12 +12,15 @@ import type { Edit } from '../pruning/index.js';
 import type { Recipe } from '../recipe.js';
 import { compatibilityNotices } from './compatibility.js';
 import { editOf } from './edits.js';
+import { openReference } from './reference-model.js';
 import { unknownNotices } from './unknown-model.js';
 
 /** Everything a run reads before it changes anything: opened, checked, and enough for every step. */
 export interface Inputs {
   readonly recipe: Recipe;
   readonly model: Model;
+  /** What the model is held against, where it is another: the gate's baseline, and what healing learns from. */
+  readonly reference?: Model;
   readonly edits: readonly Edit[];
   readonly gate: Gate;
   /** Text the gate is measured on; undefined when the gate is off and no text was given. */
@@ -43,11 +46,18 @@ export async function openInputs(recipe: Recipe): Promise<Inputs> {
       gateIsOff: isOff(gate),
       needed: edits.some((edit) => edit.needsCalibration),
     });
-    return { recipe, model, edits, gate, ...texts, notices };
+    const reference = await openReference(recipe, model);
+    return { recipe, model, ...(reference && { reference }), edits, gate, ...texts, notices };
   } catch (error) {
     await model.checkpoint.close();
     throw error;
   }
+}
+
+/** Closes the models that `openInputs` has opened. */
+export async function closeInputs({ model, reference }: Pick<Inputs, 'model' | 'reference'>): Promise<void> {
+  await reference?.checkpoint.close();
+  await model.checkpoint.close();
 }
 
 /** The texts that a recipe names for this model. Throws `usage` where one is needed and there is none. */

@@ -42,6 +42,7 @@ export async function measureState(
   } finally {
     await rm(spillFolder, { recursive: true, force: true });
     await device.close();
+    await inputs.reference?.checkpoint.close();
   }
 }
 

@@ -15,6 +15,7 @@ import {
 } from '../evaluation/index.js';
 import type { Model } from '../model/index.js';
 import type { FileDigest } from '../state/index.js';
+import { heldAgainst } from './reference-model.js';
 import type { Session } from './session.js';
 
 /** A candidate measured against the dense model on the same passages. */
@@ -39,7 +40,7 @@ const BASELINE_FILE = 'baseline.json';
  * Throws `unsupported` for a model that gives no numbers: every wave would fail against it, hours later.
  */
 export async function measureBaseline(session: Session): Promise<{ baseline: Baseline; file: FileDigest }> {
-  const { scores } = await scorePassages(session.inputs.model, passagesOf(session), session.scoring);
+  const { scores } = await scorePassages(heldAgainst(session.inputs), passagesOf(session), session.scoring);
   const baseline = baselineOf(scores, session);
   if (!Number.isFinite(baseline.figures.perplexity)) throw notANumber(session, baseline);
   const text = JSON.stringify(scores);
@@ -51,7 +52,7 @@ export async function measureBaseline(session: Session): Promise<{ baseline: Bas
 function notANumber({ inputs }: Session, { figures }: Baseline): BirdboneError {
   return new BirdboneError(
     'unsupported',
-    `The dense model ${inputs.recipe.model} has a perplexity of ${figures.perplexity} on the gate's text.`,
+    `The dense model ${inputs.recipe.reference ?? inputs.recipe.model} has a perplexity of ${figures.perplexity} on the gate's text.`,
     {
       suggestions: [
         'Look for weights that are not finite: birdbone inspect MODEL --tensors',
@@ -90,7 +91,7 @@ export async function measure(
 ): Promise<Measurement> {
   const { inputs, scoring } = session;
   const withBase = inputs.gate.needsBaseLogits || (!onlyGate && inputs.recipe.monitor === 'full');
-  const base = withBase ? { base: inputs.model } : {};
+  const base = withBase ? { base: heldAgainst(inputs) } : {};
   const { scores, comparisons } = await scorePassages(candidate, passagesOf(session), { ...scoring, ...base });
   const seed = { seed: inputs.recipe.seed };
   return {

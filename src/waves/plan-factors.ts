@@ -5,7 +5,7 @@ import { silent } from '../events.js';
 import { type FactorizeSettings, predictFactors, type RankChoice } from '../factorizing/index.js';
 import { DEFAULT_MEMORY_BYTES } from '../model/index.js';
 import { openDevice } from '../tensor/index.js';
-import { openInputs } from './inputs.js';
+import { closeInputs, openInputs } from './inputs.js';
 import type { RunOptions } from './settings.js';
 
 /**
@@ -34,6 +34,6 @@ export async function planFactors(settings: FactorizeSettings, options: RunOptio
     }
   } finally {
     await rm(spillFolder, { recursive: true, force: true });
-    await inputs.model.checkpoint.close();
+    await closeInputs(inputs);
   }
 }

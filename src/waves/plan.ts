@@ -7,7 +7,7 @@ import { freeBytes, historyOf, stateFolder } from '../state/index.js';
 import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
 import { checkPlace, readableJournal } from './begin.js';
 import { monitorSample } from './examine.js';
-import { type Inputs, openInputs } from './inputs.js';
+import { closeInputs, type Inputs, openInputs } from './inputs.js';
 import { targets } from './schedule.js';
 import type { RunOptions } from './settings.js';
 import { layerBytes, replacedBytes, sizesOf, weightsOf } from './sizes.js';
@@ -55,7 +55,7 @@ export async function planRun(options: RunOptions): Promise<Plan> {
       await device.close();
     }
   } finally {
-    await inputs.model.checkpoint.close();
+    await closeInputs(inputs);
   }
 }
 

@@ -1,15 +1,15 @@
 import type { Model } from '../model/index.js';
-import { Marks } from '../plates/index.js';
-import type { Edit, SettleContext } from '../pruning/index.js';
-import { discardLayer, type History, objectFile, type WaveJournalRecord } from '../state/index.js';
-import { ObjectStore, openStoredLayer, StoredLayerWriter } from '../store/index.js';
+import type { Edit } from '../pruning/index.js';
+import { discardLayer, forgetProgress, type History, objectFile, type WaveJournalRecord } from '../state/index.js';
+import { ObjectStore, openStoredLayer } from '../store/index.js';
 import { effectivenessOf } from './effectiveness.js';
 import { stoppedError } from './emergency-stop.js';
 import { type Examination, examine } from './examine.js';
 import { sparsityAfter, sparsityKept, type WaveSparsity } from './layer-sparsity.js';
 import { cacheScales } from './layout-extras.js';
-import { marksOf, sparedOf } from './marks.js';
 import type { Baseline } from './measure.js';
+import { figuresBefore, nearerVerdict } from './nearer.js';
+import { type Proposed, propose } from './proposal.js';
 import { findCulpritPlates, isRepairable } from './selective.js';
 import { closeLayers, history, openLayers, type Session, type WaveLayer } from './session.js';
 import { finalModel, isCut, type StackableLayer, type StackedModel, stacked } from './stack.js';
@@ -38,7 +38,7 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
   const opened = await openLayers(folder, past);
   try {
     const kept = await keptModel(settings.edit, inputs.model, opened);
-    const { edit, proposed } = await propose(settings, { model: kept, layers: opened, past }, session);
+    const proposed = await propose(settings, { model: kept, layers: opened, past }, session);
     const { shapes } = settings.edit;
     const layer = await openStoredLayer(new ObjectStore(folder.objects), proposed.sha256);
     const layers: StackableLayer[] = [
@@ -46,20 +46,20 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
       { ...layer, ...(shapes && { shapes }), ...cacheScales(proposed.details) },
     ];
     const candidate = await stacked(inputs.model, layers);
-    const plan = edit.plan(kept);
+    const { plan } = proposed;
     const sparsity =
       shapes === 'final'
         ? sparsityKept(plan, past)
         : await sparsityAfter(plan, past, { layers, seen: candidate.checkpoint });
     const isChanged = plan.values.length > 0 || sparsity.newlyRemoved !== 0 || !proposed.shed.isEmpty;
-    const examined = await examination({ proposed, isChanged, past, candidate }, baseline, session);
+    const examined = await examination({ settings, proposed, isChanged, past, candidate }, baseline, session);
     const found =
       baseline !== undefined && isToBeSearched(examined, proposed) && isRepairable(past, settings, proposed.shed)
         ? await findCulpritPlates({ kept, layers: opened, shed: proposed.shed }, baseline, session)
         : undefined;
     const record = recordOf({ settings, past, proposed, sparsity, isChanged, examined, found });
     await journal.append({ ...record });
-    await conclude(record, session);
+    await conclude(record, proposed, session);
   } finally {
     await closeLayers(opened);
   }
@@ -75,9 +75,11 @@ async function keptModel(edit: Edit, dense: Model, opened: readonly WaveLayer[])
 }
 
 /** What is there when a wave is over, and before the next one begins. */
-async function conclude(record: WaveJournalRecord, session: Session): Promise<void> {
+async function conclude(record: WaveJournalRecord, { steps }: Proposed, session: Session): Promise<void> {
   const { folder, report, inputs } = session;
-  if (record.verdict === 'rolled-back') await discardLayer(folder, history(session), record.layer.sha256);
+  const needless = record.verdict === 'rolled-back' ? [...steps, record.layer.sha256] : steps;
+  for (const layer of needless) await discardLayer(folder, history(session), layer);
+  await forgetProgress(folder);
   report({ ...record });
   for (const { reason } of record.warnings ?? []) {
     report({ type: 'notice', message: `Wave ${record.wave}: ${reason}. The next step is half as large.` });
@@ -85,62 +87,8 @@ async function conclude(record: WaveJournalRecord, session: Session): Promise<vo
   if (record.stopped !== undefined) throw stoppedError(record, inputs.recipe.out);
 }
 
-/** A layer in the store, not yet kept. */
-interface Proposed {
-  /** The name of its object. */
-  readonly sha256: string;
-  readonly shed: Marks;
-  readonly details: WaveJournalRecord['details'];
-  /** Why it falls short of what it was to do. */
-  readonly limit: string | undefined;
-}
-
-/** What a wave is proposed over: the base through the waves kept so far. */
-interface Before {
-  readonly model: StackedModel;
-  readonly layers: readonly WaveLayer[];
-  readonly past: History;
-}
-
-/** The edit's layer over what was kept before, and the edit as it was settled for it. */
-async function propose(
-  settings: WaveSettings,
-  { model, layers, past }: Before,
-  session: Session,
-): Promise<{ readonly edit: Edit; readonly proposed: Proposed }> {
-  const { inputs, folder, device, memoryBytes, report, signal } = session;
-  // Plates that are cut out are none of the model's any more.
-  const isSmaller = settings.edit.shapes === 'final' && isCut(layers);
-  const context: SettleContext = {
-    model,
-    ...(!isSmaller && { dense: inputs.model }),
-    seed: inputs.recipe.seed,
-    device,
-    target: settings.target,
-    calibration: inputs.calibration?.passages ?? [],
-    ...(inputs.evaluation && { evaluation: inputs.evaluation.passages }),
-    marks: isSmaller ? Marks.none : marksOf(past, model),
-    spared: isSmaller ? Marks.none : sparedOf(past, model),
-    memoryBytes,
-    spillFolder: folder.spill,
-    report,
-    ...(signal && { signal }),
-  };
-  const edit = (await settings.edit.settle?.(context)) ?? settings.edit;
-  const over = isSmaller ? layers.filter(({ shapes }) => shapes === 'final') : layers;
-  const before = { checkpoint: model.checkpoint.raw, layers: over };
-  const layer = { wave: settings.wave, plan: edit.plan(model), before };
-  const writer = new StoredLayerWriter(new ObjectStore(folder.objects), layer);
-  try {
-    const { marks: shed = Marks.none, details, limit } = (await edit.propose({ ...context, writer })) ?? {};
-    return { edit, proposed: { sha256: (await writer.commit()).id, shed, details, limit } };
-  } catch (error) {
-    await writer.abort();
-    throw error;
-  }
-}
-
 interface Examinable {
+  readonly settings: WaveSettings;
   readonly proposed: Proposed;
   readonly isChanged: boolean;
   readonly past: History;
@@ -149,13 +97,16 @@ interface Examinable {
 
 /** What is known of a candidate: measured, unless there is nothing to measure. */
 async function examination(
-  { proposed, isChanged, past, candidate }: Examinable,
+  { settings, proposed, isChanged, past, candidate }: Examinable,
   baseline: Baseline | undefined,
   session: Session,
 ): Promise<Examination> {
-  if (isChanged && proposed.limit === undefined) return examine(candidate, baseline, session);
-  const last = past.waves.findLast(({ active }) => active);
-  const figures = last?.figures ?? past.baseline?.figures ?? {};
+  const figures = figuresBefore(past);
+  if (isChanged && proposed.limit === undefined) {
+    const examined = await examine(candidate, baseline, session);
+    if (!settings.edit.heals) return examined;
+    return { ...examined, verdict: nearerVerdict(examined.verdict, figures, examined.figures) };
+  }
   if (proposed.limit === undefined) return { verdict: UNCHANGED, figures };
   return { verdict: { pass: false, reason: proposed.limit, terms: [] }, figures };
 }
@@ -177,11 +128,12 @@ interface Done {
 
 function recordOf(done: Done): WaveJournalRecord {
   const { settings, past, proposed, isChanged, examined, found } = done;
-  const { elements, removed, newlyRemoved, layers } = done.sparsity;
+  const { elements, removed, layers } = done.sparsity;
+  // Zeros that a model had before it was healed are nobody's work here.
+  const newlyRemoved = settings.edit.heals ? 0 : done.sparsity.newlyRemoved;
   const { verdict, figures, blocks, stopped } = examined;
   const { shapes } = settings.edit;
-  const before = past.waves.findLast(({ active }) => active)?.figures ?? past.baseline?.figures ?? {};
-  const effectiveness = isChanged ? effectivenessOf(newlyRemoved, before, figures) : undefined;
+  const effectiveness = isChanged ? effectivenessOf(newlyRemoved, figuresBefore(past), figures) : undefined;
   const record: WaveJournalRecord = {
     type: 'wave',
     wave: settings.wave,
