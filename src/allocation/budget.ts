@@ -8,6 +8,9 @@ export interface BudgetMatrix {
   readonly elements: number;
   /** Weights that are 0 already, and stay so: they count as removed. */
   readonly gone: number;
+  /** The fewest and the most that may be gone, where somebody has said so; what is gone already wins over both. */
+  readonly least?: number;
+  readonly most?: number;
 }
 
 /** How many weights are to be gone of each matrix, by name. */
@@ -58,10 +61,15 @@ interface Bounds {
   readonly most: number;
 }
 
+/** Bounds that somebody has set are kept even where the budget is tight: the caller has made sure that it can be met. */
 function boundsOf(matrices: readonly BudgetMatrix[], budget: number): Bounds[] {
-  const most = ({ elements, gone }: BudgetMatrix) => Math.max(gone, Math.floor(MOST_REMOVED * elements));
-  const isTight = sumOf(matrices.map(most)) < budget;
-  return matrices.map((matrix) => ({ least: matrix.gone, most: isTight ? matrix.elements : most(matrix) }));
+  const most = (matrix: BudgetMatrix, limit: number) => Math.max(matrix.gone, matrix.most ?? limit);
+  const usual = (matrix: BudgetMatrix) => most(matrix, Math.floor(MOST_REMOVED * matrix.elements));
+  const isTight = sumOf(matrices.map(usual)) < budget;
+  return matrices.map((matrix) => ({
+    least: Math.max(matrix.gone, matrix.least ?? 0),
+    most: isTight ? most(matrix, matrix.elements) : usual(matrix),
+  }));
 }
 
 /** Rounds down, and gives what is missing to those that lost most by it, as far as their bounds allow. */

@@ -2,7 +2,9 @@ import { registryOf } from '../registry.js';
 import type { Allocation } from './allocation.js';
 
 export type { Allocation, AllocationRequest, Candidate, Contest, Probe } from './allocation.js';
-export type { BudgetMatrix, Counts } from './budget.js';
+export { type BudgetMatrix, budgetOf, type Counts, fitBudget } from './budget.js';
+export { byError, waterFill } from './error.js';
+export { byOutliers } from './owl.js';
 
 /** `--thresholds`: how a sparsity is divided over the matrices. */
 export const allocations = registryOf<Allocation>()('allocation', {

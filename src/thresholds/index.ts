@@ -1,0 +1,12 @@
+export { bounded, type SparsityBounds, type ThresholdBounds } from './bounds.js';
+export { figureStart } from './figure-start.js';
+export { fitted } from './fitness.js';
+export { type NamedStart, optimiseThresholds, type ThresholdRequest, type ThresholdResult } from './optimise.js';
+export { DEFAULT_SEARCH, type ThresholdSearch } from './search-settings.js';
+export {
+  type ClusterFigures,
+  clusterName,
+  ERROR_LEVELS,
+  type ThresholdCluster,
+} from './threshold-cluster.js';
+export type { ThresholdTrial, TrialText } from './threshold-trial.js';

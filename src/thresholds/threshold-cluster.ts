@@ -1,0 +1,44 @@
+import type { BudgetMatrix } from '../allocation/index.js';
+
+/** What a cluster is like; thresholds are reasoned from it. */
+export interface ClusterFigures {
+  /** Mean over its weights of |W_ij| · ‖X_j‖₂ in the dense model. */
+  readonly importance: number;
+  /** Variance of its outputs over rows and tokens; 0 where no text was looked at. */
+  readonly variance: number;
+  /** The fraction of its weights that are not 0. */
+  readonly density: number;
+  /** 1: its outputs are as the dense model's; 0: nothing is left of them. The share of Σ (W_ij ‖X_j‖₂)² that earlier waves left. */
+  readonly health: number;
+}
+
+/** A set of output rows of one matrix that share a threshold. Its name is the matrix's and its own number: `….weight#2`. */
+export interface ThresholdCluster extends BudgetMatrix {
+  readonly matrix: string;
+  /** Its number within the matrix. */
+  readonly cluster: number;
+  readonly rows: number;
+  readonly figures: ClusterFigures;
+  /**
+   * What removing a share of every row takes away of Σ (W_ij ‖X_j‖₂)², at ERROR_LEVELS even steps from nothing to all of it: rises
+   * ever faster, since the smallest go first.
+   */
+  readonly errors: Float64Array;
+  /** What the recipe set by hand, if anything. */
+  readonly override?: string;
+}
+
+/** Steps at which errors are known: a sixty-fourth of a row. */
+export const ERROR_LEVELS = 64;
+
+/** The name of a matrix's cluster. */
+export function clusterName(matrix: string, cluster: number): string {
+  return `${matrix}#${cluster}`;
+}
+
+/** What is removed of a cluster's error sum at a sparsity, between the steps in a straight line. */
+export function errorAt({ errors }: Pick<ThresholdCluster, 'errors'>, sparsity: number): number {
+  const place = Math.min(1, Math.max(0, sparsity)) * ERROR_LEVELS;
+  const below = Math.min(ERROR_LEVELS - 1, Math.floor(place));
+  return errors[below]! + (place - below) * (errors[below + 1]! - errors[below]!);
+}
