@@ -1,3 +1,8 @@
+export { type ClusteredPopulation, clusterPopulation, type PopulationOptions } from './cluster-population.js';
+export { clusterRows } from './cluster-rows.js';
+export { checkDescribable, type DescribeModelOptions, describeModel } from './describe-model.js';
+export type { NeuronPoints } from './features.js';
+export { OUTPUT_FIGURES, type OutputFigures, type Population } from './population.js';
 export type { ClusterRows, MatrixRowClusters, RowClusterFigures } from './row-clusters.js';
 export {
   type ClusteringContext,

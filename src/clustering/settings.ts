@@ -1,3 +1,4 @@
+import type { Linkage } from '../clusters/index.js';
 import type { Report } from '../events.js';
 import type { Device } from '../tensor/index.js';
 
@@ -17,7 +18,7 @@ export interface ClusterSettings {
   /** `auto`: the number with the best quality. Without effect on `dbscan`, which finds its own. */
   readonly k: number | 'auto';
   /** Of `hierarchical`. */
-  readonly linkage?: string;
+  readonly linkage?: Linkage;
   /** Of `hierarchical`: cuts the tree after so many levels, in place of `k`. */
   readonly depth?: number;
   readonly seed: number;

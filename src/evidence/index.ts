@@ -1,9 +1,14 @@
 export { backwardBlock, type WeightParts } from './backward-block.js';
 export { BlockEvidence, type Gram, type InputEvidence, type Moments } from './block-evidence.js';
-export { BlockInputs, type PassContext, type UseBlock } from './block-inputs.js';
+export { BlockInputs, type PassContext, storedBlocks, type UseBlock } from './block-inputs.js';
 export { type CollectOptions, collectEvidence } from './collect.js';
 export { collectGradients } from './collect-gradients.js';
+export { collectExpertOutputs, type ExpertOutput } from './expert-outputs.js';
 export type { BlockGradients, WeightGradients } from './gradient-evidence.js';
 export { EVIDENCE_KINDS, type EvidenceKind, GRADIENT_KINDS, type GradientKind } from './kinds.js';
+export type { OutputMoments } from './output-moments.js';
+export type { OutputEvidence } from './output-sums.js';
+export { collectOutputs, type OutputOptions, type OutputTap } from './outputs.js';
 export { type Predictions, predictionsOf, rowsAt, scattered } from './predictions.js';
-export { vectorJacobian } from './vector-jacobian.js';
+export { SKETCH_COLUMNS, TokenSigns } from './token-signs.js';
+export { valueAndGradients, vectorJacobian } from './vector-jacobian.js';

@@ -13,3 +13,12 @@ export function vectorJacobian(
   value.dispose();
   return grads;
 }
+
+/** f(), a scalar, and its gradients with respect to each of `inputs`, as `vectorJacobian` has them. The caller disposes all. */
+export function valueAndGradients(
+  f: () => Tensor,
+  inputs: readonly Tensor[],
+): { readonly value: Tensor; readonly gradients: readonly (Tensor | undefined)[] } {
+  const { value, grads } = engine().gradients(f, [...inputs], undefined, true);
+  return { value, gradients: grads };
+}
