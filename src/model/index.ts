@@ -44,11 +44,13 @@ export {
 export { type InspectedTensor, type Inspection, type InspectOptions, inspectModel } from './inspect.js';
 export {
   disposeBlock,
+  disposeLinear,
   type KeyValues,
   type LoadedBlock,
   type LoadedLinear,
   linearOf,
   loadBlock,
+  loadLinear,
 } from './loaded-block.js';
 export { loadLinearMatrix } from './matrix-loading.js';
 export {
@@ -64,6 +66,7 @@ export {
 } from './model.js';
 export { applyNorm, disposeNorm, type Norm } from './norm.js';
 export { type PassOptions, runBlock } from './passes.js';
+export { throughLinear } from './projections.js';
 export { disposeTables, type PositionedBlock, type PositionTables, positionTables } from './rope.js';
 export { runBlocks } from './run-blocks.js';
 export { loadTokenizer, makeTokenizer, type Tokenizer } from './tokenizer.js';

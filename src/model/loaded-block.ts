@@ -1,4 +1,5 @@
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Checkpoint } from '../checkpoint/index.js';
 import { type Device, disposeMatrix, type InputRounding, type Matrix } from '../tensor/index.js';
 import type { BlockSpec, Decoder, LinearRole, LinearSpec, Model, VectorKind, VectorSpec } from './decoder.js';
 import { loadFactoredMatrix } from './factored-loading.js';
@@ -61,17 +62,7 @@ export async function loadBlock(
   const cached = model.keyValueScales?.[index];
   const block: LoadedBlock = { spec, decoder, linears, norms, ...(cached && { keyValues: throughCache(cached) }) };
   try {
-    for (const part of spec.linears) {
-      const thin = factored ? await loadFactoredMatrix(checkpoint, part, device) : undefined;
-      const weight = thin ?? (await loadLinearMatrix(checkpoint, part, device));
-      const loaded: LoadedLinear = { spec: part, weight };
-      linears.set(part.weight, loaded);
-      const rounding = await loadRounding(checkpoint, part, device);
-      if (rounding !== undefined) linears.set(part.weight, { ...loaded, rounding });
-      if (part.bias === undefined) continue;
-      const bias = await loadVector(checkpoint, part.bias, device);
-      linears.set(part.weight, { ...loaded, bias, ...(rounding && { rounding }) });
-    }
+    for (const part of spec.linears) linears.set(part.weight, await loadLinear(checkpoint, part, device, { factored }));
     const kind = decoder.norm;
     for (const { gain, bias } of normsOf(spec.vectors)) {
       const names = { gain: gain.tensor, bias: bias?.tensor };
@@ -84,13 +75,35 @@ export async function loadBlock(
   return block;
 }
 
+/** Reads and uploads one linear. The caller disposes it (`disposeLinear`), or the block that it is put into. */
+export async function loadLinear(
+  checkpoint: Checkpoint,
+  spec: LinearSpec,
+  device: Device,
+  { factored = false }: LoadOptions = {},
+): Promise<LoadedLinear> {
+  const thin = factored ? await loadFactoredMatrix(checkpoint, spec, device) : undefined;
+  let loaded: LoadedLinear = { spec, weight: thin ?? (await loadLinearMatrix(checkpoint, spec, device)) };
+  try {
+    const rounding = await loadRounding(checkpoint, spec, device);
+    if (rounding !== undefined) loaded = { ...loaded, rounding };
+    if (spec.bias !== undefined) loaded = { ...loaded, bias: await loadVector(checkpoint, spec.bias, device) };
+    return loaded;
+  } catch (error) {
+    disposeLinear(loaded);
+    throw error;
+  }
+}
+
+export function disposeLinear({ weight, bias, rounding }: LoadedLinear): void {
+  disposeMatrix(weight);
+  bias?.dispose();
+  rounding?.scales?.dispose();
+}
+
 export function disposeBlock(block: LoadedBlock): void {
   for (const norm of block.norms.values()) disposeNorm(norm);
-  for (const { weight, bias, rounding } of block.linears.values()) {
-    disposeMatrix(weight);
-    bias?.dispose();
-    rounding?.scales?.dispose();
-  }
+  for (const linear of block.linears.values()) disposeLinear(linear);
 }
 
 /** A block's linear of that role (and of that expert); undefined when it has none. */

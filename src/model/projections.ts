@@ -27,8 +27,8 @@ export function projectAll(
   });
 }
 
-/** With its inputs rounded where its weight's coding says so. */
-function throughLinear({ weight: matrix, bias, rounding }: LoadedLinear, x: Tensor2D): Tensor2D {
+/** x [n, in] through one linear → [n, out], with its inputs rounded where its weight's coding says so. */
+export function throughLinear({ weight: matrix, bias, rounding }: LoadedLinear, x: Tensor2D): Tensor2D {
   if (rounding === undefined) return linear(x, matrix, bias);
   const { to, scales } = rounding;
   return scales === undefined ? roundedLinear(x, matrix, to, bias) : int8Linear(x, { matrix, scales }, bias);
