@@ -1,7 +1,8 @@
 import type { SpikeDecision, SpikePolicyState } from '../spikes/index.js';
 import { type SpikeState, spikeDetector, spikePolicy } from '../spikes/index.js';
+import { initialState, learntOf } from './learnt.js';
 import { loadProgress, type ProgressKey, saveProgress } from './progress.js';
-import type { Trainer, TrainContext, TrainState, TrainStep, TrainWork } from './types.js';
+import type { TrainContext, Trainer, TrainState, TrainStep, TrainWork } from './types.js';
 
 /**
  * Steps between two snapshots. More would lose more to a spike or a kill; fewer would spend more on copying: adapters and moments of
@@ -9,8 +10,11 @@ import type { Trainer, TrainContext, TrainState, TrainStep, TrainWork } from './
  */
 export const SNAPSHOT_STEPS = 20;
 
-/** The detector's look-back is 50 steps: what began to rise within it lies behind one of the last four snapshots, or the beginning. */
+/** Two: a loss that creeps up is found some twenty steps late. What began before both of them ends at the beginning. */
 const KEPT_SNAPSHOTS = 2;
+
+/** Points of a loss curve in a journal: enough to see its shape. */
+const CURVE_POINTS = 50;
 
 /** What happened at a spike, for the journal. */
 export interface SpikeRecord {
@@ -96,6 +100,7 @@ class GuardedTraining {
 
   /** Trains on from the last good state; false when it is over, true when it has to go back and on again. */
   async attempt(): Promise<boolean> {
+    if (this.#stopped) return false;
     const { trainer } = this.#options;
     const from = this.#from;
     const work = from === undefined ? this.#work : { ...this.#work, from };
@@ -124,13 +129,17 @@ class GuardedTraining {
   async #resume(keep: ProgressKey): Promise<void> {
     const found = await loadProgress<Memory>(keep);
     if (found === undefined) {
-      this.#context.report({ type: 'notice', message: `What was kept in ${keep.file} is of no use; healing begins anew.` });
+      this.#context.report({
+        type: 'notice',
+        message: `What was kept in ${keep.file} is of no use; healing begins anew.`,
+      });
       return;
     }
     this.#snapshots = [...found.snapshots];
     this.#memory = found.memory;
     this.#losses = [...found.memory.losses];
     this.#detected = found.memory.detectors.at(-1) ?? this.#detector.begin();
+    this.#stopped = found.memory.spikes.at(-1)?.do === 'stop';
     this.#from = this.#goOnFrom(this.#snapshots.at(-1));
   }
 
@@ -138,7 +147,7 @@ class GuardedTraining {
     const snapshot = await done.snapshot();
     this.#snapshots = [...this.#snapshots, snapshot].slice(-KEPT_SNAPSHOTS);
     const detectors = [...this.#memory.detectors, this.#detected].slice(-KEPT_SNAPSHOTS);
-    this.#memory = { ...this.#memory, detectors, losses: this.#losses };
+    this.#memory = { ...this.#memory, detectors, losses: [...this.#losses] };
     await this.#save();
   }
 
@@ -169,8 +178,13 @@ class GuardedTraining {
     if (last === undefined) return snapshot;
     const step = snapshot?.step ?? 0;
     const skipped = Math.max(snapshot?.skipped ?? 0, last.batch - step);
-    const begun = snapshot ?? { step, arrays: new Map() };
+    const begun = snapshot ?? this.#beginning();
     return { ...begun, skipped, rateScale: this.#memory.policy.rateFactor };
+  }
+
+  #beginning(): TrainState {
+    const { student, settings } = this.#work;
+    return initialState(learntOf(student, settings), settings.seed);
   }
 
   async #save(): Promise<void> {
@@ -184,4 +198,20 @@ interface Spike {
   readonly decision: Exclude<SpikeDecision, { do: 'go-on' }>;
   readonly batch: number;
   readonly severity: string;
+}
+
+function curveOf(losses: readonly number[]): LossCurve {
+  const every = Math.max(1, Math.ceil(losses.length / CURVE_POINTS));
+  const means: number[] = [];
+  for (let first = 0; first < losses.length; first += every) {
+    const part = losses.slice(first, first + every);
+    means.push(part.reduce((sum, loss) => sum + loss, 0) / part.length);
+  }
+  return { every, losses: means };
+}
+
+function spikeText({ batch, reason, do: action, backTo, rateFactor }: SpikeRecord): string {
+  const back = backTo === 0 ? 'the beginning' : `step ${backTo}`;
+  if (action === 'stop') return `Batch ${batch}: ${reason}. It was the last strike: healing ends with ${back}.`;
+  return `Batch ${batch}: ${reason}. Healing goes back to ${back}, at ${rateFactor} of the learning rate.`;
 }

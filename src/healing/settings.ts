@@ -73,7 +73,8 @@ export function checkChoices({ rank, alpha, qlora, steps, minutes }: HealChoices
       'Leave out --qlora.',
     ]);
   }
-  if (alpha !== undefined) throw refusal(`Without adapters there is nothing for alpha ${alpha} to scale.`, ['Leave alpha out.']);
+  if (alpha !== undefined)
+    throw refusal(`Without adapters there is nothing for alpha ${alpha} to scale.`, ['Leave alpha out.']);
 }
 
 /** Fields that have a value. */

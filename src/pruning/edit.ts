@@ -33,6 +33,8 @@ export interface EditContext {
    * on is given the same. Absent: it is made anew each time.
    */
   readonly decide?: Decide;
+  /** What the edits of the run's waves so far have said of them, kept or not, in their order: what may be learnt from. */
+  readonly earlier?: readonly ProposalDetails[];
   readonly report: Report;
   readonly signal?: AbortSignal;
 }

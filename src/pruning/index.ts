@@ -7,4 +7,5 @@ export { type NamedMetrics, type ScoreContext, type ScoredLinear, scoreModel } f
 export { shedEdit } from './shed-edit.js';
 export { refuseWithoutPlates } from './shed-settings.js';
 export { type EditCost, solverCost } from './solver-cost.js';
+export { storedValues } from './stored-layout.js';
 export { vocabularyEdit } from './vocabulary-edit.js';

@@ -70,6 +70,7 @@ async function contextOf(
     spillFolder: folder.spill,
     progress: await progressPlace(folder, wave),
     decide: decisionsOf(session, wave),
+    earlier: past.waves.flatMap(({ details }) => (details === undefined ? [] : [details])),
     report,
     ...(signal && { signal }),
   };
