@@ -1,28 +1,33 @@
 /**
- * Writes dist/vendor/encode-worker.js: a module whose `source` is the code of the threads that encode blocks, in one script. A thread
- * that starts from a text needs no path, so that sources under test and the built package start the same.
+ * Writes dist/vendor/encode-worker.js and round-worker.js: modules whose `source` is the code of the threads that encode blocks and
+ * that round rows, each in one script. A thread that starts from a text needs no path, so that sources under test and the built package
+ * start the same.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
+const ENTRIES = ['src/ggml/encode-worker.ts', 'src/quantization/round-worker.ts'];
+
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const vendor = path.join(root, 'dist/vendor');
 
-const { outputFiles } = await build({
-  absWorkingDir: root,
-  entryPoints: ['src/ggml/encode-worker.ts'],
-  bundle: true,
-  platform: 'node',
-  target: 'node20',
-  format: 'cjs',
-  minifySyntax: true,
-  minifyWhitespace: true,
-  write: false,
-  // Modules that the bundle leaves out again ask for it.
-  logOverride: { 'empty-import-meta': 'silent' },
-});
 await mkdir(vendor, { recursive: true });
-const code = `export const source = ${JSON.stringify(outputFiles[0].text)};\n`;
-await writeFile(path.join(vendor, 'encode-worker.js'), code);
+for (const entry of ENTRIES) {
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    write: false,
+    // Modules that the bundle leaves out again ask for it.
+    logOverride: { 'empty-import-meta': 'silent' },
+  });
+  const code = `export const source = ${JSON.stringify(outputFiles[0].text)};\n`;
+  await writeFile(path.join(vendor, `${path.basename(entry, '.ts')}.js`), code);
+}

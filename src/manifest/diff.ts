@@ -2,6 +2,7 @@ import path from 'node:path';
 import { type Checkpoint, canonicalJson } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
+import { readAhead } from '../threads/index.js';
 import {
   type CheckpointSide,
   type DiffReport,
@@ -11,7 +12,6 @@ import {
   valueDiff,
 } from './diff-report.js';
 import { type HashOptions, readConfig } from './hash.js';
-import { readAhead } from './read-ahead.js';
 import { sumPairs } from './sum-pairs.js';
 import { type MatchedPair, pairTensors, rangesOf, statusOf, type TensorPair } from './tensor-pairs.js';
 import { mergeSums, NO_SUMS, type ValueSums } from './value-sums.js';

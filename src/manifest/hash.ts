@@ -10,7 +10,7 @@ import {
 import { stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import type { Dtype } from '../tensor/index.js';
-import { readAhead } from './read-ahead.js';
+import { readAhead } from '../threads/index.js';
 
 /** One tensor as a manifest knows it. */
 export interface TensorDigest {

@@ -19,5 +19,4 @@ export {
   manifestText,
   readManifest,
 } from './manifest.js';
-export { readAhead } from './read-ahead.js';
 export { compareTensors, type TensorFinding, type VerifyReport, verifyFolder } from './verify.js';

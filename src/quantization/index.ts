@@ -22,6 +22,8 @@ export {
 } from './quantize.js';
 export type { NestedScales, QuantizedMatrix, Scales } from './quantized-matrix.js';
 export { type CodedShape, type Refuse, recordOf, type SchemeRecord, schemeOfRecord } from './record.js';
+export { canRoundRows, type RoundedRows, type RoundJob, roundRows } from './round-rows.js';
+export { openRowRounder, type RowRounder } from './row-rounder.js';
 export {
   describeScheme,
   type FloatFormat,

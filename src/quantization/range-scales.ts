@@ -40,7 +40,7 @@ export function rangesOf(values: Float32Array, tiles: Tiles): Ranges {
   return { least, most };
 }
 
-function notFinite(): BirdboneError {
+export function notFinite(): BirdboneError {
   return new BirdboneError('unsupported', 'Values that are NaN or infinite cannot be stored in fewer bits.', {
     suggestions: ['Find them: birdbone evaluate names the first part of a model that gives no numbers.'],
   });
@@ -53,7 +53,12 @@ const EPSILON: Readonly<Record<ScaleDtype, number>> = { F16: 2 ** -10, BF16: 2 *
  * Scales (and zero points) by which each tile's range fits its codes, rounded to what they are stored in. Source:
  * compressed-tensors, quantization/utils/helpers.py, `calculate_qparams`. Throws `unsupported` for ranges beyond the scales' type.
  */
-export function scalesOfRanges(ranges: Ranges, scheme: Scheme, elements: ElementType, tiles: Tiles): Scales {
+export function scalesOfRanges(
+  ranges: Ranges,
+  scheme: Scheme,
+  elements: ElementType,
+  { grid }: Pick<Tiles, 'grid'>,
+): Scales {
   const { least, most } = ranges;
   const exact = new Float32Array(least.length);
   for (let i = 0; i < exact.length; i += 1) {
@@ -61,15 +66,15 @@ export function scalesOfRanges(ranges: Ranges, scheme: Scheme, elements: Element
       ? Math.max(-least[i]!, most[i]!) / elements.top
       : (most[i]! - least[i]!) / (2 * elements.top);
   }
-  if (scheme.doubleQuantization) return nestScales(exact, tiles.grid);
+  if (scheme.doubleQuantization) return nestScales(exact, grid);
   const values = storedScales(exact, scheme.scaleDtype);
-  if (scheme.symmetric) return { shape: tiles.grid, values };
+  if (scheme.symmetric) return { shape: grid, values };
   const zeroPoints = new Uint8Array(values.length);
   const top = 2 * elements.top;
   for (let i = 0; i < values.length; i += 1) {
     zeroPoints[i] = Math.min(top, Math.max(0, roundHalfEven(-least[i]! / values[i]!)));
   }
-  return { shape: tiles.grid, values, zeroPoints };
+  return { shape: grid, values, zeroPoints };
 }
 
 /** Scales rounded to the type they are stored in, never 0. Throws `unsupported` where one is beyond the type. */

@@ -1,7 +1,14 @@
 import type { LayerWriter, TensorInfo } from '../checkpoint/index.js';
 import { codingBytes, codingName } from '../coding/index.js';
 import type { LinearSpec, Model } from '../model/index.js';
-import { dequantizeMatrix, type QuantizedMatrix, recordOf, toParts } from '../quantization/index.js';
+import {
+  dequantizeMatrix,
+  type QuantizedMatrix,
+  type RoundedRows,
+  recordOf,
+  type Scheme,
+  toParts,
+} from '../quantization/index.js';
 import { encodeFromF32 } from '../tensor/index.js';
 import type { MatrixReport, QuantizedSink } from './quantizer.js';
 import { inStoredOrder, readWeight } from './stored-order.js';
@@ -27,7 +34,7 @@ export class LayerSink implements QuantizedSink {
 
   async matrix(spec: LinearSpec, quantized: QuantizedMatrix, report: MatrixReport): Promise<void> {
     const { weight } = spec;
-    const { scheme, rows, columns } = quantized;
+    const { scheme } = quantized;
     const values = dequantizeMatrix(quantized);
     if (scheme.bits === 16) {
       const bytes = encodeFromF32(inStoredOrder(values, spec), scheme.format as 'F16' | 'BF16');
@@ -36,11 +43,40 @@ export class LayerSink implements QuantizedSink {
       for (const [suffix, { bytes }] of toParts(quantized).parts) {
         await this.#writer.writeValues(`${weight}${suffix}`, 0, bytes);
       }
-      const record = { ...recordOf(scheme, rows, columns), ...(spec.layout && { layout: spec.layout }) };
-      await this.#writer.writeValues(codingName(weight), 0, codingBytes(record));
+      await this.#record(spec, scheme);
     }
     const error = this.#movesScales ? undefined : relativeError(await readWeight(this.#model.checkpoint, spec), values);
     this.written.push({ ...report, ...(error !== undefined && { error }) });
+  }
+
+  async rows(
+    spec: LinearSpec,
+    scheme: Scheme,
+    strips: AsyncIterable<RoundedRows>,
+    report: MatrixReport,
+  ): Promise<void> {
+    const { weight } = spec;
+    const scales: Uint8Array[] = [];
+    const zeroPoints: Uint8Array[] = [];
+    let sums = { error: 0, norm: 0 };
+    let offset = 0;
+    for await (const strip of strips) {
+      await this.#writer.writeValues(weight, offset, strip.codes);
+      offset += strip.codes.length;
+      scales.push(strip.scales);
+      if (strip.zeroPoints) zeroPoints.push(strip.zeroPoints);
+      sums = { error: sums.error + strip.squares.error, norm: sums.norm + strip.squares.norm };
+    }
+    await this.#writer.writeValues(`${weight}_scale`, 0, Buffer.concat(scales));
+    if (!scheme.symmetric) await this.#writer.writeValues(`${weight}_zero_point`, 0, Buffer.concat(zeroPoints));
+    await this.#record(spec, scheme);
+    this.written.push({ ...report, ...(!this.#movesScales && { error: relative(sums) }) });
+  }
+
+  /** How the codes are to be read. */
+  async #record({ weight, rows, columns, layout }: LinearSpec, scheme: Scheme): Promise<void> {
+    const record = { ...recordOf(scheme, rows, columns), ...(layout && { layout }) };
+    await this.#writer.writeValues(codingName(weight), 0, codingBytes(record));
   }
 
   async values(info: TensorInfo, values: Float32Array): Promise<void> {
@@ -50,7 +86,10 @@ export class LayerSink implements QuantizedSink {
 
 /** ‖a − b‖ / ‖a‖ in double precision; 0 where both are 0. */
 export function relativeError(before: Float32Array, after: Float32Array): number {
-  const { error, norm } = addErrors({ error: 0, norm: 0 }, before, after);
+  return relative(addErrors({ error: 0, norm: 0 }, before, after));
+}
+
+function relative({ error, norm }: { readonly error: number; readonly norm: number }): number {
   return norm === 0 ? Math.sqrt(error) : Math.sqrt(error / norm);
 }
 

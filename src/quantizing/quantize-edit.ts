@@ -3,6 +3,7 @@ import { BirdboneError } from '../errors.js';
 import { layouts } from '../layouts/index.js';
 import type { Model } from '../model/index.js';
 import { type Edit, type EditContext, type Proposal, solverCost } from '../pruning/index.js';
+import { openRowRounder } from '../quantization/index.js';
 import { assign, schemesBySpec } from './assign.js';
 import { formsWithinBudget } from './budget/choose-forms.js';
 import { encodeBlocks } from './encode-blocks.js';
@@ -154,7 +155,12 @@ async function propose(
   if (forms.some(({ form }) => form.kind === 'blocks')) written.push(...(await encodeBlocks(forms, context)));
   if (forms.some(({ form }) => form.kind === 'scheme')) {
     const sink = new LayerSink(writer, model, { movesScales: quantizer.changes !== undefined });
-    await quantizeBlocks(rulesOf(quantizer, forms, settings), context, sink);
+    const rounder = openRowRounder();
+    try {
+      await quantizeBlocks(rulesOf(quantizer, forms, settings), { ...context, rounder }, sink);
+    } finally {
+      await rounder.close();
+    }
     written.push(...sink.written);
   }
   const kvScales = settings.kvCache === undefined ? [] : await keyValueScales(context);

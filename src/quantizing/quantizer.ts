@@ -1,14 +1,17 @@
 import type { TensorInfo } from '../checkpoint/index.js';
 import type { BlockSpec, HiddenStates, LinearSpec, LoadedBlock, Model } from '../model/index.js';
 import type { EditContext } from '../pruning/index.js';
-import type { QuantizedMatrix, Scheme } from '../quantization/index.js';
+import type { QuantizedMatrix, RoundedRows, RowRounder, Scheme } from '../quantization/index.js';
 import type { Removal, SolverCost } from '../solvers/index.js';
 
 /** What a quantizer works with: `model` is the base under all layers so far, and is never changed. */
 export type QuantizeContext = Pick<
   EditContext,
   'model' | 'device' | 'calibration' | 'memoryBytes' | 'spillFolder' | 'report' | 'signal'
->;
+> & {
+  /** Where rows may be rounded while others are read and written. */
+  readonly rounder?: RowRounder;
+};
 
 /** What is to become of a model's matrices. */
 export interface QuantizeRules {
@@ -53,6 +56,8 @@ export interface MatrixReport {
 export interface QuantizedSink {
   /** The codes of one linear's weight, [rows, columns] = [out, in] however the dense weight was stored; each comes once. */
   matrix(spec: LinearSpec, quantized: QuantizedMatrix, report: MatrixReport): Promise<void>;
+  /** The same of a weight whose rows come as they will be stored, strip after strip. */
+  rows?(spec: LinearSpec, scheme: Scheme, strips: AsyncIterable<RoundedRows>, report: MatrixReport): Promise<void>;
   /** New values of another tensor, in the order in which it is stored and of numbers that its type holds exactly. */
   values(info: TensorInfo, values: Float32Array): Promise<void>;
 }

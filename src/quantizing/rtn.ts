@@ -1,15 +1,22 @@
 import { quantizeMatrix } from '../quantization/index.js';
 import type { Quantizer } from './quantizer.js';
+import { roundedStrips } from './rounded-strips.js';
 import { readWeight } from './stored-order.js';
 
 /** Round-to-nearest: each weight becomes the nearest number that its scale allows. The baseline of all others. */
 const rtn: Quantizer = {
   needs: 'weights',
-  async quantizeBlock({ targets }, { search = 'absmax' }, { model }, sink) {
+  async quantizeBlock({ targets }, { search = 'absmax' }, { model, rounder }, sink) {
     for (const { spec, scheme } of targets) {
+      const report = { weight: spec.weight, algorithm: 'rtn' };
+      const strips = search === 'absmax' && rounder && roundedStrips(model.checkpoint, spec, scheme, rounder);
+      if (strips && sink.rows) {
+        await sink.rows(spec, scheme, strips, report);
+        continue;
+      }
       const values = await readWeight(model.checkpoint, spec);
       const quantized = quantizeMatrix(values, spec.rows, spec.columns, scheme, { search });
-      await sink.matrix(spec, quantized, { weight: spec.weight, algorithm: 'rtn' });
+      await sink.matrix(spec, quantized, report);
     }
   },
 };

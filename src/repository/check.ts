@@ -1,6 +1,6 @@
 import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
-import { readAhead } from '../manifest/index.js';
+import { readAhead } from '../threads/index.js';
 import { compareFile, type FileFinding, identityOf } from './compare-file.js';
 import { checkDvcPointers, type DvcFinding } from './dvc.js';
 import { dvcFiles } from './dvc-files.js';

@@ -7,14 +7,8 @@ import {
   type TensorInfo,
 } from '../checkpoint/index.js';
 import { BirdboneError, stopIfAborted } from '../errors.js';
-import {
-  hashCheckpoint,
-  metadataHash,
-  readAhead,
-  type TensorDigest,
-  type WeightHashes,
-  weightsHash,
-} from '../manifest/index.js';
+import { hashCheckpoint, metadataHash, type TensorDigest, type WeightHashes, weightsHash } from '../manifest/index.js';
+import { readAhead } from '../threads/index.js';
 import { type FileHashes, OPAQUE } from './weight-hashes.js';
 
 export interface HashedFile {

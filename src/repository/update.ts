@@ -2,7 +2,7 @@ import path from 'node:path';
 import { writeFileDurably } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { type Report, silent } from '../events.js';
-import { readAhead } from '../manifest/index.js';
+import { readAhead } from '../threads/index.js';
 import { skippedNotices } from './check.js';
 import { type HashFileOptions, hashFile } from './hash-file.js';
 import { isWithin, refuseEmpty, type Scope } from './scope.js';

@@ -2,7 +2,7 @@ import { lstat, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { type ByteSource, FileSource } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { readAhead } from '../manifest/index.js';
+import { readAhead } from '../threads/index.js';
 import { BlobReader } from './blob-reader.js';
 import { indexEntries, skippedPaths, untrackedPaths } from './index-entries.js';
 import { type LfsPointer, MAX_POINTER_BYTES, parseLfsPointer } from './lfs-pointer.js';

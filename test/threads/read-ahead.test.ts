@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readAhead } from '../../src/manifest/read-ahead.js';
+import { readAhead } from '../../src/threads/read-ahead.js';
 
 const later = <T>(value: T) => new Promise<T>((resolve) => setImmediate(resolve, value));
 

@@ -1,0 +1,133 @@
+import { wasm } from '#rounding';
+
+/** Element types that the kernel reads, and its numbers of them. */
+const KINDS = { BF16: 0, F16: 1, F32: 2 } as const;
+export type RoundedFrom = keyof typeof KINDS;
+
+const ELEMENT_BYTES: Readonly<Record<RoundedFrom, number>> = { BF16: 2, F16: 2, F32: 4 };
+const PAGE_BYTES = 65_536;
+/** The kernel reads and writes whole vectors, and words of 8 bytes. */
+const ROOM_BYTES = 16;
+
+/** What is used of WebAssembly, which the types of Node 20 do not declare. */
+declare const WebAssembly: {
+  Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
+  Instance: new (module: object) => { readonly exports: unknown };
+};
+
+interface Kernel {
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  widen(kind: number, input: number, count: number, output: number): void;
+  ranges(x: number, rows: number, columns: number, tile: number, least: number, most: number): number;
+  encode(
+    ...[x, rows, columns, tile, scales, zeros, bits, codes, packed, sums]: [
+      ...[number, number, number, number, number],
+      ...[number, number, number, number, number],
+    ]
+  ): void;
+}
+
+let kernel: Kernel | undefined;
+
+/** Rows of stored elements, and how many of a row's share a scale. */
+export interface RowShape {
+  readonly rows: number;
+  readonly columns: number;
+  readonly tileColumns: number;
+  readonly bits: number;
+}
+
+/** Extremes of the runs that share a scale, 0 among them, row by row; and whether a value was no number. */
+export interface RunRanges {
+  readonly least: Float32Array;
+  readonly most: Float32Array;
+  readonly hasNaN: boolean;
+}
+
+export function isRoundedFrom(dtype: string): dtype is RoundedFrom {
+  return Object.hasOwn(KINDS, dtype);
+}
+
+/**
+ * Rounds rows in two steps, between which the caller makes scales of the ranges. One at a time: they share the kernel's memory, which
+ * grows to what the largest rows need. Source of the arithmetic: rounding.wat.
+ */
+export class RowsInKernel {
+  readonly #kernel: Kernel;
+  readonly #shape: RowShape;
+  readonly #runs: number;
+  readonly #places: Places;
+
+  constructor(stored: Uint8Array, from: RoundedFrom, shape: RowShape) {
+    kernel ??= new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports as Kernel;
+    this.#kernel = kernel;
+    this.#shape = shape;
+    this.#runs = shape.rows * Math.ceil(shape.columns / shape.tileColumns);
+    this.#places = placesOf(shape, this.#runs, ELEMENT_BYTES[from]);
+    const missing = this.#places.end - kernel.memory.buffer.byteLength;
+    if (missing > 0) kernel.memory.grow(Math.ceil(missing / PAGE_BYTES));
+    new Uint8Array(kernel.memory.buffer).set(stored, this.#places.stored);
+    kernel.widen(KINDS[from], this.#places.stored, shape.rows * shape.columns, this.#places.values);
+  }
+
+  ranges(): RunRanges {
+    const { values, first, second } = this.#places;
+    const { rows, columns, tileColumns } = this.#shape;
+    const hasNaN = this.#kernel.ranges(values, rows, columns, tileColumns, first, second) !== 0;
+    return { least: this.#floats(first).slice(), most: this.#floats(second).slice(), hasNaN };
+  }
+
+  /** Writes the rows' codes, dense, to the start of `packed`; returns Σ (x − q)² and Σ x². */
+  encode(
+    scales: Float32Array,
+    zeros: ArrayLike<number>,
+    packed: Uint8Array,
+  ): { readonly error: number; readonly norm: number } {
+    const { values, first, second, codes, packed: to, sums } = this.#places;
+    const { rows, columns, tileColumns, bits } = this.#shape;
+    this.#floats(first).set(scales);
+    this.#floats(second).set(zeros);
+    const bytes = new Uint8Array(this.#kernel.memory.buffer);
+    bytes.fill(0, codes, to);
+    bytes.fill(0, sums, sums + 16);
+    this.#kernel.encode(values, rows, columns, tileColumns, first, second, bits, codes, to, sums);
+    packed.set(bytes.subarray(to, to + rows * Math.ceil((columns * bits) / 8)));
+    const [error, norm] = new Float64Array(this.#kernel.memory.buffer, sums, 2);
+    return { error: error!, norm: norm! };
+  }
+
+  #floats(at: number): Float32Array<ArrayBuffer> {
+    return new Float32Array(this.#kernel.memory.buffer, at, this.#runs);
+  }
+}
+
+/** Where things lie in the kernel's memory. `first` and `second`: least and most, then scales and zeros. */
+interface Places {
+  readonly stored: number;
+  readonly values: number;
+  readonly first: number;
+  readonly second: number;
+  readonly codes: number;
+  readonly packed: number;
+  readonly sums: number;
+  readonly end: number;
+}
+
+function placesOf({ rows, columns, bits }: RowShape, runs: number, elementBytes: number): Places {
+  let end = 0;
+  const place = (bytes: number) => {
+    const at = end;
+    end += Math.ceil(bytes / ROOM_BYTES) * ROOM_BYTES + ROOM_BYTES;
+    return at;
+  };
+  const places = {
+    sums: place(16),
+    stored: place(rows * columns * elementBytes),
+    values: place(rows * columns * 4),
+    first: place(runs * 4),
+    second: place(runs * 4),
+    codes: place(columns),
+    packed: place(rows * Math.ceil((columns * bits) / 8)),
+  };
+  return { ...places, end };
+}

@@ -1,0 +1,253 @@
+;; Rounding to nearest, four values at a time: what rangesOf (range-scales.ts), the integers of elements.ts and packRows (bit-stream.ts)
+;; say in TypeScript, bit for bit. test/quantization/round-rows.test.ts holds one against the other.
+;;
+;; A run is the values of one row that share a scale: `tile` of them, fewer at a row's end. Whole vectors are read and written, so the
+;; caller leaves 16 bytes of room behind the arrays of `widen` and `encode`.
+(module
+  (memory (export "memory") 1)
+
+  ;; `count` packed elements as f32. kind: 0 = BF16, 1 = F16, 2 = F32. Infinite and NaN F16 become NaN, for both are refused.
+  (func (export "widen") (param $kind i32) (param $in i32) (param $count i32) (param $out i32)
+    (local $end i32) (local $a v128) (local $d v128)
+    (local $magnitude v128) (local $bias v128) (local $tiny v128) (local $least v128) (local $largest v128) (local $special v128)
+    (local.set $end (i32.add (local.get $out) (i32.mul (local.get $count) (i32.const 4))))
+    ;; In locals, for a constant of 128 bits is made anew at each use. In the terms of f32, shifted by 13: 112 more in the
+    ;; exponent, 2^-14, the least normal F16, the largest finite one.
+    (local.set $magnitude (v128.const i32x4 0x7fff 0x7fff 0x7fff 0x7fff))
+    (local.set $bias (v128.const i32x4 0x38000000 0x38000000 0x38000000 0x38000000))
+    (local.set $tiny (v128.const i32x4 0x38800000 0x38800000 0x38800000 0x38800000))
+    (local.set $least (v128.const i32x4 0x00800000 0x00800000 0x00800000 0x00800000))
+    (local.set $largest (v128.const i32x4 0x0f7fe000 0x0f7fe000 0x0f7fe000 0x0f7fe000))
+    (local.set $special (v128.const i32x4 0x7fc00000 0x7fc00000 0x7fc00000 0x7fc00000))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $out) (local.get $end)))
+        (if (i32.eq (local.get $kind) (i32.const 2))
+          (then
+            (v128.store (local.get $out) (v128.load (local.get $in)))
+            (local.set $in (i32.add (local.get $in) (i32.const 16))))
+          (else
+            (local.set $a (v128.load16x4_u (local.get $in)))
+            (local.set $in (i32.add (local.get $in) (i32.const 8)))
+            (if (local.get $kind)
+              (then
+                ;; A normal number gets another exponent. A subnormal one becomes the fraction of 2^-14 · 1.f, from which 2^-14
+                ;; is taken: a product would do, but a subnormal f32 in it costs the processor a hundred cycles.
+                (local.set $d (i32x4.shl (v128.and (local.get $a) (local.get $magnitude)) (i32.const 13)))
+                (v128.store (local.get $out)
+                  (v128.or
+                    (v128.or
+                      (v128.bitselect
+                        (f32x4.sub (i32x4.add (local.get $d) (local.get $tiny)) (local.get $tiny))
+                        (i32x4.add (local.get $d) (local.get $bias))
+                        (i32x4.gt_s (local.get $least) (local.get $d)))
+                      (v128.and (local.get $special) (i32x4.gt_s (local.get $d) (local.get $largest))))
+                    (i32x4.shl (v128.andnot (local.get $a) (local.get $magnitude)) (i32.const 16)))))
+              (else (v128.store (local.get $out) (i32x4.shl (local.get $a) (i32.const 16)))))))
+        (local.set $out (i32.add (local.get $out) (i32.const 16)))
+        (br $next))))
+
+  ;; The smallest and the largest value of each run, 0 among them, at $least and $most. 1 where a value is NaN.
+  (func (export "ranges")
+    (param $x i32) (param $rows i32) (param $columns i32) (param $tile i32) (param $least i32) (param $most i32) (result i32)
+    (local $row i32) (local $rowEnd i32) (local $end i32) (local $whole i32)
+    (local $value v128) (local $low v128) (local $high v128) (local $nan v128)
+    (local $v f32) (local $l f32) (local $h f32) (local $isNan i32)
+    (block $done
+      (loop $nextRow
+        (br_if $done (i32.ge_u (local.get $row) (local.get $rows)))
+        (local.set $rowEnd (i32.add (local.get $x) (i32.mul (local.get $columns) (i32.const 4))))
+        (loop $nextRun
+          (local.set $end (i32.add (local.get $x) (i32.mul (local.get $tile) (i32.const 4))))
+          (if (i32.gt_u (local.get $end) (local.get $rowEnd)) (then (local.set $end (local.get $rowEnd))))
+          (local.set $whole
+            (i32.add (local.get $x) (i32.and (i32.sub (local.get $end) (local.get $x)) (i32.const -16))))
+          (local.set $low (v128.const i32x4 0 0 0 0))
+          (local.set $high (v128.const i32x4 0 0 0 0))
+          (block $wholeDone
+            (loop $next
+              (br_if $wholeDone (i32.ge_u (local.get $x) (local.get $whole)))
+              (local.set $value (v128.load (local.get $x)))
+              (local.set $low (f32x4.pmin (local.get $low) (local.get $value)))
+              (local.set $high (f32x4.pmax (local.get $high) (local.get $value)))
+              (local.set $nan (v128.or (local.get $nan) (f32x4.ne (local.get $value) (local.get $value))))
+              (local.set $x (i32.add (local.get $x) (i32.const 16)))
+              (br $next)))
+          (local.set $low
+            (f32x4.pmin (local.get $low)
+              (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $low) (local.get $low))))
+          (local.set $high
+            (f32x4.pmax (local.get $high)
+              (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (local.get $high) (local.get $high))))
+          (local.set $l (f32.min (f32x4.extract_lane 0 (local.get $low)) (f32x4.extract_lane 1 (local.get $low))))
+          (local.set $h (f32.max (f32x4.extract_lane 0 (local.get $high)) (f32x4.extract_lane 1 (local.get $high))))
+          (block $restDone
+            (loop $next
+              (br_if $restDone (i32.ge_u (local.get $x) (local.get $end)))
+              (local.set $v (f32.load (local.get $x)))
+              (local.set $l (select (local.get $v) (local.get $l) (f32.lt (local.get $v) (local.get $l))))
+              (local.set $h (select (local.get $v) (local.get $h) (f32.gt (local.get $v) (local.get $h))))
+              (local.set $isNan (i32.or (local.get $isNan) (f32.ne (local.get $v) (local.get $v))))
+              (local.set $x (i32.add (local.get $x) (i32.const 4)))
+              (br $next)))
+          (f32.store (local.get $least) (local.get $l))
+          (f32.store (local.get $most) (local.get $h))
+          (local.set $least (i32.add (local.get $least) (i32.const 4)))
+          (local.set $most (i32.add (local.get $most) (i32.const 4)))
+          (br_if $nextRun (i32.lt_u (local.get $x) (local.get $rowEnd))))
+        (local.set $row (i32.add (local.get $row) (i32.const 1)))
+        (br $nextRow)))
+    (i32.or (local.get $isNan) (v128.any_true (local.get $nan))))
+
+  ;; The codes of rows, `bits` of them dense, each row from a whole byte on, at $packed, behind which 8 bytes are overwritten.
+  ;; $scales, $zeros: an f32 for each run; zeros are whole numbers. $codes: room for a row of bytes, and zeros from its end to the
+  ;; next multiple of 8. Adds Σ (x − q)² and Σ x² to the two f64 at $sums.
+  (func (export "encode")
+    (param $x i32) (param $rows i32) (param $columns i32) (param $tile i32) (param $scales i32) (param $zeros i32)
+    (param $bits i32) (param $codes i32) (param $packed i32) (param $sums i32)
+    (local $row i32) (local $rowEnd i32) (local $end i32) (local $whole i32) (local $to i32) (local $codesEnd i32) (local $rowBytes i32)
+    (local $scale f32) (local $zero f32) (local $isOdd i32) (local $q f32) (local $n f32) (local $d f32) (local $most f32)
+    (local $scales4 v128) (local $zeros4 v128) (local $odd v128) (local $top v128) (local $none v128) (local $half v128) (local $shift v128)
+    (local $a v128) (local $b v128) (local $na v128) (local $nb v128) (local $da v128) (local $db v128)
+    (local $error v128) (local $norm v128) (local $low v128)
+    (local $errorRest f64) (local $normRest f64) (local $value f64) (local $difference f64)
+    (local $word i64) (local $shift1 i64) (local $shift2 i64) (local $shift3 i64)
+    (local.set $most (f32.convert_i32_u (i32.sub (i32.shl (i32.const 1) (local.get $bits)) (i32.const 1))))
+    (local.set $top (f32x4.splat (local.get $most)))
+    (local.set $half (f32x4.splat (f32.const 0.5)))
+    ;; Adding 2^23 to a whole number from 0 to 255 puts it into the lowest byte.
+    (local.set $shift (f32x4.splat (f32.const 8388608)))
+    (local.set $rowBytes (i32.shr_u (i32.add (i32.mul (local.get $columns) (local.get $bits)) (i32.const 7)) (i32.const 3)))
+    (local.set $shift1 (i64.extend_i32_u (i32.sub (i32.const 8) (local.get $bits))))
+    (local.set $shift2 (i64.mul (local.get $shift1) (i64.const 2)))
+    (local.set $shift3 (i64.mul (local.get $shift1) (i64.const 4)))
+    (block $done
+      (loop $nextRow
+        (br_if $done (i32.ge_u (local.get $row) (local.get $rows)))
+        (local.set $rowEnd (i32.add (local.get $x) (i32.mul (local.get $columns) (i32.const 4))))
+        (local.set $to (local.get $codes))
+        (loop $nextRun
+          (local.set $end (i32.add (local.get $x) (i32.mul (local.get $tile) (i32.const 4))))
+          (if (i32.gt_u (local.get $end) (local.get $rowEnd)) (then (local.set $end (local.get $rowEnd))))
+          (local.set $whole
+            (i32.add (local.get $x) (i32.and (i32.sub (local.get $end) (local.get $x)) (i32.const -32))))
+          (local.set $scale (f32.load (local.get $scales)))
+          (local.set $zero (f32.load (local.get $zeros)))
+          (local.set $scales (i32.add (local.get $scales) (i32.const 4)))
+          (local.set $zeros (i32.add (local.get $zeros) (i32.const 4)))
+          (local.set $isOdd (i32.and (i32.trunc_f32_u (local.get $zero)) (i32.const 1)))
+          (local.set $scales4 (f32x4.splat (local.get $scale)))
+          (local.set $zeros4 (f32x4.splat (local.get $zero)))
+          (local.set $odd (i32x4.splat (i32.sub (i32.const 0) (local.get $isOdd))))
+          (block $wholeDone
+            (loop $next
+              (br_if $wholeDone (i32.ge_u (local.get $x) (local.get $whole)))
+              (local.set $a (v128.load (local.get $x)))
+              (local.set $b (v128.load offset=16 (local.get $x)))
+              (local.set $da (f32x4.div (local.get $a) (local.get $scales4)))
+              (local.set $db (f32x4.div (local.get $b) (local.get $scales4)))
+              (local.set $na (f32x4.nearest (local.get $da)))
+              (local.set $nb (f32x4.nearest (local.get $db)))
+              ;; Ties are to go where the sum with the zero is even: with an odd one, to the other side.
+              (local.set $da (f32x4.sub (local.get $da) (local.get $na)))
+              (local.set $db (f32x4.sub (local.get $db) (local.get $nb)))
+              (local.set $na
+                (f32x4.add (local.get $na)
+                  (v128.and
+                    (f32x4.add (local.get $da) (local.get $da))
+                    (v128.and (local.get $odd) (f32x4.eq (f32x4.abs (local.get $da)) (local.get $half))))))
+              (local.set $nb
+                (f32x4.add (local.get $nb)
+                  (v128.and
+                    (f32x4.add (local.get $db) (local.get $db))
+                    (v128.and (local.get $odd) (f32x4.eq (f32x4.abs (local.get $db)) (local.get $half))))))
+              (local.set $na
+                (f32x4.pmin
+                  (f32x4.pmax (local.get $none) (f32x4.add (local.get $na) (local.get $zeros4))) (local.get $top)))
+              (local.set $nb
+                (f32x4.pmin
+                  (f32x4.pmax (local.get $none) (f32x4.add (local.get $nb) (local.get $zeros4))) (local.get $top)))
+              (v128.store64_lane 0 (local.get $to)
+                (i8x16.shuffle 0 4 8 12 16 20 24 28 0 0 0 0 0 0 0 0
+                  (f32x4.add (local.get $na) (local.get $shift)) (f32x4.add (local.get $nb) (local.get $shift))))
+
+              (local.set $da (f32x4.mul (f32x4.sub (local.get $na) (local.get $zeros4)) (local.get $scales4)))
+              (local.set $db (f32x4.mul (f32x4.sub (local.get $nb) (local.get $zeros4)) (local.get $scales4)))
+              (local.set $low (f64x2.promote_low_f32x4 (local.get $a)))
+              (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
+              (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4 (local.get $da))))
+              (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
+              (local.set $low (f64x2.promote_low_f32x4 (local.get $b)))
+              (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
+              (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4 (local.get $db))))
+              (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
+              (local.set $low (f64x2.promote_low_f32x4
+                (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $a) (local.get $a))))
+              (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
+              (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4
+                (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $da) (local.get $da)))))
+              (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
+              (local.set $low (f64x2.promote_low_f32x4
+                (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $b) (local.get $b))))
+              (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
+              (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4
+                (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $db) (local.get $db)))))
+              (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
+              (local.set $x (i32.add (local.get $x) (i32.const 32)))
+              (local.set $to (i32.add (local.get $to) (i32.const 8)))
+              (br $next)))
+          ;; The same of the values that are left, one by one.
+          (block $restDone
+            (loop $next
+              (br_if $restDone (i32.ge_u (local.get $x) (local.get $end)))
+              (local.set $q (f32.div (f32.load (local.get $x)) (local.get $scale)))
+              (local.set $n (f32.nearest (local.get $q)))
+              (local.set $d (f32.sub (local.get $q) (local.get $n)))
+              (if (i32.and (local.get $isOdd) (f32.eq (f32.abs (local.get $d)) (f32.const 0.5)))
+                (then (local.set $n (f32.add (local.get $n) (f32.add (local.get $d) (local.get $d))))))
+              (local.set $n (f32.add (local.get $n) (local.get $zero)))
+              (local.set $n (f32.min (f32.max (local.get $n) (f32.const 0)) (local.get $most)))
+              (i32.store8 (local.get $to) (i32.trunc_f32_u (local.get $n)))
+              (local.set $value (f64.promote_f32 (f32.load (local.get $x))))
+              (local.set $normRest (f64.add (local.get $normRest) (f64.mul (local.get $value) (local.get $value))))
+              (local.set $difference
+                (f64.sub (local.get $value)
+                  (f64.promote_f32 (f32.mul (f32.sub (local.get $n) (local.get $zero)) (local.get $scale)))))
+              (local.set $errorRest
+                (f64.add (local.get $errorRest) (f64.mul (local.get $difference) (local.get $difference))))
+              (local.set $x (i32.add (local.get $x) (i32.const 4)))
+              (local.set $to (i32.add (local.get $to) (i32.const 1)))
+              (br $next)))
+          (br_if $nextRun (i32.lt_u (local.get $x) (local.get $rowEnd))))
+        ;; Eight bytes become `bits` bytes: neighbours are moved together, then pairs, then fours.
+        (local.set $codesEnd (local.get $to))
+        (local.set $to (local.get $codes))
+        (local.set $end (local.get $packed))
+        (loop $pack
+          (local.set $word (i64.load (local.get $to)))
+          (local.set $word
+            (i64.or
+              (i64.and (local.get $word) (i64.const 0x00ff00ff00ff00ff))
+              (i64.shr_u (i64.and (local.get $word) (i64.const 0xff00ff00ff00ff00)) (local.get $shift1))))
+          (local.set $word
+            (i64.or
+              (i64.and (local.get $word) (i64.const 0x0000ffff0000ffff))
+              (i64.shr_u (i64.and (local.get $word) (i64.const 0xffff0000ffff0000)) (local.get $shift2))))
+          (i64.store (local.get $end)
+            (i64.or
+              (i64.and (local.get $word) (i64.const 0x00000000ffffffff))
+              (i64.shr_u (i64.and (local.get $word) (i64.const 0xffffffff00000000)) (local.get $shift3))))
+          (local.set $end (i32.add (local.get $end) (local.get $bits)))
+          (local.set $to (i32.add (local.get $to) (i32.const 8)))
+          (br_if $pack (i32.lt_u (local.get $to) (local.get $codesEnd))))
+        (local.set $packed (i32.add (local.get $packed) (local.get $rowBytes)))
+        (local.set $row (i32.add (local.get $row) (i32.const 1)))
+        (br $nextRow)))
+    (f64.store (local.get $sums)
+      (f64.add (f64.load (local.get $sums))
+        (f64.add (local.get $errorRest)
+          (f64.add (f64x2.extract_lane 0 (local.get $error)) (f64x2.extract_lane 1 (local.get $error))))))
+    (f64.store offset=8 (local.get $sums)
+      (f64.add (f64.load offset=8 (local.get $sums))
+        (f64.add (local.get $normRest)
+          (f64.add (f64x2.extract_lane 0 (local.get $norm)) (f64x2.extract_lane 1 (local.get $norm))))))))
