@@ -21,6 +21,15 @@ export type Event =
       readonly figures: Readonly<Record<string, number>>;
       readonly reason: string;
     }
+  /** Something that was done to a run by hand; of `skip` with the wave's step and the sparsity that it went for. */
+  | {
+      readonly type: 'control';
+      readonly action: 'pause' | 'resume' | 'skip' | 'stop';
+      readonly wave: number;
+      readonly step?: number;
+      readonly target?: number;
+      readonly by: 'request' | 'signal';
+    }
   | { readonly type: 'published'; readonly path: string };
 
 /** Takes the events of long work as they happen. */

@@ -3,6 +3,7 @@ import { Command } from '@oclif/core/command';
 import * as ux from '@oclif/core/ux';
 import { BirdboneError } from '../errors.js';
 import type { Event } from '../events.js';
+import { makePausable, PauseSwitch } from '../pause.js';
 import { type EventSink, eventLines } from './events.js';
 import { globalFlags } from './flags.js';
 import { toJson } from './json.js';
@@ -29,13 +30,17 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   protected args!: Args<T>;
   #sinks: readonly EventSink[] = [];
   readonly #stopping = new AbortController();
+  readonly #pausing = new PauseSwitch();
 
   /** Where long work tells how far it is. */
   protected readonly report = (event: Event): void => {
     for (const sink of this.#sinks) sink.report(event);
   };
 
-  /** Aborted, with an `interrupted` error as its reason, by the first Ctrl-C or SIGTERM. The second one kills. */
+  /**
+   * Aborted, with an `interrupted` error as its reason, by the first Ctrl-C or SIGTERM; the second one kills. SIGUSR2 pauses what
+   * goes by it, and ends the pause (SIGUSR1 is Node's own, for its inspector).
+   */
   protected get signal(): AbortSignal {
     return this.#stopping.signal;
   }
@@ -52,7 +57,8 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     this.flags = flags as Flags<T>;
     this.args = args as Args<T>;
     this.#sinks = this.#openSinks();
-    process.once('SIGINT', this.#stop).once('SIGTERM', this.#stop);
+    makePausable(this.signal, this.#pausing);
+    process.once('SIGINT', this.#stop).once('SIGTERM', this.#stop).on('SIGUSR2', this.#toggle);
   }
 
   /** Errors are printed, and turned into exit codes, in one place: main.ts. */
@@ -62,7 +68,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   }
 
   protected override async finally(error: Error | undefined): Promise<void> {
-    process.off('SIGINT', this.#stop).off('SIGTERM', this.#stop);
+    process.off('SIGINT', this.#stop).off('SIGTERM', this.#stop).off('SIGUSR2', this.#toggle);
     for (const sink of this.#sinks) sink.close();
     await super.finally(error);
   }
@@ -84,6 +90,13 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
         suggestions: 'resume' in (this.ctor.flags ?? {}) ? ['Run the same command with --resume to continue.'] : [],
       }),
     );
+  };
+
+  readonly #toggle = (): void => {
+    this.#pausing.set(!this.#pausing.wanted, 'signal');
+    if (this.flags.quiet) return;
+    const paused = 'Pausing after the block that is at work. SIGUSR2 again goes on; Ctrl-C ends.';
+    ux.stderr(this.#pausing.wanted ? paused : 'Going on.');
   };
 
   #openSinks(): EventSink[] {

@@ -1,3 +1,4 @@
+import { controlText, type ShownControl } from './control-text.js';
 import { table } from './picture.js';
 import { formatPercent } from './quantities.js';
 import { renderWaves, type ShownWave } from './run-report.js';
@@ -22,6 +23,7 @@ type ShownEntry =
       readonly state: State;
       readonly tensors: readonly ShownChange[];
     }
+  | (ShownControl & { readonly kind: 'control'; readonly at: string })
   | { readonly kind: 'tag'; readonly at: string; readonly name: string; readonly state: State | null };
 
 /** What a log looks like to people; every field is also in its JSON. */
@@ -77,6 +79,7 @@ function renderChanges(waves: readonly Extract<ShownEntry, { kind: 'wave' }>[]):
 function eventText(entry: ShownEntry): string[] {
   if (entry.kind === 'wave') return [];
   const when = entry.at.slice(0, 16).replace('T', ' ');
+  if (entry.kind === 'control') return [`${when}  ${controlText(entry)}`];
   if (entry.kind === 'tag') {
     return [`${when}  tag ${entry.name} ${entry.state === null ? 'removed' : `= ${stateText(entry.state)}`}`];
   }

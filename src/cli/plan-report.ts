@@ -16,7 +16,10 @@ export interface ShownPlan {
       readonly algorithm?: string | undefined;
       readonly ratio?: number | undefined;
       readonly energy?: number | undefined;
-      readonly rank?: number | undefined;
+      readonly rank?: number | 'full' | undefined;
+      readonly steps?: number | undefined;
+      readonly minutes?: number | undefined;
+      readonly heal?: ShownHealing | undefined;
     }[];
   };
   readonly model: {
@@ -27,6 +30,7 @@ export interface ShownPlan {
   };
   readonly texts: { readonly calibrationTokens: number; readonly evaluationTokens: number };
   readonly waves: readonly (readonly number[])[];
+  readonly adaptive?: readonly (ShownBounds | null)[];
   readonly rankedBy: readonly (string | null)[];
   readonly memoryBytes: {
     readonly block: number;
@@ -35,18 +39,51 @@ export interface ShownPlan {
     readonly grams: number;
   };
   readonly diskBytes: { readonly result: number; readonly layers: number; readonly free: number };
-  readonly time: { readonly seconds: number };
+  readonly time: { readonly seconds: number; readonly mostSeconds?: number };
   readonly obstacle?: string;
+}
+
+/** How much is healed: the fields of a step that heals, or of one that is healed. */
+interface ShownHealing {
+  readonly rank?: number | 'full' | undefined;
+  readonly steps?: number | undefined;
+  readonly minutes?: number | undefined;
+}
+
+/** Within which bounds an adaptive step goes. */
+interface ShownBounds {
+  readonly minStep: number;
+  readonly maxStep: number;
+  readonly fewestWaves: number;
+  readonly mostWaves: number;
+  readonly maxFailures: number;
+  readonly backOff: number;
+}
+
+function boundsText(bounds: ShownBounds): string {
+  const { minStep, maxStep, fewestWaves, mostWaves, maxFailures, backOff } = bounds;
+  return [
+    `adaptive: these are the waves if nothing is lost; ${fewestWaves} to ${mostWaves} of them, in steps of ${formatPercent(minStep)} to ${formatPercent(maxStep)}`,
+    `each failure divides the step by ${backOff}; ${maxFailures} in a row end it`,
+  ].join(`\n${' '.repeat(12)}`);
 }
 
 function stepText(step: ShownPlan['recipe']['steps'][number], targets: string, rankedBy: string | null): string {
   const { pattern, solver, scheme, algorithm, plates } = step;
+  if (step.do === 'heal') return healingText(step);
   if (step.do === 'factorize') return `factorize by ${algorithm ?? 'whitened'} SVD to ${thinness(step)}`;
   if (step.do === 'quantize')
     return `quantize to ${scheme ?? 'a budget'}${algorithm === undefined ? '' : ` by ${algorithm}`}`;
-  if (rankedBy === null) return `shed ${plates}: ${targets}`;
+  const healed = step.heal === undefined ? '' : `; each wave: ${healingText(step.heal)}`;
+  if (rankedBy === null) return `shed ${plates}: ${targets}${healed}`;
   const corrected = solver === undefined || solver === rankedBy ? '' : `, solver ${solver}`;
-  return `${step.do} by ${rankedBy}, ${pattern}${corrected}: ${targets}`;
+  return `${step.do} by ${rankedBy}, ${pattern}${corrected}: ${targets}${healed}`;
+}
+
+function healingText({ rank, steps, minutes }: ShownHealing): string {
+  const what = rank === 'full' ? 'the weights that are left' : `adapters${rank === undefined ? '' : ` of rank ${rank}`}`;
+  const much = steps === undefined ? `${minutes ?? 5} minutes` : `${formatCount(steps)} steps`;
+  return `heal by ${what}, ${much}`;
 }
 
 function thinness({ ratio, energy, rank }: ShownPlan['recipe']['steps'][number]): string {
@@ -62,6 +99,7 @@ export function renderPlan({
   model,
   texts,
   waves,
+  adaptive,
   rankedBy,
   memoryBytes,
   diskBytes,
@@ -71,13 +109,17 @@ export function renderPlan({
   const needed = diskBytes.result + diskBytes.layers;
   return [
     `model       ${recipe.model}: ${model.architecture}, ${model.blocks} blocks, ${formatCount(model.parameters)} parameters, ${formatCount(model.prunable)} of them prunable`,
-    ...recipe.steps.map(
-      (step, index) =>
-        `step ${String(index + 1).padEnd(6)} ${stepText(step, (waves[index] ?? []).map((target) => formatPercent(target)).join(' → '), rankedBy[index] ?? null)}`,
-    ),
+    ...recipe.steps.flatMap((step, index) => {
+      const targets = (waves[index] ?? []).map((target) => formatPercent(target)).join(' → ');
+      const bounds = adaptive?.[index] ?? null;
+      return [
+        `step ${String(index + 1).padEnd(6)} ${stepText(step, targets, rankedBy[index] ?? null)}`,
+        ...(bounds === null ? [] : [`${' '.repeat(12)}${boundsText(bounds)}`]),
+      ];
+    }),
     `text        ${formatCount(texts.calibrationTokens)} tokens to calibrate on, ${formatCount(texts.evaluationTokens)} to measure on`,
     `device      ${device}`,
-    `time        about ${formatDuration(time.seconds)}, if no wave is rolled back`,
+    `time        about ${formatDuration(time.seconds)}, if no wave is rolled back${time.mostSeconds === undefined ? '' : ` and nothing is lost; at most ${formatDuration(time.mostSeconds)}`}`,
     `memory      ${formatBytes(memoryBytes.block + memoryBytes.batch)} for a block and a batch, ${memoryBytes.grams > 0 ? `${formatBytes(memoryBytes.grams)} for Gram matrices, ` : ''}${formatBytes(memoryBytes.hiddenStates)} of hidden states`,
     `disk        ${formatBytes(needed)} of ${formatBytes(diskBytes.free)} that are free`,
     `output      ${out} (nothing is written yet)`,

@@ -1,4 +1,5 @@
 import type { Event } from '../events.js';
+import { controlText } from './control-text.js';
 import type { EventSink } from './events.js';
 import { printable } from './printable.js';
 import { formatDuration, formatPercent } from './quantities.js';
@@ -56,6 +57,7 @@ export function progressLines(stream: ProgressStream, now: () => number = Date.n
         standing = `wave ${event.wave + 1}  sparsity ${formatPercent(event.sparsity)}`;
         return say(waveText(event));
       }
+      if (event.type === 'control') return say(controlText(event));
       if (event.type === 'baseline') return say(`dense    ${figuresText(event.figures)}`);
       say(`published ${event.path}`);
     },

@@ -13,6 +13,8 @@ export interface ShownRun {
   readonly at: Parameters<typeof stateText>[0];
   readonly sparsity: number;
   readonly reached: boolean;
+  /** Why it ended. */
+  readonly reason?: string;
   readonly layers: readonly LayerSparsity[];
   readonly techniques?: readonly ShownTechnique[];
 }
@@ -74,10 +76,10 @@ function renderTechniques(techniques: readonly ShownTechnique[]): string[] {
 }
 
 /** Why the target was not reached: somebody took waves back, or the gate did. */
-function shortfall({ reached, waves, at }: ShownRun): string {
+function shortfall({ reached, reason = 'the gate let nothing more go', waves, at }: ShownRun): string {
   if (reached) return '';
   const isTakenBack = at.tensors.length > 0 || waves.some((wave) => wave.verdict === 'committed' && !wave.active);
-  return isTakenBack ? `, taken back to ${stateText(at)}` : ', short of the target: the gate let nothing more go';
+  return isTakenBack ? `, taken back to ${stateText(at)}` : `, short of the target: ${reason}`;
 }
 
 interface WavesOptions {

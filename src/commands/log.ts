@@ -21,7 +21,7 @@ export default class Log extends BaseCommand<typeof Log> {
       helpValue: '<glob>',
       env: envOf('tensor'),
     }),
-    command: Flags.option({ options: ['prune', 'rollback', 'tag'] as const })({
+    command: Flags.option({ options: ['prune', 'rollback', 'tag', 'control'] as const })({
       summary: 'Only what this command did.',
       env: envOf('command'),
     }),

@@ -48,9 +48,13 @@ export default class Prune extends BaseCommand<typeof Prune> {
       summary: 'How the sparsity is divided over the matrices; uniform by default: the same everywhere.',
       env: envOf('thresholds'),
     }),
-    waves: count({ summary: 'Waves to the target; 5 by default.', env: envOf('waves') }),
-    schedule: Flags.option({ options: ['constant', 'linear', 'cubic'] as const })({
-      summary: 'How the waves approach the target; cubic by default: large steps first.',
+    waves: count({
+      summary: 'Waves to the target, 5 by default; with --schedule adaptive, the most that are tried: 40.',
+      env: envOf('waves'),
+    }),
+    schedule: Flags.option({ options: ['constant', 'linear', 'cubic', 'adaptive'] as const })({
+      summary:
+        'How the waves approach the target; cubic by default: large steps first. adaptive: as far each time as the last waves say the model bears.',
       env: envOf('schedule'),
     }),
     'min-step': ratio({
@@ -99,8 +103,8 @@ export default class Prune extends BaseCommand<typeof Prune> {
       compare,
       solver,
       thresholds,
-      waves,
       schedule,
+      ...(schedule === 'adaptive' ? { adaptive: { maxWaves: waves } } : { waves }),
       minStep,
       ...shedFields(this.flags),
     };

@@ -63,9 +63,11 @@ function budgetsOf(step: Step, schemes: readonly string[]): (Step | undefined)[]
       undefined,
     ];
   }
-  const { sparsity } = step;
+  // As much healing as the recipe says, or none.
+  if (step.do === 'heal') return [step, undefined];
+  const { sparsity, adaptive: _, ...fixed } = step;
   // In one wave: what a search measures is what a target costs, and the gate is asked at the end.
-  const whole: Step = { ...step, waves: 1, schedule: 'constant' };
+  const whole: Step = { ...fixed, ...(sparsity !== undefined && { sparsity }), waves: 1, schedule: 'constant' };
   return [
     ...(sparsity === undefined ? [whole] : PARTS.map((part): Step => ({ ...whole, sparsity: part * sparsity }))),
     undefined,

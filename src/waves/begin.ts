@@ -19,6 +19,7 @@ import {
 import type { Device } from '../tensor/index.js';
 import { VERSION } from '../version.js';
 import type { Inputs } from './inputs.js';
+import { wavesAtBest } from './plan-waves.js';
 import { referenceRecord } from './reference-model.js';
 import type { RunOptions } from './settings.js';
 import { layerBytes, replacedBytes, sizesOf } from './sizes.js';
@@ -113,7 +114,7 @@ async function isResult(out: string): Promise<boolean> {
 function neededBytes({ recipe, model, edits }: Inputs): number {
   const sizes = sizesOf(model);
   const sparsity = Math.max(...edits.map(({ target }) => target));
-  const waves = recipe.steps.map((step) => paceOf(step).waves);
+  const waves = recipe.steps.map((step, index) => wavesAtBest(paceOf(step), edits[index]!.target).length);
   const replaced = replacedBytes(model, edits, waves);
   return sizes.bytes + layerBytes(sizes, { waves: waves.reduce((sum, count) => sum + count, 0), sparsity, replaced });
 }

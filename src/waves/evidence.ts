@@ -120,6 +120,7 @@ async function resultOf(stack: Stack): Promise<RunResult> {
     at: past.state,
     sparsity,
     reached: past.finished?.reached === true && isWhole(past),
+    reason: past.finished?.reason ?? 'not over',
     layers,
     ...(techniques.length > 0 && { techniques }),
     ...(report && { quality: { report, files: qualityFiles(stack) } }),

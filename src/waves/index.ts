@@ -1,9 +1,10 @@
 export { type Finding, findingsOf } from './compatibility.js';
+export { type ControlOptions, type ControlResult, controlRun } from './control-run.js';
 export { type Exported, type ExportOptions, exportState } from './export-state.js';
 export type { RollbackPlan, RollbackTarget, StateFigures } from './impact.js';
 export { type Inputs, openInputs } from './inputs.js';
 export { type Log, type LogFilter, readLog } from './log.js';
-export type { LogEntry, RollbackEntry, TagEntry, WaveEntry } from './log-entries.js';
+export type { ControlEntry, LogEntry, RollbackEntry, TagEntry, WaveEntry } from './log-entries.js';
 export { marksOf } from './marks.js';
 export { type Plan, planRun } from './plan.js';
 export { planFactors } from './plan-factors.js';

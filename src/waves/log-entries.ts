@@ -1,6 +1,7 @@
 import type { Step } from '../recipe.js';
 import {
   type BlockMonitor,
+  type ControlRecord,
   type Effectiveness,
   type EmergencyStop,
   type History,
@@ -65,9 +66,16 @@ export interface TagEntry extends EntryBase {
   readonly tensors: readonly never[];
 }
 
-export type LogEntry = WaveEntry | RollbackEntry | TagEntry;
+/** Something that was done to the run by hand; see `ControlRecord`. Of itself it changes no tensor. */
+export interface ControlEntry extends EntryBase, Omit<ControlRecord, 'type' | 'at'> {
+  readonly kind: 'control';
+  readonly command: 'control';
+  readonly tensors: readonly never[];
+}
 
-/** Waves, rollbacks and tags in the order in which they were recorded. Pure. */
+export type LogEntry = WaveEntry | RollbackEntry | TagEntry | ControlEntry;
+
+/** Waves, rollbacks, tags and what was done by hand, in the order in which they were recorded. Pure. */
 export function logEntries(records: readonly JournalRecord[], history: History): LogEntry[] {
   const entries: LogEntry[] = [];
   const sparsity = new Map<string, number>();
@@ -77,6 +85,7 @@ export function logEntries(records: readonly JournalRecord[], history: History):
     if (record.type === 'rollback') entries.push({ ...base, ...rollbackEntry(record, records.slice(0, index + 1)) });
     if (record.type === 'tag' || record.type === 'untag')
       entries.push({ ...base, ...tagEntry(record, records.slice(0, index + 1)) });
+    if (record.type === 'control') entries.push({ ...base, ...controlEntry(record) });
   }
   return entries;
 }
@@ -133,4 +142,10 @@ function tagEntry(record: JournalRecord, upTo: readonly JournalRecord[]): Omit<T
   const name = record['name'] as string;
   const state = historyOf(upTo).tags.find((tag) => tag.name === name)?.state ?? null;
   return { kind: 'tag', command: 'tag', name, state, tensors: [] };
+}
+
+function controlEntry(record: JournalRecord): Omit<ControlEntry, keyof EntryBase> {
+  const { action, wave, step, target, by } = record as unknown as ControlRecord;
+  const meant = { ...(step !== undefined && { step }), ...(target !== undefined && { target }) };
+  return { kind: 'control', command: 'control', action, wave, ...meant, by, tensors: [] };
 }

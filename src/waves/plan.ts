@@ -8,7 +8,7 @@ import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
 import { checkPlace, readableJournal } from './begin.js';
 import { monitorSample } from './examine.js';
 import { closeInputs, type Inputs, openInputs } from './inputs.js';
-import { targets } from './schedule.js';
+import { type AdaptiveBounds, adaptiveBounds, wavesAtBest } from './plan-waves.js';
 import type { RunOptions } from './settings.js';
 import { layerBytes, replacedBytes, sizesOf, weightsOf } from './sizes.js';
 
@@ -24,8 +24,10 @@ export interface Plan {
     readonly prunable: number;
   };
   readonly texts: { readonly calibrationTokens: number; readonly evaluationTokens: number };
-  /** Target sparsity after each wave of each step, if none is rolled back. */
+  /** Target sparsity after each wave of each step, if none is rolled back; of an adaptive step, if none loses anything either. */
   readonly waves: readonly (readonly number[])[];
+  /** Of each step that is adaptive: within which bounds its waves go; null for the others. */
+  readonly adaptive: readonly (AdaptiveBounds | null)[];
   /** What decides which single weights go, of each step that removes some: a metric, or a solver. */
   readonly rankedBy: readonly (string | null)[];
   readonly memoryBytes: {
@@ -37,7 +39,13 @@ export interface Plan {
   readonly diskBytes: { readonly result: number; readonly layers: number; readonly free: number };
   /** What stands in the way of the run as things are: an output that exists, an interrupted run. */
   readonly obstacle?: string;
-  readonly time: { readonly flopsPerWave: number; readonly flopsPerSecond: number; readonly seconds: number };
+  /** `mostSeconds`: if every step takes as many waves as it may. */
+  readonly time: {
+    readonly flopsPerWave: number;
+    readonly flopsPerSecond: number;
+    readonly seconds: number;
+    readonly mostSeconds?: number;
+  };
 }
 
 /** Opens everything that a run would, measures the device for a moment, and says what the run would take. Writes nothing. */
@@ -77,16 +85,16 @@ async function obstacleOf({ recipe, state, resume, restart }: RunOptions): Promi
 async function planOf(inputs: Inputs, device: Device, options: RunOptions): Promise<Plan> {
   const { recipe, model, edits } = inputs;
   const folder = stateFolder(recipe.out, options.state);
-  const waves = recipe.steps.map((step, index) => {
-    const { schedule, waves: count } = paceOf(step);
-    return targets(schedule, edits[index]!.target, count);
-  });
+  const waves = recipe.steps.map((step, index) => wavesAtBest(paceOf(step), edits[index]!.target));
+  const adaptive = recipe.steps.map((step, index) => adaptiveBounds(paceOf(step), edits[index]!.target));
   const texts = { calibrationTokens: tokensOf(inputs.calibration), evaluationTokens: tokensOf(inputs.evaluation) };
   const size = sizesOf(model);
   const count = waves.reduce((sum, list) => sum + list.length, 0);
   const flopsPerWave = waveFlops(inputs, texts);
   const flopsPerSecond = await measureMatMul(device);
   const evaluationFlops = 2 * texts.evaluationTokens * size.multiplied;
+  const most = waves.reduce((sum, list, index) => sum + (adaptive[index]?.mostWaves ?? list.length), 0);
+  const secondsOf = (waveCount: number) => (evaluationFlops + waveCount * flopsPerWave) / flopsPerSecond;
   return {
     recipe,
     out: folder.out,
@@ -99,6 +107,7 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
     },
     texts,
     waves,
+    adaptive,
     rankedBy: edits.map((edit) => edit.rankedBy ?? null),
     memoryBytes: memoryOf(inputs, device),
     diskBytes: {
@@ -114,7 +123,12 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
       }),
       free: await freeBytes(path.dirname(folder.out)),
     },
-    time: { flopsPerWave, flopsPerSecond, seconds: (evaluationFlops + count * flopsPerWave) / flopsPerSecond },
+    time: {
+      flopsPerWave,
+      flopsPerSecond,
+      seconds: secondsOf(count),
+      ...(adaptive.some((bounds) => bounds !== null) && { mostSeconds: secondsOf(most) }),
+    },
   };
 }
 

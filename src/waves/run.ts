@@ -1,20 +1,20 @@
 import { rm } from 'node:fs/promises';
-import { BirdboneError, stopIfAborted } from '../errors.js';
+import { BirdboneError } from '../errors.js';
 import { silent } from '../events.js';
 import { DEFAULT_MEMORY_BYTES } from '../model/index.js';
-import type { Edit } from '../pruning/index.js';
-import { paceOf } from '../recipe.js';
-import { lock, stateFolder, type WaveJournalRecord } from '../state/index.js';
+import { type Lock, lock, nextWave, sameState, stateAfter, stateFolder } from '../state/index.js';
 import { openDevice } from '../tensor/index.js';
 import { baseOf } from './base.js';
 import { beginOrResume } from './begin.js';
+import { RunControl } from './control.js';
 import { publishStack } from './evidence.js';
 import { flatFigures } from './figures.js';
-import { type Inputs, inputNotices, openInputs } from './inputs.js';
-import { type Baseline, measureBaseline, readBaseline } from './measure.js';
+import { closeInputs, type Inputs, inputNotices, openInputs } from './inputs.js';
+import { type Baseline, measure, measureBaseline, readBaseline, verdictOn } from './measure.js';
 import { history, type Session } from './session.js';
 import type { RunOptions, RunResult } from './settings.js';
-import { nextTarget, type Outcome } from './stepper.js';
+import { decisionIn, reasonOf } from './step-outcomes.js';
+import type { Ending } from './stepper.js';
 import { runWave } from './wave.js';
 
 /**
@@ -28,7 +28,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   try {
     return await runInputs(inputs, options);
   } finally {
-    await inputs.model.checkpoint.close();
+    await closeInputs(inputs);
   }
 }
 
@@ -41,35 +41,59 @@ export async function runInputs(inputs: Inputs, options: RunOptions): Promise<Ru
   );
   try {
     for (const message of [...device.notices, ...inputNotices(inputs)]) options.report?.({ type: 'notice', message });
-    const release = await lock(folder.root);
+    const held = await lock(folder.root);
     try {
+      await held.tell({ state: 'preparing', since: new Date().toISOString() });
       const journal = await beginOrResume(folder, inputs, device, options);
-      const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
-      const report = options.report ?? silent;
-      const stop = options.signal && { signal: options.signal };
-      const scoring = { device, report, memoryBytes, spillFolder: folder.spill, ...stop };
-      const session = { inputs, device, folder, journal, report, signal: options.signal, memoryBytes, scoring };
-      await runToEnd(session);
-      return await finish(session, options);
+      return await runControlled({ inputs, device, folder, journal }, held, options);
     } finally {
-      await release();
+      await held();
     }
   } finally {
     await device.close();
   }
 }
 
-async function runToEnd(session: Session): Promise<void> {
+async function runControlled(
+  place: Pick<Session, 'inputs' | 'device' | 'folder' | 'journal'>,
+  held: Lock,
+  options: RunOptions,
+): Promise<RunResult> {
+  const { device, folder, journal } = place;
+  const { memoryBytes = DEFAULT_MEMORY_BYTES, report = silent } = options;
+  const control = new RunControl({ folder, lock: held, journal, report, signal: options.signal });
+  const { signal } = control;
+  const scoring = { device, report, memoryBytes, spillFolder: folder.spill, signal };
+  const session = { ...place, report, signal, memoryBytes, scoring };
+  await control.open();
+  try {
+    await runToEnd(session, control);
+    await control.publishing();
+    return await finish(session, options);
+  } finally {
+    await control.close();
+  }
+}
+
+async function runToEnd(session: Session, control: RunControl): Promise<void> {
   if (history(session).finished !== undefined) return;
   const baseline = await baselineOf(session);
-  const { steps } = session.inputs.recipe;
-  let reached = true;
-  for (const step of steps.keys()) reached = (await runStep(step, baseline, session)) && reached;
-  const { waves } = history(session);
-  const isLimited = waves.findLast(({ verdict }) => verdict === 'rolled-back')?.limit === true;
-  const ending = isLimited ? 'no more of it may go' : 'the gate let nothing more go';
-  const reason = reached ? 'every target reached' : waves.some(({ active }) => active) ? ending : 'no wave was kept';
-  await session.journal.append({ type: 'finish', reached, reason });
+  if (baseline !== undefined) await measureOwn(baseline, session);
+  const endings: Ending[] = [];
+  for (const step of session.inputs.recipe.steps.keys()) {
+    const ending = await runStep(step, { baseline, control }, session);
+    if (ending === undefined) break;
+    endings.push(ending);
+  }
+  const stopped = endings.length < session.inputs.recipe.steps.length;
+  const reached = !stopped && endings.every((ending) => ending === 'reached');
+  await session.journal.append({ type: 'finish', reached, reason: reasonOf(endings, history(session), { stopped }) });
+}
+
+/** What a step's waves are held against, and who may hold them up. */
+interface Guided {
+  readonly baseline: Baseline | undefined;
+  readonly control: RunControl;
 }
 
 async function baselineOf(session: Session): Promise<Baseline | undefined> {
@@ -83,38 +107,34 @@ async function baselineOf(session: Session): Promise<Baseline | undefined> {
   return baseline;
 }
 
-/** Waves of one step until there is nothing left to try; true when its target was reached. */
-async function runStep(step: number, baseline: Baseline | undefined, session: Session): Promise<boolean> {
-  const { inputs, signal } = session;
-  const { steps } = inputs.recipe;
-  const { schedule, waves, minStep } = paceOf(steps[step]!);
+/** What the run's own model is to begin with, where it is held against another: a measurement of the state without waves. */
+async function measureOwn(baseline: Baseline, session: Session): Promise<void> {
+  const { inputs, journal } = session;
+  const state = stateAfter(0);
+  const isDone = history(session).measurements.some((measured) => sameState(measured.state, state));
+  if (inputs.reference === undefined || isDone) return;
+  const measured = await measure(inputs.model, baseline, session);
+  const { pass, reason, terms } = verdictOn(measured, baseline, session);
+  await journal.append({ type: 'measured', state, figures: flatFigures(measured), pass, reason, terms });
+}
+
+/** Waves of one step until there is nothing left to try, and why; undefined when the run was stopped before. */
+async function runStep(step: number, { baseline, control }: Guided, session: Session): Promise<Ending | undefined> {
+  const { inputs } = session;
   const edit = inputs.edits[step]!;
-  const { target } = edit;
   for (;;) {
-    stopIfAborted(signal);
+    await control.between();
     const past = history(session);
-    const outcomes: Outcome[] = [];
-    let from = 0;
-    for (const wave of past.waves) {
-      const committed = wave.verdict === 'committed';
-      if (wave.step === step) outcomes.push(outcomeOf(wave));
-      else if (committed && countsTogether(edit, inputs.edits[wave.step]!)) from = wave.target;
-    }
-    const next = nextTarget({ schedule, target, waves, minStep, from }, outcomes);
-    if (next === undefined)
-      return (outcomes.filter((outcome) => outcome.committed).at(-1)?.target ?? from) >= target - 1e-9;
-    await runWave({ wave: past.waves.length + 1, step, target: next, edit }, baseline, session);
+    const decision = decisionIn(step, past, inputs);
+    if ('end' in decision) return decision.end;
+    if (await control.isStopped()) return undefined;
+    const { target } = decision;
+    const wave = nextWave(past);
+    await control.wave({ wave, step, target }, (signal) => {
+      const scoring = { ...session.scoring, signal };
+      return runWave({ wave, step, target, edit }, baseline, { ...session, signal, scoring });
+    });
   }
-}
-
-/** Whether the targets of both are sparsities: only these go on where another step has left them. */
-function countsTogether(...edits: readonly Edit[]): boolean {
-  return edits.every(({ goesBy }) => goesBy !== 'itself');
-}
-
-function outcomeOf({ target, verdict, selective, warnings = [] }: WaveJournalRecord): Outcome {
-  const again = selective?.outcome === 'found';
-  return { target, committed: verdict === 'committed', again, warned: warnings.length > 0 };
 }
 
 async function finish(session: Session, options: RunOptions): Promise<RunResult> {
@@ -129,8 +149,16 @@ async function finish(session: Session, options: RunOptions): Promise<RunResult>
 }
 
 function nothingKept(session: Session): BirdboneError {
-  const smallest = history(session).waves.at(-1);
-  if (smallest?.limit) {
+  const { waves, controls } = history(session);
+  const smallest = waves.at(-1);
+  const isStopped = controls.some(({ action }) => action === 'stop');
+  if (isStopped || smallest === undefined) {
+    const why = isStopped ? 'The run was stopped by hand before a wave was kept' : 'Every wave was skipped by hand';
+    return new BirdboneError('interrupted', `${why}. Nothing was published.`, {
+      suggestions: ['Begin anew: --restart'],
+    });
+  }
+  if (smallest.limit) {
     return new BirdboneError(
       'unsupported',
       `No wave could do what it was to; the smallest tried, to sparsity ${smallest.target.toFixed(3)}: ${smallest.reason}. Nothing was published.`,
@@ -141,7 +169,7 @@ function nothingKept(session: Session): BirdboneError {
   if (recipe.steps.every((step) => step.do === 'quantize')) {
     return new BirdboneError(
       'gate-failed',
-      `The quantized model does not pass the gate (${gate.text}): ${smallest?.reason}. Nothing was published.`,
+      `The quantized model does not pass the gate (${gate.text}): ${smallest.reason}. Nothing was published.`,
       {
         suggestions: [
           'Allow a larger loss: --max-drop 5%',
@@ -153,7 +181,7 @@ function nothingKept(session: Session): BirdboneError {
   }
   return new BirdboneError(
     'gate-failed',
-    `No wave passed the gate (${gate.text}); the smallest tried, to sparsity ${smallest?.target.toFixed(3)}: ${smallest?.reason}. Nothing was published.`,
+    `No wave passed the gate (${gate.text}); the smallest tried, to sparsity ${smallest.target.toFixed(3)}: ${smallest.reason}. Nothing was published.`,
     {
       suggestions: [
         'Allow a larger loss: --max-drop 5%',

@@ -72,6 +72,8 @@ export interface RunResult {
   readonly sparsity: number;
   /** True when every step's target was reached. */
   readonly reached: boolean;
+  /** Why the run ended, in words. */
+  readonly reason: string;
   readonly layers: readonly LayerSparsity[];
   /** What each step has bought, where there are several. */
   readonly techniques?: readonly TechniqueGain[];
