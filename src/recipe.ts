@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { BirdboneError } from './errors.js';
 import { type AdaptivePace, adaptivePace } from './recipe-steps/adaptive.js';
 import { factorizeStep } from './recipe-steps/factorize.js';
+import { healFields, healStep } from './recipe-steps/heal.js';
 import { quantizeStep } from './recipe-steps/quantize.js';
 
 /** A recipe is written by hand; past a megabyte it is some other file. */
@@ -42,6 +43,8 @@ const pruneStep = z.strictObject({
   adaptive: adaptivePace.optional(),
   /** The smallest step in sparsity that is still tried after a wave was rolled back. */
   minStep: fraction.default(0.01),
+  /** Each wave is healed before it is judged: what it removes and what is given back are kept together, or not. */
+  heal: healFields.optional(),
 });
 
 /** Forms in which a result is published: our own, and those of engines. */
@@ -92,7 +95,7 @@ export const recipeSchema = z.strictObject({
   output: z.strictObject({ format: z.enum(OUTPUT_FORMATS) }).optional(),
   /** Shards of the result are at most this large. */
   maxShardBytes: z.int().min(1_000_000).default(5_000_000_000),
-  steps: z.array(z.discriminatedUnion('do', [pruneStep, quantizeStep, factorizeStep])).min(1),
+  steps: z.array(z.discriminatedUnion('do', [pruneStep, quantizeStep, factorizeStep, healStep])).min(1),
 });
 
 /** A checked recipe with every default filled in. */
@@ -103,6 +106,7 @@ export type Step = Recipe['steps'][number];
 export type PruneStep = z.output<typeof pruneStep>;
 export type { AdaptivePace } from './recipe-steps/adaptive.js';
 export type { FactorizeStep } from './recipe-steps/factorize.js';
+export type { HealFields, HealStep } from './recipe-steps/heal.js';
 export type { QuantizeStep } from './recipe-steps/quantize.js';
 
 /**

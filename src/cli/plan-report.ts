@@ -81,7 +81,8 @@ function stepText(step: ShownPlan['recipe']['steps'][number], targets: string, r
 }
 
 function healingText({ rank, steps, minutes }: ShownHealing): string {
-  const what = rank === 'full' ? 'the weights that are left' : `adapters${rank === undefined ? '' : ` of rank ${rank}`}`;
+  const what =
+    rank === 'full' ? 'the weights that are left' : `adapters${rank === undefined ? '' : ` of rank ${rank}`}`;
   const much = steps === undefined ? `${minutes ?? 5} minutes` : `${formatCount(steps)} steps`;
   return `heal by ${what}, ${much}`;
 }

@@ -81,7 +81,9 @@ function ordersOf(steps: readonly Step[]): Step[][] {
   );
 }
 
-function isAllowed(recipe: Parameters<typeof findingsOf>[0]): boolean {
+function isAllowed(recipe: Parameters<typeof findingsOf>[0] & Pick<Recipe, 'reference'>): boolean {
+  // What is healed first has to be healed towards another model.
+  if (recipe.steps[0]?.do === 'heal' && recipe.reference === undefined) return false;
   return findingsOf(recipe).every(({ kind }) => kind !== 'refused');
 }
 
@@ -94,6 +96,7 @@ export function nameOf(steps: readonly Step[]): string {
 export function stepName(step: Step): string {
   if (step.do === 'quantize') return ['quantize', step.scheme ?? `${step.bitsPerWeight ?? step.sizeBytes}`].join(' ');
   if (step.do === 'factorize') return `factorize ${share(step.ratio) ?? step.rank ?? step.energy}`;
+  if (step.do === 'heal') return 'heal';
   const what = step.plates === undefined || step.plates === 'weights' ? '' : `${step.plates} `;
   return `prune ${what}${share(step.sparsity) ?? step.pattern}`;
 }

@@ -12,7 +12,7 @@ import type { Edit } from '../pruning/index.js';
 import type { Recipe } from '../recipe.js';
 import { compatibilityNotices } from './compatibility.js';
 import { editOf } from './edits.js';
-import { openReference } from './reference-model.js';
+import { openReference, refuseNothingToHeal } from './reference-model.js';
 import { unknownNotices } from './unknown-model.js';
 
 /** Everything a run reads before it changes anything: opened, checked, and enough for every step. */
@@ -32,6 +32,7 @@ export interface Inputs {
 
 /** Opens a run's model and texts. Writes nothing; what is wrong with a recipe's files is found here, before hours of work. */
 export async function openInputs(recipe: Recipe): Promise<Inputs> {
+  refuseNothingToHeal(recipe);
   const order = compatibilityNotices(recipe);
   const gate = recipe.gate === undefined ? defaultGate(recipe.maxDrop) : parseGate(recipe.gate);
   const edits = await Promise.all(recipe.steps.map((step) => editOf(step, recipe)));
@@ -39,7 +40,10 @@ export async function openInputs(recipe: Recipe): Promise<Inputs> {
   try {
     const unknown = unknownNotices(model, recipe, edits);
     // What an edit cannot take on, it says when it plans.
-    for (const edit of edits) edit.plan(model);
+    for (const edit of edits) {
+      edit.plan(model);
+      edit.followedBy?.plan(model);
+    }
     const notices = [...order, ...unknown];
     for (const edit of edits) notices.push(...((await edit.check?.(model)) ?? []));
     const texts = await readTexts(recipe, model, {
@@ -95,6 +99,8 @@ function lookers({ steps }: Recipe): string {
     if (step.do === 'quantize') return [step.algorithm ?? 'rtn'];
     return step.do === 'factorize' ? [step.algorithm ?? 'whitened'] : [];
   });
+  if (steps.some((step) => step.do === 'heal' || (step.do === 'prune' && step.heal !== undefined)))
+    return 'Healing looks';
   if (algorithms.length > 0) return `The algorithm ${algorithms.join(', ')} looks`;
   const pruning = steps.filter((step) => step.do === 'prune');
   const solvers = pruning.flatMap(({ solver }) => (solver === undefined || solver === 'none' ? [] : [solver]));
@@ -105,7 +111,9 @@ function lookers({ steps }: Recipe): string {
 /** How the same steps go without one. */
 function withoutText({ steps }: Recipe): string[] {
   return [
-    ...(steps.some((step) => step.do === 'prune') ? ['Score by the weights alone: --metric magnitude'] : []),
+    ...(steps.some((step) => step.do === 'prune' && step.heal === undefined)
+      ? ['Score by the weights alone: --metric magnitude']
+      : []),
     ...(steps.some((step) => step.do === 'factorize') ? ['Decompose the weights alone: --algorithm svd'] : []),
   ];
 }

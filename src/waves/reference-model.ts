@@ -24,6 +24,21 @@ export async function openReference({ reference: file }: Recipe, model: Model): 
   });
 }
 
+/** Throws `usage` for healing that comes first and has nothing to heal towards: the model would be its own teacher. */
+export function refuseNothingToHeal({ steps, reference }: Pick<Recipe, 'steps' | 'reference'>): void {
+  if (steps[0]?.do !== 'heal' || reference !== undefined) return;
+  throw new BirdboneError(
+    'usage',
+    'Healing is the first step, and nothing says what the model was before it was compressed.',
+    {
+      suggestions: [
+        'Name the dense model: --base DIR, or "reference" in a recipe',
+        'Put "heal" behind the step that does the damage.',
+      ],
+    },
+  );
+}
+
 /** What a journal says of the reference; undefined where the recipe names none. */
 export async function referenceRecord(
   { recipe, reference }: Inputs,

@@ -58,9 +58,13 @@ export function layerBytes(
 }
 
 /** Bytes of the tensors that steps of so many waves each replace, as often as they do. */
-export function replacedBytes(model: Model, edits: readonly Pick<Edit, 'plan'>[], waves: readonly number[]): number {
+export function replacedBytes(
+  model: Model,
+  edits: readonly Pick<Edit, 'plan' | 'followedBy'>[],
+  waves: readonly number[],
+): number {
   return edits.reduce((sum, edit, step) => {
-    const { values } = edit.plan(model);
+    const values = [edit, edit.followedBy].flatMap((each) => each?.plan(model).values ?? []);
     return sum + waves[step]! * values.reduce((bytes, { byteLength }) => bytes + byteLength, 0);
   }, 0);
 }
