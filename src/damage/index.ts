@@ -1,3 +1,6 @@
+export { assessDamage, type DamageOptions } from './assess.js';
+export { healingQueue } from './healing-queue.js';
+export { SEVERITY_LIMITS, severityOf } from './severity.js';
 export {
   type BlockDamage,
   type ClusterDamage,
