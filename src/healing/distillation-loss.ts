@@ -1,8 +1,11 @@
 import {
   add,
+  cast,
+  equal,
+  expandDims,
   matMul,
   mul,
-  oneHot,
+  range,
   slice,
   softmax,
   square,
@@ -103,7 +106,11 @@ function gradientOf({ head, cap, logits, dense, wanted }: RowLogits, share: numb
   return tidy(() => {
     let errors = softmax(logits, -1) as Tensor2D;
     if (dense !== undefined && share > 0) errors = sub(errors, mul(softmax(dense, -1), share)) as Tensor2D;
-    if (share < 1) errors = sub(errors, mul(oneHot(wanted, head.rows, 1, 0, 'float32'), 1 - share)) as Tensor2D;
+    if (share < 1) {
+      // Not tf.oneHot, which on WASM writes integers whatever type it is asked for.
+      const isTarget = equal(expandDims(wanted, 1), range(0, head.rows, 1, 'int32'));
+      errors = sub(errors, mul(cast(isTarget, 'float32'), 1 - share)) as Tensor2D;
+    }
     // d cap·tanh(z / cap) / dz = 1 − tanh².
     if (cap !== undefined) errors = mul(errors, sub(1, square(mul(logits, 1 / cap)))) as Tensor2D;
     let first = 0;

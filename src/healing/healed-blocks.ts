@@ -2,21 +2,23 @@ import { add, concat, matMul, mul, slice, type Tensor, type Tensor2D, tidy } fro
 import type { UseBlock } from '../evidence/index.js';
 import { disposeBlock, type LoadedBlock, loadBlock, type Model } from '../model/index.js';
 import type { Device, Matrix } from '../tensor/index.js';
+import { withFrozen4Bit } from './frozen-weights.js';
 import type { Learnt } from './learnt.js';
 import { bitsAsFloats, nonZeroBits } from './mask-bits.js';
 import { readWeight } from './stored-weight.js';
-import type { StateArray } from './types.js';
+import type { HealSettings, TrainState } from './types.js';
 
-/** What `HealedBlocks` runs. */
-export interface HealedBlocksOptions {
-  /** Whose zeros are the masks. */
+/** Whose blocks, and what is learnt of them. */
+export interface HealedModel {
+  /** Its zeros are the masks. */
   readonly student: Model;
-  /** Whose weights the blocks have: the student, or the student in fewer bits. */
-  readonly frozen: Model;
   readonly learnt: readonly Learnt[];
-  readonly masked: boolean;
+  readonly settings: Pick<HealSettings, 'masked' | 'frozen'>;
   /** What is learnt now, by the names in `learnt`; read at every use, never written. */
-  readonly arrays: ReadonlyMap<string, StateArray>;
+  readonly arrays: TrainState['arrays'];
+}
+
+export interface HealedBlocksContext {
   readonly device: Device;
   /** What blocks may keep on the device between their uses. */
   readonly memoryBytes: number;
@@ -30,28 +32,40 @@ interface FrozenBlock {
 
 /** The student's blocks as they are learnt: linears that are have the weight M ⊙ (W + s B A), made for each use. */
 export class HealedBlocks {
-  readonly #options: HealedBlocksOptions;
+  readonly #model: HealedModel;
+  /** Whose weights the blocks have: the student, or the student in fewer bits. */
+  readonly #frozen: Model;
   readonly #bits: ReadonlyMap<string, Uint8Array>;
+  readonly #device: Device;
   readonly #resident = new Map<number, FrozenBlock>();
   #freeBytes: number;
 
-  private constructor(options: HealedBlocksOptions, bits: ReadonlyMap<string, Uint8Array>) {
-    this.#options = options;
+  private constructor(
+    model: HealedModel,
+    frozen: Model,
+    bits: ReadonlyMap<string, Uint8Array>,
+    { device, memoryBytes }: HealedBlocksContext,
+  ) {
+    this.#model = model;
+    this.#frozen = frozen;
     this.#bits = bits;
-    this.#freeBytes = options.memoryBytes;
+    this.#device = device;
+    this.#freeBytes = memoryBytes;
   }
 
-  static async open(options: HealedBlocksOptions): Promise<HealedBlocks> {
+  static async open(model: HealedModel, context: HealedBlocksContext): Promise<HealedBlocks> {
+    const { student, learnt, settings } = model;
     const bits = new Map<string, Uint8Array>();
-    for (const { spec } of options.masked ? options.learnt : []) {
-      const found = nonZeroBits(await readWeight(options.student.checkpoint, spec));
+    for (const { spec } of settings.masked ? learnt : []) {
+      const found = nonZeroBits(await readWeight(student.checkpoint, spec));
       if (found !== undefined) bits.set(spec.weight, found);
     }
-    return new HealedBlocks(options, bits);
+    const frozen = settings.frozen === 'nf4' ? await withFrozen4Bit(student, learnt) : student;
+    return new HealedBlocks(model, frozen, bits, context);
   }
 
   learntIn(index: number): readonly Learnt[] {
-    return this.#options.learnt.filter(({ block }) => block === index);
+    return this.#model.learnt.filter(({ block }) => block === index);
   }
 
   /** Calls `use` with the block as it is now. */
@@ -81,16 +95,15 @@ export class HealedBlocks {
    * and s Bᵀ G, or G itself. Two thin products, whatever the number of tokens; leaves `parts` as they are.
    */
   async pullBack(learnt: Learnt, parts: readonly Tensor[]): Promise<ReadonlyMap<string, Float32Array>> {
-    const { device } = this.#options;
     const found = tidy(() => {
       const kept = this.#resident.get(learnt.block)?.masks.get(learnt.spec.weight);
       const masks = kept ?? this.#maskParts(learnt, partRows(parts));
-      const masked = parts.map((part, p) => (masks === undefined ? part : mul(part, masks[p]!)) as Tensor2D);
+      const masked = parts.map((part, p) => (masks === undefined ? part.clone() : mul(part, masks[p]!)) as Tensor2D);
       return this.#gradients(learnt, masked);
     });
     const gradients = new Map<string, Float32Array>();
     try {
-      for (const [name, tensor] of found) gradients.set(name, (await device.read(tensor)) as Float32Array);
+      for (const [name, tensor] of found) gradients.set(name, (await this.#device.read(tensor)) as Float32Array);
     } finally {
       for (const [, tensor] of found) tensor.dispose();
     }
@@ -140,8 +153,7 @@ export class HealedBlocks {
   }
 
   async #load(index: number): Promise<FrozenBlock> {
-    const { frozen, device } = this.#options;
-    const block = await loadBlock(frozen, index, device);
+    const block = await loadBlock(this.#frozen, index, this.#device);
     const masks = new Map<string, readonly Tensor2D[]>();
     for (const learnt of this.learntIn(index)) {
       const { weight } = block.linears.get(learnt.spec.weight)!;
@@ -164,13 +176,13 @@ export class HealedBlocks {
     return rows.map((count) => {
       const values = bitsAsFloats(bits, first * spec.columns, count * spec.columns);
       first += count;
-      return this.#options.device.upload(values, [count, spec.columns]) as Tensor2D;
+      return this.#device.upload(values, [count, spec.columns]) as Tensor2D;
     });
   }
 
   #upload(name: string): Tensor2D {
-    const { shape, values } = this.#options.arrays.get(name)!;
-    return this.#options.device.upload(values, shape) as Tensor2D;
+    const { shape, values } = this.#model.arrays.get(name)!;
+    return this.#device.upload(values, shape) as Tensor2D;
   }
 }
 

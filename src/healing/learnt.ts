@@ -86,15 +86,27 @@ export function initialState(learnt: readonly Learnt[], seed: number): TrainStat
   return { step: 0, skipped: 0, rateScale: 1, arrays };
 }
 
-/** A copy that no further step changes. Throws RangeError for a state of other linears or shapes. */
-export function copyState(state: TrainState, like: TrainState): TrainState {
-  const arrays = new Map<string, StateArray>();
-  for (const [name, { shape }] of like.arrays) {
-    const found = state.arrays.get(name);
-    if (found === undefined || found.shape.join() !== shape.join()) throw otherState(name, shape, found);
-    arrays.set(name, { shape, values: found.values.slice() });
+/**
+ * A state to go on in, which shares nothing with `from`. One without any array says where to begin, not with what. Throws RangeError for
+ * a state of other linears or shapes.
+ */
+export function stateFrom(from: TrainState | undefined, learnt: readonly Learnt[], seed: number): TrainState {
+  const begun = initialState(learnt, seed);
+  if (from === undefined) return begun;
+  if (from.arrays.size === 0) return { ...from, arrays: begun.arrays };
+  for (const [name, { shape }] of begun.arrays) {
+    const found = from.arrays.get(name);
+    if (found?.shape.join() !== shape.join()) throw otherState(name, shape, found);
   }
-  return { ...state, arrays };
+  return copyState(from);
+}
+
+/** A copy that no further step changes. */
+export function copyState(state: TrainState): TrainState {
+  const arrays = [...state.arrays].map(
+    ([name, { shape, values }]) => [name, { shape, values: values.slice() }] as const,
+  );
+  return { ...state, arrays: new Map(arrays) };
 }
 
 function otherState(name: string, shape: readonly number[], found: StateArray | undefined): RangeError {

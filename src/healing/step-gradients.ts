@@ -1,6 +1,6 @@
-import { add, type Tensor } from '@tensorflow/tfjs-core';
-import { BlockInputs, backwardBlock, type PassContext, type WeightParts } from '../evidence/index.js';
+import { BlockInputs, backwardBlock, type PassContext } from '../evidence/index.js';
 import type { Model, TokenBatch } from '../model/index.js';
+import { GradientParts } from './gradient-parts.js';
 import type { HealedBlocks } from './healed-blocks.js';
 import type { HeadPass, HealingHead, StepLoss } from './healing-head.js';
 
@@ -57,30 +57,5 @@ export async function stepGradients(
     return { ...found, gradients };
   } finally {
     await inputs.close();
-  }
-}
-
-/** dL/dE of each weight, summed over batches on the device. */
-class GradientParts {
-  readonly #sums = new Map<string, readonly Tensor[]>();
-
-  /** Adds to the sums; the tensors given are disposed by their owner. */
-  add(weights: ReadonlyMap<string, WeightParts>): void {
-    for (const [name, parts] of weights) {
-      // An expert that got no token.
-      if (parts.some((part) => part === undefined)) continue;
-      const before = this.#sums.get(name);
-      const sums = parts.map((part, p) => (before === undefined ? part!.clone() : add(before[p]!, part!)));
-      for (const tensor of before ?? []) tensor.dispose();
-      this.#sums.set(name, sums);
-    }
-  }
-
-  of(weight: string): readonly Tensor[] | undefined {
-    return this.#sums.get(weight);
-  }
-
-  dispose(): void {
-    for (const parts of this.#sums.values()) for (const tensor of parts) tensor.dispose();
   }
 }

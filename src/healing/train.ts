@@ -1,15 +1,15 @@
-import { BirdboneError, stopIfAborted } from '../errors.js';
-import { apartAbove, batchesOf, type Model, type TokenBatch, tokensPerBatch } from '../model/index.js';
-import { type Device, enableGradients } from '../tensor/index.js';
-import { withFrozen4Bit } from './frozen-weights.js';
+import { stopIfAborted } from '../errors.js';
+import type { TokenBatch } from '../model/index.js';
+import { enableGradients } from '../tensor/index.js';
 import { HealedBlocks } from './healed-blocks.js';
 import { HealingHead } from './healing-head.js';
-import { copyState, initialState, type Learnt, learntOf } from './learnt.js';
+import { copyState, type Learnt, learntOf, stateFrom } from './learnt.js';
 import { takeStep } from './optimizer.js';
-import { groupOf, windowGroups } from './schedule.js';
+import { groupOf } from './schedule.js';
+import { batchGroups } from './step-batches.js';
 import { stepGradients } from './step-gradients.js';
 import { TeacherStates } from './teacher-states.js';
-import type { HealSettings, TrainContext, TrainState, TrainStep, TrainWindow, TrainWork } from './types.js';
+import type { TrainContext, TrainState, TrainStep, TrainWork } from './types.js';
 
 /** Of the memory for training: what blocks may keep on the device, and the teacher's states; the rest is the step's own. */
 const BLOCKS_SHARE = 0.5;
@@ -24,8 +24,7 @@ export async function* distill(work: TrainWork, context: TrainContext): AsyncGen
   const { device, memoryBytes } = context;
   await enableGradients();
   const learnt = learntOf(student, settings);
-  const begun = initialState(learnt, settings.seed);
-  let state = copyState(from ?? begun, begun);
+  let state = stateFrom(from, learnt, settings.seed);
   const groups = batchGroups(student, work.windows, settings, device);
   const batchOf = (drawn: number) => groupOf(drawn, groups.length, settings.seed);
   const opened = await open(work, { learnt, groups, arrays: state.arrays }, context);
@@ -45,31 +44,11 @@ export async function* distill(work: TrainWork, context: TrainContext): AsyncGen
       const { step } = state;
       context.report({ type: 'progress', stage: 'heal', done: step, total: settings.steps, unit: 'steps' });
       const now = state;
-      yield { step, loss: found.loss, ...taken, snapshot: async () => copyState(now, now) };
+      yield { step, loss: found.loss, ...taken, snapshot: async () => copyState(now) };
     }
   } finally {
     await opened.close();
   }
-}
-
-/** Windows in groups of a step, each in batches that fit the device. */
-export function batchGroups(
-  { decoder }: Model,
-  windows: readonly TrainWindow[],
-  { batchWindows, seed }: HealSettings,
-  device: Device,
-): TokenBatch[][] {
-  const useful = windows.filter(({ ids }) => ids.length > 1);
-  if (useful.length === 0) throw nothingToPredict(windows.length);
-  const longest = useful.reduce((length, { ids }) => Math.max(length, ids.length), 0);
-  const maxTokens = tokensPerBatch(decoder, longest, device);
-  return windowGroups(useful.length, batchWindows, seed).map((group) =>
-    batchesOf(
-      group.map((window) => useful[window]!),
-      maxTokens,
-      apartAbove(decoder),
-    ),
-  );
 }
 
 /** The groups of the next steps, as many as there are left. */
@@ -86,32 +65,21 @@ interface Opening {
 async function open({ student, teacher, settings }: TrainWork, opening: Opening, context: TrainContext) {
   const { device, memoryBytes } = context;
   const { learnt, groups, arrays } = opening;
-  const { masked } = settings;
-  const frozen = settings.frozen === 'nf4' ? await withFrozen4Bit(student, learnt) : student;
-  const blockBytes = memoryBytes * BLOCKS_SHARE;
-  const blocks = await HealedBlocks.open({ student, frozen, learnt, masked, arrays, device, memoryBytes: blockBytes });
-  const head = await HealingHead.open(student, teacher, device);
   const teacherContext = { ...context, memoryBytes: memoryBytes * TEACHER_SHARE };
   const states = teacher && (await TeacherStates.open(teacher, groups, teacherContext));
-  return {
-    student,
-    blocks,
-    head,
-    teacher: states,
-    async close() {
-      blocks.close();
-      head.close();
-      await states?.close();
-    },
-  };
-}
-
-function nothingToPredict(count: number): BirdboneError {
-  return new BirdboneError(
-    'usage',
-    `None of the ${count} windows to heal on has two tokens: healing learns the next one.`,
-    {
-      suggestions: ['Give more text.', 'Use longer windows: --context 256'],
-    },
+  const blocks = await HealedBlocks.open(
+    { student, learnt, settings, arrays },
+    { device, memoryBytes: memoryBytes * BLOCKS_SHARE },
   );
+  const close = async () => {
+    blocks.close();
+    await states?.close();
+  };
+  try {
+    const head = await HealingHead.open(student, teacher, device);
+    return { student, blocks, head, teacher: states, close: () => close().finally(() => head.close()) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }

@@ -1,10 +1,11 @@
 import { factors, merge } from './merge.js';
+import { reconstruct } from './reconstruct.js';
 import { distill } from './train.js';
 import type { Trainer } from './types.js';
 
-/** The training core: `reconstruct` block by block, `distill` end to end. */
+/** The training core: end to end, or block by block. */
 export const trainer: Trainer = {
-  train: (work, context) => distill(work, context),
+  train: (work, context) => (work.settings.method === 'reconstruct' ? reconstruct : distill)(work, context),
   merge,
   factors,
 };

@@ -31,7 +31,7 @@ import type { TinySession } from './tiny-session.js';
 
 /** dL/dW of every linear weight, from one tape over embedding rows, all blocks, norm, head and loss of all windows. */
 export async function wholeModelGradients(
-  { model, sequences }: TinySession,
+  { model, sequences }: Pick<TinySession, 'model' | 'sequences'>,
   device: Device,
 ): Promise<Map<string, Float32Array>> {
   await enableGradients();
