@@ -29,28 +29,33 @@ export async function leaveRequest(stateFolder: string, token: string, request: 
   await writeFileDurably(requestFile(stateFolder, token), `${JSON.stringify(request)}\n`);
 }
 
-/** Whether a request waits to be taken. */
+/** Whether a request was not taken yet, or what follows from it is not done. */
 export function hasRequest(stateFolder: string, token: string): boolean {
-  return existsSync(requestFile(stateFolder, token));
+  const file = requestFile(stateFolder, token);
+  return existsSync(file) || existsSync(takenFile(file));
+}
+
+/** Another request may take a file's place at any time: what is read and removed must be one and the same. */
+function takenFile(file: string): string {
+  return `${file}.taken`;
 }
 
 /**
- * The request that waits, and takes it away; undefined when there is none, `malformed` for a file that holds none. Only for the
- * lock's holder. Throws `unwritable`.
+ * Takes the request that waits, if one does, and has it carried out; whoever asked sees it gone when that is done. `malformed` stands
+ * for a file that holds none. Only for the lock's holder. Throws `unwritable`, and what `carryOut` throws.
  */
 export async function takeRequest(
   stateFolder: string,
   token: string,
-): Promise<ControlRequest | 'malformed' | undefined> {
+  carryOut: (request: ControlRequest | 'malformed') => Promise<void>,
+): Promise<void> {
   const file = requestFile(stateFolder, token);
-  if (!existsSync(file)) return undefined;
-  // Another request may take this one's place at any time: what is read and removed must be one and the same file.
-  const taken = `${file}.taken`;
+  if (!existsSync(file)) return;
+  const taken = takenFile(file);
   await writing(file, () => rename(file, taken));
   const { size } = await stat(taken);
-  const text = size <= MAX_REQUEST_BYTES ? await readFile(taken, 'utf8') : '';
+  await carryOut(parseRequest(size <= MAX_REQUEST_BYTES ? await readFile(taken, 'utf8') : ''));
   await writing(taken, () => rm(taken, { force: true }));
-  return parseRequest(text);
 }
 
 function parseRequest(text: string): ControlRequest | 'malformed' {
@@ -67,7 +72,7 @@ function parseRequest(text: string): ControlRequest | 'malformed' {
   return { action: known, ...(wave !== undefined && { wave: wave as number }) };
 }
 
-/** Names in a state folder of requests to processes that do not have it any more. Only for the lock's holder `token`. */
+/** Names in a state folder of requests to other processes than the one that has it by the lock `token`: they are gone. */
 export async function staleRequests(stateFolder: string, token: string | undefined): Promise<string[]> {
   const own = token === undefined ? undefined : path.basename(requestFile(stateFolder, token));
   const names = existsSync(stateFolder) ? await readdir(stateFolder) : [];

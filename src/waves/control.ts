@@ -141,10 +141,7 @@ export class RunControl implements HoldWatch {
   /** One look after the other. What goes wrong is thrown where the run can end by it. */
   #look(): Promise<void> {
     this.#looking = this.#looking
-      .then(async () => {
-        const request = await takeRequest(this.#run.folder.root, this.#run.lock.token);
-        if (request !== undefined) await this.#take(request);
-      })
+      .then(() => takeRequest(this.#run.folder.root, this.#run.lock.token, (request) => this.#take(request)))
       .catch((error) => {
         this.#failure ??= error;
       });
