@@ -129,3 +129,8 @@ function readersOfValue({ heads, kvHeads, headDim }: BlockSpec, row: number | un
 function indicesIn(spec: LinearSpec, roles: readonly Role[]): ReadonlyMap<number, number> {
   return new Map(roles.flatMap((role) => rowsOfRole(spec, role).map((row, index) => [row, index] as const)));
 }
+
+/** The names of a model's populations of this kind, in the order in which they are described. */
+export function populationNames(blocks: readonly BlockSpec[], kind: NeuronKind): string[] {
+  return [...new Set(blocks.flatMap((block) => neuronsOf(block, kind).map(({ population }) => population)))];
+}

@@ -1,5 +1,6 @@
 import type { Spec } from 'vega';
 import { escapeMarkup } from './legible.js';
+import type { Turning } from './space.js';
 
 /** One drawing, ready to be put into a page or a sheet. */
 export interface Chart {
@@ -12,6 +13,8 @@ export interface Chart {
   readonly height: number;
   /** A whole `<svg>` element. Its text has the colour of the text around it. */
   readonly svg: string;
+  /** Of a drawing that a page can turn; a sheet shows it as it is. */
+  readonly turning?: Turning;
 }
 
 /** Room around the plotting area for axes, their titles and a legend, in CSS pixels. */

@@ -1,10 +1,17 @@
 export { type Chart, type ChartOptions, drawChart, type Margins } from './chart.js';
 export { type Density, density } from './density.js';
+export { type ErrorSeries, errorChart } from './error-chart.js';
 export { type FrontKind, type FrontSeries, frontChart } from './front-chart.js';
+export { type GroupBars, groupBars } from './group-bars.js';
+export { type GroupMap, groupMap } from './group-map.js';
+export { MOST_GROUPS, NO_GROUP } from './group-marks.js';
 export { type Heatmap, heatmap } from './heatmap.js';
 export { type Histograms, histograms } from './histograms.js';
 export { escapeMarkup, legible } from './legible.js';
+export { type LineageKind, type LineageSeries, lineageChart } from './lineage-chart.js';
 export { type PageTable, type Picture, page, type Section } from './page.js';
 export { KIND_COLOURS } from './palette.js';
+export { type Scatter, scatter } from './scatter.js';
 export { sheet } from './sheet.js';
+export { type Space, space } from './space.js';
 export { type WaveKind, type WaveSeries, waveChart } from './wave-chart.js';

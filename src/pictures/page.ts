@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { Chart } from './chart.js';
 import { escapeMarkup } from './legible.js';
+import { TURN_SCRIPT } from './turn-script.js';
 
 /** Charts that belong together, under one heading. */
 export interface Section {
@@ -39,23 +41,27 @@ th, td { padding: 0.15rem 0.75rem 0.15rem 0; text-align: right; } th:first-child
 /** No script, no request: what a name might smuggle in finds nothing to run or to call. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
+/** The same for a page with a drawing that turns: our own script may run, told by its digest, and no other. */
+const TURN_POLICY = `${POLICY}; script-src 'sha256-${createHash('sha256').update(TURN_SCRIPT).digest('base64')}'`;
+
 /**
  * The picture as one HTML document that needs nothing else and asks for nothing. All text is escaped here; charts come as
  * `drawChart` made them. The same picture gives the same bytes.
  */
 export function page({ title, text, sections }: Picture): string {
+  const turns = sections.some(({ charts }) => charts.some(({ turning }) => turning !== undefined));
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${escapeMarkup(POLICY)}">
+<meta http-equiv="Content-Security-Policy" content="${escapeMarkup(turns ? TURN_POLICY : POLICY)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeMarkup(title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <h1>${escapeMarkup(title)}</h1>
-${paragraph(text)}${sections.map(sectionHtml).join('')}</body>
+${paragraph(text)}${sections.map(sectionHtml).join('')}${turns ? `<script>${TURN_SCRIPT}</script>\n` : ''}</body>
 </html>
 `;
 }
@@ -65,8 +71,9 @@ function sectionHtml({ heading, text, charts, tables = [] }: Section): string {
   return `<section>\n<h2>${escapeMarkup(heading)}</h2>\n${paragraph(text)}${parts.join('')}</section>\n`;
 }
 
-function figureHtml({ title, svg }: Chart): string {
-  return `<figure>\n<figcaption>${escapeMarkup(title)}</figcaption>\n${svg}\n</figure>\n`;
+function figureHtml({ title, svg, turning }: Chart): string {
+  const data = turning === undefined ? '' : ` data-turning="${escapeMarkup(JSON.stringify(turning))}"`;
+  return `<figure${data}>\n<figcaption>${escapeMarkup(title)}</figcaption>\n${svg}\n</figure>\n`;
 }
 
 function tableHtml({ caption, header, rows }: PageTable): string {

@@ -1,0 +1,6 @@
+export type { ClusterHeader } from './cluster-file.js';
+export type { PopulationComparison } from './compare.js';
+export { type GroupResult, groupNeurons } from './group.js';
+export type { GroupOptions } from './options.js';
+export type { ClusterRecord, PopulationRecord } from './record.js';
+export type { PopulationHistory } from './wave-history.js';
