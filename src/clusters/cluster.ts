@@ -62,6 +62,8 @@ function describe(points: ScaledFeatures, divided: Divided, { method, seed }: Cl
   const centres = centresOf(points, assignments, k);
   const quality = qualityOf(points, assignments, centres, seed);
   const inertia = quality.inertia * points.unit ** 2;
+  const clustered = centres.sizes.reduce((sum, size) => sum + size, 0);
+  const sampled = `The silhouette is that of ${quality.silhouettePoints} points out of ${clustered}.`;
   return {
     method,
     assignments,
@@ -70,6 +72,6 @@ function describe(points: ScaledFeatures, divided: Divided, { method, seed }: Cl
     centroids: centres.centroids.map((value) => value * points.unit),
     inertia,
     quality: { ...quality, inertia },
-    notes,
+    notes: quality.silhouettePoints > 0 && quality.silhouettePoints < clustered ? [...notes, sampled] : notes,
   };
 }

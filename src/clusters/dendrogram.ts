@@ -43,11 +43,14 @@ export function dendrogramOf(points: Features, linkage: Linkage): Dendrogram {
     }
     const top = chain.at(-1)!;
     const { nearest, distance } = nearestNode(distances, sizes, top, chain.at(-2));
-    if (nearest !== chain.at(-2)) {
+    // Two that are nearest to each other are merged. Rounding can make equal distances differ and so close a longer loop,
+    // whose nodes are all as near.
+    const at = chain.indexOf(nearest);
+    if (at < 0) {
       chain.push(nearest);
       continue;
     }
-    chain.length -= 2;
+    chain.length = at;
     found.push({ a: top, b: nearest, height: linkage === 'ward' ? Math.sqrt(Math.max(0, distance)) : distance });
     join({ distances, sizes, update }, top, nearest);
   }

@@ -39,7 +39,7 @@ export interface ScaledFeatures extends Features {
 
 /**
  * Returns the points times the power of two that puts the largest value between 1 and 2: squares of small differences do not
- * vanish, and no rounding comes in. Zeros have one sign.
+ * vanish, and nothing is rounded but what is 10³⁰⁰ times smaller than the largest. Zeros have one sign.
  */
 export function scaled({ values, count, dimensions }: Features): ScaledFeatures {
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

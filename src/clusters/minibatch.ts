@@ -8,7 +8,7 @@ import { drawn } from './sample.js';
 /** Sculley's experiments have 1000: large enough that a batch holds every cluster. */
 const BATCH = 1024;
 
-/** Points that the first centres are found on, by whole k-means. */
+/** Points that the first centres are found on, by whole k-means. Where there are no more, batches have nothing to add. */
 const SAMPLE = 4096;
 
 /** Batches of one run at most, and batches without a better mean after which it ends. */
@@ -25,7 +25,10 @@ const RESTARTS = 3;
 const minibatch: ClusteringMethod = {
   takes: ['k', 'restarts'],
   isNumbered: true,
-  limit: { points: 4_194_304, because: 'their features are in memory' },
+  limit: {
+    points: 1_048_576,
+    because: 'all their features are in memory, and every one is measured against 256 others',
+  },
   prepare(points, { seed, restarts = RESTARTS }) {
     return (k) => {
       const random = seededRandom(seed);
@@ -43,6 +46,7 @@ export default minibatch;
 
 function oneRun(points: Features, k: number, random: Random): Float64Array {
   const centres = sampleCentres(points, k, random);
+  if (points.count <= SAMPLE) return centres;
   const taken = new Float64Array(k);
   let mean = Number.POSITIVE_INFINITY;
   let best = Number.POSITIVE_INFINITY;

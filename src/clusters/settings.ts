@@ -5,6 +5,12 @@ type Setting = Exclude<keyof MethodSettings, 'seed'>;
 
 const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1;
 
+/** Two clusterings of this many clusters can still be compared: their table has 16 million cells. */
+const MOST_CLUSTERS = 4096;
+
+/** Starts are as many whole clusterings. */
+const MOST_RESTARTS = 1000;
+
 /** 2²⁰ clusters at most below the root: beyond it a depth says nothing that another number of clusters does not. */
 const MOST_DEPTH = 20;
 
@@ -13,8 +19,11 @@ const RANGES: Record<
   Exclude<Setting, 'linkage'>,
   { readonly holds: (value: number) => boolean; readonly words: string }
 > = {
-  k: { holds: isCount, words: 'a whole number from 1 on' },
-  restarts: { holds: isCount, words: 'a whole number from 1 on' },
+  k: { holds: (value) => isCount(value) && value <= MOST_CLUSTERS, words: `a whole number from 1 to ${MOST_CLUSTERS}` },
+  restarts: {
+    holds: (value) => isCount(value) && value <= MOST_RESTARTS,
+    words: `a whole number from 1 to ${MOST_RESTARTS}`,
+  },
   depth: { holds: (value) => isCount(value) && value <= MOST_DEPTH, words: `a whole number from 1 to ${MOST_DEPTH}` },
   height: { holds: (value) => value >= 0 && value < Number.POSITIVE_INFINITY, words: 'a number from 0 on' },
   epsilon: { holds: (value) => value > 0 && value < Number.POSITIVE_INFINITY, words: 'a number above 0' },

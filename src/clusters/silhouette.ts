@@ -3,8 +3,16 @@ import { squaredDistance } from './centroids.js';
 import type { Features } from './features.js';
 import { drawn } from './sample.js';
 
-/** Points whose silhouettes are measured: the mean of 4096 values between −1 and 1 is known to 0.016 at worst (one standard error). */
-export const SILHOUETTE_POINTS = 4096;
+/** Distances that are measured at most: some seconds in ten dimensions. */
+const MOST_DISTANCES = 2 ** 25;
+
+/** Of a great many points this many are measured all the same: their mean is known to 0.06 at worst (one standard error). */
+const LEAST_POINTS = 256;
+
+/** Points whose silhouettes are measured where `count` belong to clusters: all up to 5792, then fewer, so that time does not grow with the square. */
+export function silhouettePoints(count: number): number {
+  return Math.min(count, Math.max(LEAST_POINTS, Math.floor(MOST_DISTANCES / count)));
+}
 
 export interface Silhouettes {
   /** The points that were measured, ascending. */
@@ -17,18 +25,16 @@ export interface Silhouettes {
 
 /**
  * Returns the silhouettes (Rousseeuw 1987) of the points that belong to a cluster: a is a point's mean distance to the others of
- * its cluster, b that to the nearest other cluster. Of more than `SILHOUETTE_POINTS` points that many are drawn by the seed; each
- * is still compared with all points. Memory grows with the points and the clusters, not with their squares.
+ * its cluster, b that to the nearest other cluster. Of more than 5792 points some are drawn by the seed (`silhouettePoints`), and
+ * each of those is compared with all points. Memory grows with the points and the clusters, not with their squares.
  */
 export function silhouettes(points: Features, assignments: Int32Array, k: number, seed: number): Silhouettes {
   const members = Int32Array.from({ length: points.count }, (_, i) => i).filter((i) => assignments[i]! >= 0);
   const sizes = new Int32Array(k);
   for (const i of members) sizes[assignments[i]!]! += 1;
   if (k < 2 || k === members.length) return { points: new Int32Array(0), values: new Float64Array(0), mean: null };
-  const isSampled = members.length > SILHOUETTE_POINTS;
-  const measured = isSampled
-    ? drawn(members.length, SILHOUETTE_POINTS, seededRandom(seed)).map((at) => members[at]!)
-    : members;
+  const few = drawn(members.length, silhouettePoints(members.length), seededRandom(seed));
+  const measured = few.map((at) => members[at]!);
   const sums = new Float64Array(k);
   const values = Float64Array.from(measured, (i) => {
     sums.fill(0);
