@@ -1,3 +1,4 @@
+import { healingLines } from './healing-lines.js';
 import { bar, sparkline, table } from './picture.js';
 import { formatBytes, formatCount, formatPercent } from './quantities.js';
 import { stateText } from './state-text.js';
@@ -38,6 +39,7 @@ export interface ShownWave {
   readonly blocks?: { readonly errors: readonly number[]; readonly startsAt: number | null };
   readonly effectiveness?: { readonly perAccuracyPoint: number | null };
   readonly warnings?: readonly { readonly reason: string }[];
+  readonly details?: Readonly<Record<string, readonly object[]>> | undefined;
 }
 
 /** The waves, the sparsity of every matrix, what it cost, and where the evidence lies. */
@@ -126,7 +128,7 @@ export function renderWaves(
     const values = [baseline[name], ...waves.map((wave) => wave.figures[name])].filter((value) => value !== undefined);
     if (values.length > 1) lines.push(`${name.padEnd(10)}  ${sparkline(values)}`);
   }
-  return [...lines, ...blocksLine(waves), ...warningLines(waves)].join('\n');
+  return [...lines, ...blocksLine(waves), ...healingLines(waves), ...warningLines(waves)].join('\n');
 }
 
 /** A column of the table of waves that is there when some wave has something in it. */

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.js';
 import { count, envOf, ratio, writerFlags } from '../cli/flags.js';
+import { waveHealFields, waveHealFlags } from '../cli/heal-flags.js';
 import { renderPlan } from '../cli/plan-report.js';
 import { dataFlags, gateFlags, recipeOverrides, runFlags, runSettings, textFlags } from '../cli/recipe-flags.js';
 import { renderRun } from '../cli/run-report.js';
@@ -61,6 +62,7 @@ export default class Prune extends BaseCommand<typeof Prune> {
       summary: 'The smallest step in sparsity that is still tried; 1% by default.',
       env: envOf('min-step'),
     }),
+    ...waveHealFlags,
     ...shedFlags,
     ...textFlags,
     ...dataFlags,
@@ -106,6 +108,7 @@ export default class Prune extends BaseCommand<typeof Prune> {
       schedule,
       ...(schedule === 'adaptive' ? { adaptive: { maxWaves: waves } } : { waves }),
       minStep,
+      ...waveHealFields(this.flags),
       ...shedFields(this.flags),
     };
     const recipe = parseRecipe(

@@ -16,6 +16,7 @@ import type { Base } from './base.js';
 import { checkStack } from './hash-stack.js';
 import { figuresOfState } from './impact.js';
 import { hasPlates } from './marks.js';
+import { ownFigures } from './nearer.js';
 import { manifestPlace, outputForm } from './output-form.js';
 import { publishedQuality, type QualityFiles, writeQuality } from './quality.js';
 import { manifestOf } from './result-manifest.js';
@@ -109,12 +110,14 @@ async function resultOf(stack: Stack): Promise<RunResult> {
   const { sparsity, layers } = sparsityOfState(past, stack.base.model.checkpoint.tensors);
   const report = await publishedQuality(past, stack.folder, stack.base.model.checkpoint);
   const techniques = await techniqueGains(past, stack.folder, stack.base);
+  const own = past.begin!.recipe.reference === undefined ? undefined : ownFigures(past);
   return {
     out: stack.folder.out,
     state: stack.folder.root,
     diff: past.evidence ?? diffFiles(stack),
     manifest: manifestPlace(stack.folder.out, past.begin!.recipe),
     baseline: past.baseline?.figures ?? {},
+    ...(own && { before: own }),
     result: figuresOfState(past) ?? {},
     waves,
     at: past.state,

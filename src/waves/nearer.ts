@@ -7,8 +7,12 @@ export function figuresBefore(past: History): FlatFigures {
   const last = past.waves.findLast(({ active }) => active);
   if (last !== undefined) return last.figures;
   // Of a run that is held against another model than its own, the baseline is that one's.
-  const own = past.measurements.find(({ state }) => sameState(state, stateAfter(0)));
-  return own?.figures ?? past.baseline?.figures ?? {};
+  return ownFigures(past) ?? past.baseline?.figures ?? {};
+}
+
+/** What was measured of the run's own model, before any wave. */
+export function ownFigures({ measurements }: History): FlatFigures | undefined {
+  return measurements.find(({ state }) => sameState(state, stateAfter(0)))?.figures;
 }
 
 /** How far from the dense model a model is, by what was measured: the nearer the smaller. */

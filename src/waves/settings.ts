@@ -65,6 +65,8 @@ export interface RunResult {
   readonly diff: { readonly json: string; readonly markdown: string };
   readonly manifest: string;
   readonly baseline: Readonly<Record<string, number>>;
+  /** The model before the first wave, where it is held against another: the recipe's reference. */
+  readonly before?: Readonly<Record<string, number>>;
   readonly result: Readonly<Record<string, number>>;
   readonly waves: readonly WaveRecord[];
   /** Which waves the published model has, tensor by tensor. */
