@@ -33,6 +33,8 @@ const mayImport = {
     'evidence',
     'solvers',
     'allocation',
+    'thresholds',
+    'clustering',
     'plates',
     'shedding',
   ],
@@ -73,6 +75,7 @@ const mayImport = {
     'pruning',
     'corpus',
     'threads',
+    'conversion',
   ],
   factorizing: ['tensor', 'checkpoint', 'model', 'evidence', 'solvers', 'quantization', 'coding', 'lowrank', 'pruning'],
   healing: [
@@ -146,6 +149,7 @@ const mayImport = {
     'waves',
     'pictures',
   ],
+  assessing: ['tensor', 'checkpoint', 'model', 'corpus', 'damage', 'pictures', 'state', 'waves'],
   calibrating: ['tensor', 'checkpoint', 'model', 'evidence', 'pruning', 'corpus', 'evaluation', 'waves'],
   scanning: ['checkpoint'],
   conversion: ['tensor', 'checkpoint', 'translation', 'model', 'coding', 'layouts', 'ggml', 'imatrix'],
@@ -213,7 +217,7 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|surveying|calibrating|vocabulary|scanning|conversion|weighing|cli)/',
+      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|grouping|surveying|assessing|calibrating|vocabulary|scanning|conversion|weighing|cli)/',
       '^src/recipe\\.ts$',
     ]),
     only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|cli)/']),
@@ -229,7 +233,7 @@ export default {
     ),
     only('charts-in-pictures', 'node_modules/vega', '^src/pictures/'),
     only('schemas-at-the-borders', 'node_modules/zod', [
-      '^src/(manifest|store|repository|model|checkpoint|corpus|recipe-steps)/',
+      '^src/(manifest|store|repository|model|checkpoint|corpus|grouping|recipe-steps)/',
       '^src/recipe\\.ts$',
     ]),
   ],

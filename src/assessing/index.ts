@@ -1,0 +1,2 @@
+export { assess } from './assess.js';
+export type { AssessOptions, AssessResult } from './options.js';
