@@ -8,7 +8,7 @@ import { type Distance, distanceOf, divideWindows, type HealingText } from './he
 import { cautionOf, type HealingRecord } from './history.js';
 import { checkChoices, DEFAULT_MINUTES, type HealChoices, healSettings } from './settings.js';
 import { type StepsDecision, stepsForMinutes } from './steps-for-minutes.js';
-import { everywhere } from './targets.js';
+import { chooseTargets, type Target } from './targets.js';
 import { trainer } from './trainer.js';
 import type { HealSettings, TrainContext, TrainWork } from './types.js';
 
@@ -43,7 +43,9 @@ async function propose(choices: HealChoices, clock: Clock, context: EditContext)
   const { model, dense = model } = context;
   const text = divideWindows(context.calibration);
   const before = await distanceOf(model, dense, text.heldOut, context);
-  const work = await workOf(choices, { text, dense, clock }, context);
+  const patient = { model, dense, windows: text.learnt };
+  const targets = await chooseTargets(patient, { alike: choices.everywhere === true }, contextOf(context));
+  const work = await workOf(choices, { text, dense, targets, clock }, context);
   const trained = await trainGuarded(work, contextOf(context), { trainer, ...keepOf(work, context) });
   const { settings } = work;
   const { state } = trained;
@@ -52,19 +54,24 @@ async function propose(choices: HealChoices, clock: Clock, context: EditContext)
   const applied = after.kl < before.kl;
   await write(applied ? healed : model.checkpoint, context);
   const record = recordOf({ choices, context, work, text, trained, before, after, applied });
-  return { details: { [HEALING_DETAILS]: [record] } };
+  return { details: { [HEALING_DETAILS]: [record], healed: [...targets] } };
 }
 
 interface Given {
   readonly text: HealingText;
   readonly dense: Model;
+  readonly targets: readonly Target[];
   readonly clock: Clock;
 }
 
 /** What is trained, and for how many steps: the recipe's number, or what fits into its minutes. */
-async function workOf(choices: HealChoices, { text, dense, clock }: Given, context: EditContext): Promise<TrainWork> {
+async function workOf(
+  choices: HealChoices,
+  { text, dense, targets, clock }: Given,
+  context: EditContext,
+): Promise<TrainWork> {
   const { model, seed = 0, decide = (_, make) => make() } = context;
-  const intensity = everywhere(model);
+  const intensity = new Map(targets.map(({ weight, intensity }) => [weight, intensity]));
   const caution = cautionOf(earlierOf(context));
   const { minutes = DEFAULT_MINUTES, steps } = choices;
   const known = { intensity, masked: true, seed, caution };
