@@ -6,6 +6,7 @@ import { checkFeatures, distinctPoints, type Features, type ScaledFeatures, scal
 import { clusterings } from './methods.js';
 import { qualityOf } from './quality.js';
 import { checkSettings } from './settings.js';
+import { silhouettes, silhouettesByCluster } from './silhouette.js';
 
 /**
  * Returns the clusters of the points by one method: the same features, settings and seed give the same clusters. Throws `usage` for
@@ -60,7 +61,8 @@ export async function prepare(features: Features, settings: ClusteringSettings, 
 function describe(points: ScaledFeatures, divided: Divided, { method, seed }: ClusteringSettings): Clustering {
   const { assignments, k, notes } = divided;
   const centres = centresOf(points, assignments, k);
-  const quality = qualityOf(points, assignments, centres, seed);
+  const measured = silhouettes(points, assignments, k, seed);
+  const quality = qualityOf(points, centres, measured);
   const inertia = quality.inertia * points.unit ** 2;
   const clustered = centres.sizes.reduce((sum, size) => sum + size, 0);
   const sampled = `The silhouette is that of ${quality.silhouettePoints} points out of ${clustered}.`;
@@ -72,6 +74,7 @@ function describe(points: ScaledFeatures, divided: Divided, { method, seed }: Cl
     centroids: centres.centroids.map((value) => value * points.unit),
     inertia,
     quality: { ...quality, inertia },
+    silhouettes: silhouettesByCluster(measured, assignments, k),
     notes: quality.silhouettePoints > 0 && quality.silhouettePoints < clustered ? [...notes, sampled] : notes,
   };
 }

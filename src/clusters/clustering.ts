@@ -59,6 +59,8 @@ export interface Clustering {
   readonly centroids: Float64Array;
   readonly inertia: number;
   readonly quality: Quality;
+  /** Mean silhouette of each cluster, over its points that were measured; null where none was. Near 0: it runs into another. */
+  readonly silhouettes: readonly (number | null)[];
   /** Where the result is other than what was asked for, and what was chosen where nothing was said: one sentence each. */
   readonly notes: readonly string[];
 }

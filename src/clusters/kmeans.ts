@@ -2,8 +2,8 @@ import { seededRandom } from '../random.js';
 import type { ClusteringMethod } from './clustering.js';
 import { assignAll, lloydCentres, rowsOf } from './lloyd.js';
 
-/** As scikit-learn had for years; k-means++ makes bad starts rare, not impossible. */
-const RESTARTS = 10;
+/** k-means++ makes bad starts rare, not impossible. */
+const RESTARTS = 5;
 
 /** k-means: k-means++ and Lloyd's iterations by ml-kmeans, the best of several starts. */
 const kmeansMethod: ClusteringMethod = {

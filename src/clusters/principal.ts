@@ -1,6 +1,7 @@
-import { type Random, seededRandom } from '../random.js';
+import { seededRandom } from '../random.js';
 import { symmetricEigen } from '../solvers/index.js';
 import type { Features } from './features.js';
+import { nextNormal } from './normal.js';
 
 /** Orthonormal directions as rows [count, dimensions], and Σ of the squared projections on each, descending. */
 export interface Principal {
@@ -158,10 +159,4 @@ function orthonormalize(rows: Float64Array, count: number, length: number): void
     const factor = after > DEPENDENT * before ? 1 / after : 0;
     for (let d = 0; d < length; d += 1) rows[at + d]! *= factor;
   }
-}
-
-/** Box & Muller 1958; the logarithm is never of 0. */
-function nextNormal(random: Random): number {
-  const radius = Math.sqrt(-2 * Math.log((random.bits() + 1) / 2 ** 32));
-  return radius * Math.cos((2 * Math.PI * random.bits()) / 2 ** 32);
 }

@@ -1,12 +1,10 @@
 import { type Centres, squaredDistance } from './centroids.js';
 import type { Quality } from './clustering.js';
 import type { Features } from './features.js';
-import { silhouettes } from './silhouette.js';
+import type { Silhouettes } from './silhouette.js';
 
-/** Returns every index of a clustering. The points and the centres are in the same unit; only inertia depends on it. */
-export function qualityOf(points: Features, assignments: Int32Array, centres: Centres, seed: number): Quality {
-  const k = centres.sizes.length;
-  const { mean, points: measured } = silhouettes(points, assignments, k, seed);
+/** Returns every index of a clustering. The points, the centres and the silhouettes are in the same unit; only inertia depends on it. */
+export function qualityOf(points: Features, centres: Centres, { mean, points: measured }: Silhouettes): Quality {
   const clustered = centres.sizes.reduce((sum, size) => sum + size, 0);
   return {
     silhouette: mean,

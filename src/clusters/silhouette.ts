@@ -44,6 +44,21 @@ export function silhouettes(points: Features, assignments: Int32Array, k: number
   return { points: measured, values, mean: values.reduce((sum, value) => sum + value, 0) / values.length };
 }
 
+/** Returns the mean silhouette of each cluster 0 … k − 1 over its points that were measured; null where none was. */
+export function silhouettesByCluster(
+  { points, values }: Silhouettes,
+  assignments: Int32Array,
+  k: number,
+): (number | null)[] {
+  const sums = new Float64Array(k);
+  const counts = new Int32Array(k);
+  for (const [at, i] of points.entries()) {
+    sums[assignments[i]!]! += values[at]!;
+    counts[assignments[i]!]! += 1;
+  }
+  return Array.from(sums, (sum, cluster) => (counts[cluster] === 0 ? null : sum / counts[cluster]!));
+}
+
 /** One point's silhouette from the sums of its distances to the points of each cluster. */
 function silhouetteOf(sums: Float64Array, sizes: Int32Array, own: number): number {
   if (sizes[own] === 1) return 0;

@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { centresOf } from '../../src/clusters/centroids.js';
 import { cluster, type Features } from '../../src/clusters/index.js';
 import { qualityOf } from '../../src/clusters/quality.js';
-import { silhouettePoints, silhouettes } from '../../src/clusters/silhouette.js';
+import { silhouettePoints, silhouettes, silhouettesByCluster } from '../../src/clusters/silhouette.js';
 import { ELEVEN, planted, pointsOf, rowsOf } from './planted.js';
 
 const quality = (points: Features, assignments: Int32Array) => {
   const k = Math.max(-1, ...assignments) + 1;
-  return qualityOf(points, assignments, centresOf(points, assignments, k), 1);
+  return qualityOf(points, centresOf(points, assignments, k), silhouettes(points, assignments, k, 1));
 };
 
 describe('on eleven points, as scikit-learn 1.2.1 has them, and numpy by the formulas', () => {
@@ -46,6 +46,13 @@ describe('on eleven points, as scikit-learn 1.2.1 has them, and numpy by the for
     const { values, points } = silhouettes(ELEVEN, assignments, Math.max(...labels) + 1, 1);
     expect([...points]).toEqual(labels.map((_, i) => i));
     for (const [i, value] of values.entries()) expect(value).toBeCloseTo(each[i]!, 13);
+    const means = [...new Set(labels)].map((cluster) => {
+      const own = each.filter((_, i) => labels[i] === cluster);
+      return own.reduce((sum, value) => sum + value, 0) / own.length;
+    });
+    const byCluster = silhouettesByCluster({ values, points, mean: silhouette }, assignments, means.length + 1);
+    for (const [cluster, mean] of means.entries()) expect(byCluster[cluster]!).toBeCloseTo(mean, 13);
+    expect(byCluster.at(-1)).toBeNull();
   });
 });
 
