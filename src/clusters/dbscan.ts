@@ -7,9 +7,10 @@ import { neighbourRadius } from './neighbour-radius.js';
 const NEW = -2;
 
 /**
- * DBSCAN (Ester, Kriegel, Sander & Xu 1996): clusters are dense points within reach of each other and the points around them;
- * what is left is noise. A point around two clusters goes to the one that begins first. Our own: of the libraries for Node,
- * one measures distances on the earth, the others have had no release for years or keep every neighbourhood in memory.
+ * DBSCAN (Ester, Kriegel, Sander & Xu 1996): clusters are dense points within reach of each other and the points around them; what
+ * is left is noise. A point around two clusters goes to the one that begins first. Our own: density-clustering has had no release
+ * since 2015, @cdxoo/dbscan 1.1.1 lists points at the edge of clusters as noise too and searches its lists for every neighbour, and
+ * Turf's measures distances on the earth.
  */
 const dbscan: ClusteringMethod = {
   takes: ['epsilon', 'minPoints'],
