@@ -69,7 +69,7 @@ const EDGE = {
 const LENGTH = {
   x: { scale: 'x', field: 'midX' },
   y: { scale: 'y', field: 'midY', offset: -3 },
-  text: { signal: "format(datum.distance, '.2~f')" },
+  text: { signal: "format(datum.distance, '.2f')" },
   fontSize: { value: 9 },
   align: { value: 'center' },
 } as const;

@@ -22,7 +22,7 @@ export interface View {
   readonly pitch: number;
 }
 
-/** What a page needs to turn a drawing: places between −1 and 1 as drawn, axes and their names last. */
+/** What a page needs to turn a drawing: places at a distance of 1 at most, in the order that they are drawn in, then the axes' ends. */
 export interface Turning extends View {
   readonly points: readonly Place[];
   readonly centre: readonly [number, number];
@@ -33,11 +33,11 @@ const SIDE = 340;
 const MARGINS = { top: 8, right: 110, bottom: 8, left: 8 } as const;
 /** Off all axes, so that none hides behind another. */
 const FIRST_VIEW: View = { yaw: 0.6, pitch: 0.35 };
-/** A cube's corners stay inside the drawing however it is turned. */
-const RADIUS = SIDE / (2 * Math.sqrt(3));
+/** The farthest thing stays inside the drawing, its dot and the axes' names too, however it is turned. */
+const RADIUS = SIDE / 2 - 12;
 const DIGITS = 1000;
 
-/** Where a place between −1 and 1 is seen, and how near it is to the reader: an orthographic projection. */
+/** Where a place is seen, across and upwards, and how near it is to the reader: an orthographic projection. */
 export function seenFrom({ yaw, pitch }: View, [x, y, z]: Place): Place {
   const across = x * Math.cos(yaw) + z * Math.sin(yaw);
   const back = z * Math.cos(yaw) - x * Math.sin(yaw);
@@ -109,17 +109,10 @@ const NAME = {
   fontSize: { value: 10 },
 } as const;
 
-/** Every place about the middle of all, the farthest coordinate at 1. */
+/** Every place about the middle of all, the farthest at a distance of 1. */
 function placesOf(places: readonly Place[]): Place[] {
-  const middle = ([0, 1, 2] as const).map((d) => (least(places, d) + most(places, d)) / 2) as unknown as Place;
-  const reach = Math.max(0, ...([0, 1, 2] as const).map((d) => (most(places, d) - least(places, d)) / 2)) || 1;
-  return places.map((place) => place.map((value, d) => (value - middle[d]!) / reach) as unknown as Place);
-}
-
-function least(places: readonly Place[], d: 0 | 1 | 2): number {
-  return places.reduce((low, place) => Math.min(low, place[d]), Number.POSITIVE_INFINITY);
-}
-
-function most(places: readonly Place[], d: 0 | 1 | 2): number {
-  return places.reduce((high, place) => Math.max(high, place[d]), Number.NEGATIVE_INFINITY);
+  const middle = ([0, 1, 2] as const).map((d) => places.reduce((sum, place) => sum + place[d], 0) / places.length);
+  const about = places.map((place) => place.map((value, d) => value - middle[d]!) as unknown as Place);
+  const reach = about.reduce((most, place) => Math.max(most, Math.hypot(...place)), 0) || 1;
+  return about.map((place) => place.map((value) => value / reach) as unknown as Place);
 }
