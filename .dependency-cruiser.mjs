@@ -93,7 +93,7 @@ const mayImport = {
   ],
   hardware: ['tensor', 'checkpoint', 'model', 'ggml', 'quantization'],
   spikes: [],
-  damage: ['tensor', 'checkpoint', 'model', 'corpus'],
+  damage: ['tensor', 'checkpoint', 'model', 'corpus', 'spikes'],
   state: ['checkpoint', 'manifest', 'store', 'tensor'],
   waves: [
     'tensor',

@@ -7,6 +7,7 @@ export {
   type Observation,
   selfStarting,
   sharedBy,
+  upperTail,
 } from './control-charts.js';
 export {
   SPIKE_POLICY,
