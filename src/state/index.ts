@@ -36,6 +36,7 @@ export type {
   Effectiveness,
   EmergencyStop,
   FileDigest,
+  ForetoldDamage,
   GateTermRecord,
   PlatesJson,
   SelectiveRollback,

@@ -26,6 +26,8 @@ const isAbsentOr =
   (value) =>
     value === undefined || form(value);
 
+const isForetold = hasFields({ expected: isNumber, low: isNumber, high: isNumber, actual: isNumber });
+
 /** More blocks and kinds than any model has; what plates are called is for src/plates to check against the model. */
 const MAX_PLATE_ENTRIES = 100_000;
 /** Two levels of names over lists of indices: kind, block, text. */
@@ -57,6 +59,7 @@ const FORMS: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
     removed: isAbsentOr(hasFields({ parameters: isNumber, of: isNumber })),
     blocks: isAbsentOr(hasFields({ errors: isListOf(isNumber) })),
     effectiveness: isAbsentOr(hasFields({ parameters: isNumber })),
+    foretold: isAbsentOr(hasFields({ learntFrom: isNumber, blocks: isListOf(isForetold), kl: isAbsentOr(isForetold) })),
     warnings: isAbsentOr(isListOf(hasFields({ series: isText, reason: isText }))),
     selective: isAbsentOr(hasFields({ outcome: isText, culprits: isPlates, measurements: isNumber })),
     stopped: isAbsentOr(hasFields({ tensor: isText })),

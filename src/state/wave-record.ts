@@ -69,6 +69,23 @@ export interface SelectiveRollback {
   readonly measurements: number;
 }
 
+/** An error as the waves before foretold it, the interval that it was to lie in nine times in ten, and what it came to. */
+export interface ForetoldFigure {
+  readonly expected: number;
+  readonly low: number;
+  readonly high: number;
+  readonly actual: number;
+}
+
+/** What the waves before said of a wave; see `predictWave` (src/damage). */
+export interface ForetoldDamage {
+  /** Waves that it was learnt from. */
+  readonly learntFrom: number;
+  /** Relative error of each block's output. */
+  readonly blocks: readonly (ForetoldFigure & { readonly block: number })[];
+  readonly kl?: ForetoldFigure;
+}
+
 /** Where the numbers of a wave ended; see `findNotFinite` (src/evaluation). */
 export interface EmergencyStop {
   readonly block?: number;
@@ -101,6 +118,7 @@ export interface WaveJournalRecord {
   readonly removed?: { readonly parameters: number; readonly of: number };
   readonly blocks?: BlockMonitor;
   readonly effectiveness?: Effectiveness;
+  readonly foretold?: ForetoldDamage;
   readonly warnings?: readonly Warning[];
   readonly selective?: SelectiveRollback;
   readonly stopped?: EmergencyStop;

@@ -4,6 +4,7 @@ import {
   type ControlRecord,
   type Effectiveness,
   type EmergencyStop,
+  type ForetoldDamage,
   type History,
   historyOf,
   type JournalRecord,
@@ -39,6 +40,7 @@ export interface WaveEntry extends EntryBase {
   readonly plates?: PlatesJson;
   readonly blocks?: BlockMonitor;
   readonly effectiveness?: Effectiveness;
+  readonly foretold?: ForetoldDamage;
   readonly warnings?: readonly Warning[];
   readonly selective?: SelectiveRollback;
   readonly stopped?: EmergencyStop;
@@ -109,11 +111,13 @@ function waveEntry(
 }
 
 /** What not every wave has. */
-function detailsOf({ plates, blocks, effectiveness, warnings, selective, stopped, details }: WaveJournalRecord) {
+function detailsOf(wave: WaveJournalRecord) {
+  const { plates, blocks, effectiveness, foretold, warnings, selective, stopped, details } = wave;
   return {
     ...(plates && { plates }),
     ...(blocks && { blocks }),
     ...(effectiveness && { effectiveness }),
+    ...(foretold && { foretold }),
     ...(warnings && { warnings }),
     ...(selective && { selective }),
     ...(stopped && { stopped }),

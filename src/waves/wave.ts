@@ -9,6 +9,7 @@ import { sparsityAfter, sparsityKept, type WaveSparsity } from './layer-sparsity
 import { cacheScales } from './layout-extras.js';
 import type { Baseline } from './measure.js';
 import { figuresBefore, nearerVerdict } from './nearer.js';
+import { predictionOf } from './prediction.js';
 import { type Proposed, propose } from './proposal.js';
 import { findCulpritPlates, isRepairable } from './selective.js';
 import { closeLayers, history, openLayers, type Session, type WaveLayer } from './session.js';
@@ -57,7 +58,11 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
       baseline !== undefined && isToBeSearched(examined, proposed) && isRepairable(past, settings, proposed.shed)
         ? await findCulpritPlates({ kept, layers: opened, shed: proposed.shed }, baseline, session)
         : undefined;
-    const record = recordOf({ settings, past, proposed, sparsity, isChanged, examined, found });
+    const own = recordOf({ settings, past, proposed, sparsity, isChanged, examined, found });
+    // Only where what is removed is what does the damage.
+    const goesBySparsity = settings.edit.goesBy !== 'itself' && !settings.edit.heals;
+    const foretold = goesBySparsity && isChanged ? predictionOf(past, own, inputs.model.decoder) : undefined;
+    const record = { ...own, ...(foretold && { foretold }) };
     await journal.append({ ...record });
     await conclude(record, proposed, session);
   } finally {
