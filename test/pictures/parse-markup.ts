@@ -8,7 +8,7 @@ export interface Markup {
 /** HTML elements without an end tag. */
 const VOID = new Set(['meta', 'br']);
 const TOKEN =
-  /<!doctype html>|<style>[^<]*<\/style>|<(\/?)([a-zA-Z][\w-]*)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>|([^<]+)/gy;
+  /<!doctype html>|<style>[^<]*<\/style>|<script>[^<]*<\/script>|<(\/?)([a-zA-Z][\w-]*)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>|([^<]+)/gy;
 
 /**
  * Parses the subset of HTML and XML that `page` and `sheet` write, and throws at the first thing outside it: a stray `<`, an
