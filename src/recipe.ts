@@ -6,6 +6,7 @@ import { type AdaptivePace, adaptivePace } from './recipe-steps/adaptive.js';
 import { factorizeStep } from './recipe-steps/factorize.js';
 import { healFields, healStep } from './recipe-steps/heal.js';
 import { quantizeStep } from './recipe-steps/quantize.js';
+import { clusterThresholds } from './recipe-steps/thresholds.js';
 
 /** A recipe is written by hand; past a megabyte it is some other file. */
 const MAX_RECIPE_BYTES = 1_048_576;
@@ -23,8 +24,10 @@ const pruneStep = z.strictObject({
   compare: z.enum(['row', 'layer', 'global']).optional(),
   /** What becomes of the weights that stay: refit, sparsegpt, sparsegpt-refit or alps; nothing by default. */
   solver: z.string().optional(),
-  /** How the sparsity is divided over the matrices: uniform (the default), owl, error or evolve. */
+  /** How the sparsity is divided: uniform (the default), owl, error or evolve over the matrices, cluster over clusters of rows. */
   thresholds: z.string().optional(),
+  /** With the thresholds `cluster`. */
+  clusterThresholds: clusterThresholds.optional(),
   /** What goes: single weights (the default), or whole growth plates, which make the published model smaller. */
   plates: z.enum(['weights', 'ffn', 'heads', 'experts', 'blocks', 'hidden', 'vocabulary', 'auto']).optional(),
   /** How plates are divided among the blocks: the same share of each (the default), the best anywhere, by measured sensitivity. */
@@ -92,7 +95,13 @@ export const recipeSchema = z.strictObject({
   monitor: z.enum(['full', 'basic']).default('full'),
   seed: z.int().min(0).max(0xffff_ffff).default(0),
   /** The form of the result; `native`, and `gguf` for an `out` that ends in .gguf, unless it is named. */
-  output: z.strictObject({ format: z.enum(OUTPUT_FORMATS) }).optional(),
+  output: z
+    .strictObject({
+      format: z.enum(OUTPUT_FORMATS),
+      /** GPUs that an engine divides each matrix over: a layout that cannot be divided so is refused before any work. */
+      tensorParallel: z.int().min(1).max(1024).optional(),
+    })
+    .optional(),
   /** Shards of the result are at most this large. */
   maxShardBytes: z.int().min(1_000_000).default(5_000_000_000),
   steps: z.array(z.discriminatedUnion('do', [pruneStep, quantizeStep, factorizeStep, healStep])).min(1),
@@ -108,6 +117,7 @@ export type { AdaptivePace } from './recipe-steps/adaptive.js';
 export type { FactorizeStep } from './recipe-steps/factorize.js';
 export type { HealFields, HealStep } from './recipe-steps/heal.js';
 export type { QuantizeStep } from './recipe-steps/quantize.js';
+export type { ClusterThresholds } from './recipe-steps/thresholds.js';
 
 /**
  * In how many waves a step comes to its target, along which curve, and how small a part of it is still worth a wave; `adaptive`
@@ -147,8 +157,8 @@ export function outputFormat({ out, output }: Pick<Recipe, 'out' | 'output'>): O
 /** Checks a recipe object and fills in the defaults. Throws `usage` that lists every wrong field. */
 export function parseRecipe(input: unknown, source: string): Recipe {
   const result = recipeSchema.safeParse(input);
-  const faults = result.success ? paceFaults(result.data) : result.error.issues.map(faultText);
-  if (result.success && faults.length === 0) return { ...result.data, steps: result.data.steps.map(withPace) };
+  const faults = result.success ? [...paceFaults(result.data), ...thresholdFaults(result.data)] : result.error.issues.map(faultText);
+  if (result.success && faults.length === 0) return { ...result.data, steps: result.data.steps.map(withPace).map(withThresholds) };
   throw new BirdboneError(
     'usage',
     `${source} is not a valid recipe.\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
@@ -167,6 +177,22 @@ function paceFaults({ steps }: Recipe): string[] {
     if (step.do !== 'prune' || step.adaptive === undefined || step.schedule === 'adaptive') return [];
     return [`steps.${index}.adaptive: has no effect with the schedule ${step.schedule}; it belongs to "adaptive"`];
   });
+}
+
+function thresholdFaults({ steps }: Recipe): string[] {
+  return steps.flatMap((step, index) => {
+    if (step.do !== 'prune' || step.clusterThresholds === undefined || step.thresholds === 'cluster') return [];
+    const { thresholds = 'uniform' } = step;
+    return [
+      `steps.${index}.clusterThresholds: has no effect with the thresholds ${thresholds}; it belongs to "cluster"`,
+    ];
+  });
+}
+
+/** A step with thresholds of clusters, with every default filled in, as an adaptive one. */
+function withThresholds(step: Step): Step {
+  if (step.do !== 'prune' || step.thresholds !== 'cluster') return step;
+  return { ...step, clusterThresholds: clusterThresholds.parse(step.clusterThresholds ?? {}) };
 }
 
 /** An adaptive step with every default filled in: what decides the bytes of a result is in the recipe. */

@@ -39,8 +39,10 @@ export interface AllocationRequest {
 
 /**
  * Divides a sparsity over the matrices. `even` asks nothing: every matrix (or row, or group) loses the same fraction. The others
- * return whole numbers of weights that add up to the budget exactly. Deterministic: the same request gives the same counts.
+ * return whole numbers of weights that add up to the budget exactly: `measured` of each matrix, `clustered` of clusters of a matrix's
+ * rows (src/thresholds). Deterministic: the same request gives the same counts.
  */
 export type Allocation =
   | { readonly kind: 'even' }
+  | { readonly kind: 'clustered' }
   | { readonly kind: 'measured'; allocate(request: AllocationRequest): Promise<Counts> };

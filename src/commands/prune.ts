@@ -45,8 +45,9 @@ export default class Prune extends BaseCommand<typeof Prune> {
         'Correct the weights that stay: refit (those the metric keeps), sparsegpt, sparsegpt-refit, alps; none by default.',
       env: envOf('solver'),
     }),
-    thresholds: Flags.option({ options: ['uniform', 'owl', 'error', 'evolve'] as const })({
-      summary: 'How the sparsity is divided over the matrices; uniform by default: the same everywhere.',
+    thresholds: Flags.option({ options: ['uniform', 'owl', 'error', 'evolve', 'cluster'] as const })({
+      summary:
+        'How the sparsity is divided: over the matrices, or over clusters of their rows; uniform by default: the same everywhere.',
       env: envOf('thresholds'),
     }),
     waves: count({

@@ -1,4 +1,4 @@
-import type { Allocation, BudgetMatrix, Counts, Probe } from '../allocation/index.js';
+import type { Allocation, AllocationRequest, BudgetMatrix, Counts, Probe } from '../allocation/index.js';
 import { readFloats } from '../checkpoint/index.js';
 import type { LinearSpec, Model } from '../model/index.js';
 import type { FreePattern } from '../sparsity/index.js';
@@ -11,17 +11,31 @@ import { prunableLinears } from './plan-masks.js';
 /** Weights that are counted at once. */
 const COUNTED_WEIGHTS = 2 ** 22;
 
+/** What a division is measured for. */
+export interface AllocationRules {
+  readonly pattern: FreePattern;
+  readonly compare: 'row' | 'layer';
+}
+
 /**
- * How many weights of each matrix a wave removes under an allocation, by name; undefined where all lose the same fraction. The
- * counts add up to ⌊weights · target⌋ exactly, and none is below what earlier waves removed.
+ * How many weights of each matrix a wave removes under an allocation, by name. The counts add up to ⌊weights · target⌋ exactly, and
+ * none is below what earlier waves removed.
  */
 export async function allocate(
-  allocation: Allocation,
-  rules: { readonly pattern: FreePattern; readonly compare: 'row' | 'layer' },
+  allocation: Extract<Allocation, { kind: 'measured' }>,
+  rules: AllocationRules,
   context: EditContext,
-): Promise<Counts | undefined> {
-  if (allocation.kind === 'even') return undefined;
-  const { model, target, seed = 0, report } = context;
+): Promise<Counts> {
+  return allocation.allocate(allocationRequest(await budgetMatrices(context.model), rules, context));
+}
+
+/** What an allocation is asked for, and may ask, in a wave. */
+export function allocationRequest(
+  matrices: readonly BudgetMatrix[],
+  rules: AllocationRules,
+  context: EditContext,
+): AllocationRequest {
+  const { target, seed = 0, report } = context;
   const probe: Probe = {
     outlierShares: (multiple) => outlierShares(multiple, context),
     errorCurves: (levels) => errorCurves(levels, rules, context),
@@ -29,7 +43,7 @@ export async function allocate(
   };
   const onStep = (done: number, total: number) =>
     report({ type: 'progress', stage: 'evolve', done, total, unit: 'generations' });
-  return allocation.allocate({ matrices: await budgetMatrices(model), target, probe, seed, onStep });
+  return { matrices, target, probe, seed, onStep };
 }
 
 async function budgetMatrices(model: Model): Promise<BudgetMatrix[]> {
@@ -43,13 +57,23 @@ async function budgetMatrices(model: Model): Promise<BudgetMatrix[]> {
   return matrices;
 }
 
-async function zerosOf({ checkpoint }: Model, { weight, rows, columns, layout }: LinearSpec): Promise<number> {
-  const [storedRows, width] = layout === 'in-out' ? [columns, rows] : [rows, columns];
+async function zerosOf(model: Model, spec: LinearSpec): Promise<number> {
+  return (await zerosByRow(model, spec)).reduce((sum, zeros) => sum + zeros, 0);
+}
+
+/** How many weights of each row of a linear are 0. */
+export async function zerosByRow({ checkpoint }: Model, spec: LinearSpec): Promise<Int32Array> {
+  const { weight, rows, columns, layout } = spec;
+  const isTransposed = layout === 'in-out';
+  const [storedRows, width] = isTransposed ? [columns, rows] : [rows, columns];
   const step = Math.max(1, Math.floor(COUNTED_WEIGHTS / width));
-  let zeros = 0;
+  const zeros = new Int32Array(rows);
   for (let start = 0; start < storedRows; start += step) {
-    const values = await readFloats(checkpoint, weight, { start, count: Math.min(step, storedRows - start) });
-    for (const value of values) if (value === 0) zeros += 1;
+    const count = Math.min(step, storedRows - start);
+    const values = await readFloats(checkpoint, weight, { start, count });
+    for (let i = 0; i < values.length; i += 1) {
+      if (values[i] === 0) zeros[isTransposed ? i % width : start + Math.floor(i / width)]! += 1;
+    }
   }
   return zeros;
 }

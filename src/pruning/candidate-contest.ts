@@ -8,6 +8,7 @@ import {
   disposeBlock,
   embedBatches,
   type HiddenStates,
+  type LoadedBlock,
   loadBlock,
   type Model,
   runBlock,
@@ -17,7 +18,7 @@ import {
 } from '../model/index.js';
 import type { EditContext } from './edit.js';
 import { meanDivergences } from './mean-divergences.js';
-import { masked, WeightRanks } from './weight-ranks.js';
+import { masked, type Sparsities, WeightRanks } from './weight-ranks.js';
 
 /** Tokens that candidates are compared on in the last stage of a tournament. */
 const CONTEST_TOKENS = 2048;
@@ -42,7 +43,12 @@ export async function openContest(compare: 'row' | 'layer', context: EditContext
   const states = reference;
   return {
     tokens: realTokens(batches),
-    divergences: (candidates, tokens) => divergences(candidates, { tokens, dense, ranks, reference: states }, context),
+    divergences: (candidates, tokens) =>
+      candidateDivergences(
+        { count: candidates.length, variants: maskedVariants(ranks, candidates.map(byMatrix), context) },
+        { tokens, dense, reference: states },
+        context,
+      ),
     close: async () => {
       await states.close();
       await ranks.close();
@@ -50,40 +56,90 @@ export async function openContest(compare: 'row' | 'layer', context: EditContext
   };
 }
 
-/** Windows evenly spread over the calibration text, at least `CONTEST_TOKENS` tokens where it has so many. */
-export function contestBatches(model: Model, { calibration, device }: EditContext): TokenBatch[] {
+/** Windows evenly spread over the calibration text, at least `least` tokens where it has so many. */
+export function contestBatches(
+  model: Model,
+  { calibration, device }: Pick<EditContext, 'calibration' | 'device'>,
+  least = CONTEST_TOKENS,
+): TokenBatch[] {
   const total = calibration.reduce((sum, { ids }) => sum + ids.length, 0);
-  const every = Math.max(1, Math.floor(total / CONTEST_TOKENS));
+  const every = Math.max(1, Math.floor(total / least));
   const windows = calibration.filter((_, i) => i % every === 0);
   const longest = windows.reduce((length, { ids }) => Math.max(length, ids.length), 0);
   const tokens = Math.min(BATCH_TOKENS, tokensPerBatch(model.decoder, longest, device));
   return batchesOf(windows, tokens, apartAbove(model.decoder));
 }
 
-interface Round {
+function byMatrix(candidate: Candidate): SparsityOf {
+  return (weight) => candidate.get(weight) ?? 0;
+}
+
+/** How sparse a candidate makes each of the ranked matrices. */
+export type SparsityOf = (weight: string) => Sparsities;
+
+/** A block in the form that one candidate gives it, and what of it is not the block's own. */
+export interface BlockVariant {
+  readonly block: LoadedBlock;
+  dispose(): void;
+}
+
+/** The forms of a block under each of the candidates, one at a time; closed when all have been seen. */
+export interface BlockVariants {
+  of(candidate: number): Promise<BlockVariant>;
+  close(): void;
+}
+
+export interface Candidates {
+  readonly count: number;
+  variants(block: LoadedBlock): Promise<BlockVariants>;
+}
+
+/** Candidates that say how sparse each ranked matrix is. */
+export function maskedVariants(
+  weightRanks: WeightRanks,
+  sparsities: readonly SparsityOf[],
+  { device }: Pick<EditContext, 'device'>,
+): Candidates['variants'] {
+  return async (block) => {
+    const ranks = await weightRanks.upload(block, device);
+    return {
+      of: async (candidate) => {
+        const pruned = masked(block, { ranks, device }, sparsities[candidate]!);
+        const own = [...pruned.linears].flatMap(([name, { weight }]) => (ranks.has(name) ? weight.parts : []));
+        return { block: pruned, dispose: () => dispose(own) };
+      },
+      close: () => {
+        for (const { parts } of ranks.values()) dispose([...parts]);
+      },
+    };
+  };
+}
+
+export interface Round {
+  /** At least so many of the reference's, from its beginning. */
   readonly tokens: number;
   readonly dense: Model;
-  readonly ranks: WeightRanks;
   /** The dense model's hidden states behind its last block. */
   readonly reference: HiddenStates;
 }
 
-async function divergences(
-  candidates: readonly Candidate[],
-  { tokens, dense, ranks, reference }: Round,
+/** Mean KL(dense ‖ candidate) in nats of each candidate. All of them go through a block while it is on the device. */
+export async function candidateDivergences(
+  candidates: Candidates,
+  { tokens, dense, reference }: Round,
   context: EditContext,
-): Promise<readonly number[]> {
+): Promise<number[]> {
   const { model, device, memoryBytes, spillFolder, signal } = context;
   const batches = firstBatches(reference.batches, tokens);
   const all: HiddenStates[] = [];
   try {
-    for (const _ of candidates) {
-      const room = { memoryBytes: memoryBytes / candidates.length, spillFolder };
+    for (let candidate = 0; candidate < candidates.count; candidate += 1) {
+      const room = { memoryBytes: memoryBytes / candidates.count, spillFolder };
       const states = await createHiddenStates(batches, model.decoder.hidden, room);
       all.push(states);
       await embedBatches(model, states);
     }
-    for (const { index } of model.decoder.blocks) await runCandidates({ index, candidates, all, ranks }, context);
+    for (const { index } of model.decoder.blocks) await runCandidates(candidates, { index, all }, context);
     const sides = { base: { model: dense, states: reference }, now: { model, states: all } };
     return await meanDivergences(sides, { device, ...(signal && { signal }) });
   } finally {
@@ -92,29 +148,25 @@ async function divergences(
 }
 
 async function runCandidates(
-  at: {
-    readonly index: number;
-    readonly candidates: readonly Candidate[];
-    readonly all: readonly HiddenStates[];
-    readonly ranks: WeightRanks;
-  },
+  candidates: Candidates,
+  { index, all }: { readonly index: number; readonly all: readonly HiddenStates[] },
   { model, device, signal }: EditContext,
 ): Promise<void> {
-  const block = await loadBlock(model, at.index, device);
+  const block = await loadBlock(model, index, device);
   try {
-    const ranks = await at.ranks.upload(block, device);
+    const variants = await candidates.variants(block);
     try {
-      for (const [i, candidate] of at.candidates.entries()) {
+      for (const [candidate, states] of all.entries()) {
         stopIfAborted(signal);
-        const pruned = masked(block, ranks, (weight) => candidate.get(weight) ?? 0);
+        const variant = await variants.of(candidate);
         try {
-          await runBlock(pruned, at.all[i]!, device, { store: true, ...(signal && { signal }) });
+          await runBlock(variant.block, states, device, { store: true, ...(signal && { signal }) });
         } finally {
-          for (const [name, { weight }] of pruned.linears) if (ranks.has(name)) dispose([...weight.parts]);
+          variant.dispose();
         }
       }
     } finally {
-      for (const { parts } of ranks.values()) dispose([...parts]);
+      variants.close();
     }
   } finally {
     disposeBlock(block);

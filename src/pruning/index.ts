@@ -8,4 +8,5 @@ export { shedEdit } from './shed-edit.js';
 export { refuseWithoutPlates } from './shed-settings.js';
 export { type EditCost, solverCost } from './solver-cost.js';
 export { storedValues } from './stored-layout.js';
+export type { ThresholdSettings } from './threshold-settings.js';
 export { vocabularyEdit } from './vocabulary-edit.js';

@@ -2,6 +2,8 @@ import type { Counts } from '../allocation/index.js';
 import type { LinearSpec, Model } from '../model/index.js';
 import type { Removal } from '../solvers/index.js';
 import { type FixedPattern, type FreePattern, matricesWithPattern, type Pattern } from '../sparsity/index.js';
+import type { ClusteredRemoval } from './cluster-thresholds.js';
+import { clusteredMask } from './clustered-mask.js';
 
 /** What a wave removes from each matrix, by its name; undefined where it leaves a matrix as it is. */
 export type Removals = (weight: string) => Removal | undefined;
@@ -13,6 +15,8 @@ export interface RemovalSettings {
   readonly target: number;
   /** How many weights go of each matrix, where an allocation says; the target's share of all unless given. */
   readonly counts?: Counts | undefined;
+  /** The same of clusters of each matrix's rows. */
+  readonly clustered?: ReadonlyMap<string, ClusteredRemoval> | undefined;
 }
 
 /** A block's linears that pruning may change: all but the router of experts, whose few weights decide where tokens go. */
@@ -25,8 +29,14 @@ export function prunableLinears(model: Model, index: number): readonly LinearSpe
  * what it removes from a matrix, so a target below it is met by the matrices that take the pattern on: those in model order that
  * `matricesWithPattern` picks.
  */
-export function removals(model: Model, { pattern, compare, target, counts }: RemovalSettings): Removals {
+export function removals(model: Model, { pattern, compare, target, counts, clustered }: RemovalSettings): Removals {
   if (pattern.kind === 'free') {
+    if (clustered !== undefined) {
+      const widths = widthsOf(model);
+      return (weight) => ({
+        mask: clusteredMask(pattern, clustered.get(weight)!, { columns: widths.get(weight)!, compare }),
+      });
+    }
     if (counts !== undefined) return countedRemovals(model, pattern, { compare, counts });
     const removal: Removal = { mask: (scores) => pattern.mask(scores, { sparsity: target, compare }) };
     return () => removal;
@@ -42,9 +52,7 @@ function countedRemovals(
   pattern: FreePattern,
   { compare, counts }: { readonly compare: 'row' | 'layer'; readonly counts: Counts },
 ): Removals {
-  const widths = new Map(
-    model.decoder.blocks.flatMap(({ linears }) => linears.map((spec) => [spec.weight, spec.columns])),
-  );
+  const widths = widthsOf(model);
   return (weight) => {
     const lostBefore = (column: number) => Math.round((counts.get(weight)! * column) / widths.get(weight)!);
     return {
@@ -54,6 +62,10 @@ function countedRemovals(
       },
     };
   };
+}
+
+function widthsOf({ decoder }: Model): ReadonlyMap<string, number> {
+  return new Map(decoder.blocks.flatMap(({ linears }) => linears.map((spec) => [spec.weight, spec.columns])));
 }
 
 function matricesOf(pattern: FixedPattern, model: Model, target: number): ReadonlySet<string> {

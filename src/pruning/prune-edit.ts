@@ -6,12 +6,14 @@ import type { Model } from '../model/index.js';
 import { type Solver, solvers } from '../solvers/index.js';
 import { type Comparison, type Pattern, parsePattern } from '../sparsity/index.js';
 import { pruneAcrossBlocks } from './across-blocks.js';
-import { allocate } from './allocate.js';
+import { type AllocationRules, allocate } from './allocate.js';
 import { pruneBlockByBlock, usesText } from './block-by-block.js';
-import type { Edit, EditContext } from './edit.js';
-import { prunableLinears, removals } from './plan-masks.js';
+import { clusterThresholds } from './cluster-thresholds.js';
+import type { Edit, EditContext, Proposal, ProposalDetails } from './edit.js';
+import { prunableLinears, type RemovalSettings, removals } from './plan-masks.js';
 import { replacedTensor } from './replaced-tensor.js';
 import { solverCost } from './solver-cost.js';
+import type { ThresholdSettings } from './threshold-settings.js';
 
 /** What a pruning step leaves to choose, resolved. */
 export interface PruneSettings {
@@ -25,6 +27,8 @@ export interface PruneSettings {
   readonly solver?: string | undefined;
   /** How the sparsity is divided over the matrices; the same everywhere by default. */
   readonly thresholds?: string | undefined;
+  /** How thresholds of clusters are found, where they are. */
+  readonly clusterThresholds?: ThresholdSettings | undefined;
 }
 
 /** The parts of a pruning step that the passes below need. */
@@ -34,6 +38,7 @@ export interface PruneParts {
   readonly compare: Comparison;
   readonly solver: Solver;
   readonly allocation: Allocation;
+  readonly clusterThresholds: ThresholdSettings;
 }
 
 /**
@@ -51,14 +56,15 @@ export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
     throw nothingToCompare(pattern.name, settings.compare);
   if (solver.kind !== 'mask-only' && settings.compare === 'global') throw notAcrossMatrices(name);
   if (solver.kind === 'prunes' && settings.metric !== DEFAULT_METRIC) throw ownRanking(name, settings.metric);
-  if (allocation.kind === 'measured' && (pattern.kind === 'fixed' || settings.compare === 'global')) {
+  if (allocation.kind !== 'even' && (pattern.kind === 'fixed' || settings.compare === 'global')) {
     throw nothingToDivide(thresholds, pattern.kind === 'fixed' ? `The pattern ${pattern.name}` : '--compare global');
   }
   // A solver that chooses ranks the weights of a block of columns, or of the matrix, together.
   const scope = solver.kind === 'prunes' ? 'layer' : metric.scope;
-  const parts: PruneParts = { metric, pattern, solver, allocation, compare: settings.compare ?? scope };
+  const { compare = scope, clusterThresholds = {} } = settings;
+  const parts: PruneParts = { metric, pattern, solver, allocation, compare, clusterThresholds };
   return {
-    needsCalibration: usesText(parts) || allocation.kind === 'measured',
+    needsCalibration: usesText(parts) || allocation.kind !== 'even',
     target: targetOf(parts.pattern, settings.sparsity),
     rankedBy: solver.kind === 'prunes' ? name : settings.metric,
     ...(solver.kind !== 'mask-only' && { cost: (model, tokens) => solverCost(model, solver.cost, tokens) }),
@@ -139,13 +145,36 @@ function plan(model: Model, name: string, solver: Solver): LayerPlan {
   return { masks: [], values: linears.map((linear) => replacedTensor(model, linear, name)) };
 }
 
-async function propose(parts: PruneParts, context: EditContext): Promise<void> {
-  const { metric, pattern, compare, solver, allocation } = parts;
+async function propose(parts: PruneParts, context: EditContext): Promise<Proposal | undefined> {
+  const { metric, pattern, compare, solver } = parts;
   // A fixed pattern fills its own groups; there is nothing to compare across matrices.
-  if (compare === 'global' && pattern.kind === 'free') return pruneAcrossBlocks(metric, context);
+  if (compare === 'global' && pattern.kind === 'free') {
+    await pruneAcrossBlocks(metric, context);
+    return undefined;
+  }
   const { model, target } = context;
   const scope = compare === 'layer' ? 'layer' : 'row';
-  const counts = pattern.kind === 'free' ? await allocate(allocation, { pattern, compare: scope }, context) : undefined;
-  const rules = { metric, solver, removals: removals(model, { pattern, compare: scope, target, counts }) };
-  return pruneBlockByBlock(rules, context);
+  const { details, ...division } =
+    pattern.kind === 'free' ? await divided(parts, { pattern, compare: scope }, context) : {};
+  const rules = { metric, solver, removals: removals(model, { pattern, compare: scope, target, ...division }) };
+  await pruneBlockByBlock(rules, context);
+  return details && { details };
+}
+
+/** How the sparsity is divided, and what there is to say of that; nothing where it is the same everywhere. */
+async function divided(
+  { allocation, clusterThresholds: settings }: PruneParts,
+  rules: AllocationRules,
+  context: EditContext,
+): Promise<Pick<RemovalSettings, 'counts' | 'clustered'> & { readonly details?: ProposalDetails }> {
+  switch (allocation.kind) {
+    case 'even':
+      return {};
+    case 'measured':
+      return { counts: await allocate(allocation, rules, context) };
+    case 'clustered': {
+      const { removals: clustered, details } = await clusterThresholds(settings, rules, context);
+      return { clustered, details };
+    }
+  }
 }

@@ -11,20 +11,19 @@ import { holdsIndex, Marks, type PlateGraph, zeroMasks } from '../plates/index.j
 import {
   type Allotment,
   biasOfColumns,
-  type ColumnSets,
   type Compensation,
   foldColumns,
   type InputStatistics,
   judgedBy,
-  type Removal,
   readWeight,
-  removalOrder,
   storedWeight,
   type WidthKind,
 } from '../shedding/index.js';
 import type { Weight } from '../solvers/index.js';
 import { DTYPES, encodeFromF32 } from '../tensor/index.js';
+import { type ChannelQuota, chosenByQuota, wholeOrder } from './channel-order.js';
 import type { EditContext } from './edit.js';
+import { removalsOf, workOf } from './removal-rounds.js';
 import { type Consumer, consumersOf, outliersOf, statisticsOf } from './shed-consumers.js';
 
 /** One block on its way: the plates that it has newly shed, and the tensors that make up for them. */
@@ -43,12 +42,9 @@ export interface BlockShedding {
   readonly compensation: Compensation;
   /** Protected plates are released from their release on; see `Protection`. */
   readonly aggressiveness: number;
+  /** How many channels of each cluster are to be gone of each network of the block; any by default. */
+  readonly quotas?: readonly ChannelQuota[];
 }
-
-/** How many times errors are found anew on the way, while that is cheap. */
-const ROUNDS = 8;
-/** From this width on a round takes minutes, and what one round overlooks is a smaller part of the whole. */
-const MOST_COLUMNS_IN_ROUNDS = 2048;
 
 /**
  * Sheds what is allotted to one block, attention first: the network's channels are then judged by, and made up for by, the inputs that
@@ -72,7 +68,12 @@ export async function shedBlock(
       const input = statistics.get(consumer.spec.input)!;
       shed = joined(
         shed,
-        await shedColumns(model.checkpoint, { consumer, input, count: wanted[at]! }, shedding, context),
+        await shedColumns(
+          model.checkpoint,
+          { consumer, input, count: wanted[at]!, quota: kind === 'ffn-channel' ? shedding.quotas?.[at] : undefined },
+          shedding,
+          context,
+        ),
       );
     }
   }
@@ -115,11 +116,12 @@ interface ColumnShedding {
   readonly consumer: Consumer;
   readonly input: InputStatistics;
   readonly count: number;
+  readonly quota: ChannelQuota | undefined;
 }
 
 async function shedColumns(
   checkpoint: Checkpoint,
-  { consumer, input, count }: ColumnShedding,
+  { consumer, input, count, quota }: ColumnShedding,
   { index, compensation, aggressiveness }: BlockShedding,
   context: EditContext,
 ): Promise<ShedBlock> {
@@ -129,12 +131,12 @@ async function shedColumns(
   const candidates = [...sets.keys()].filter((set) => !out.some((ranges) => holdsIndex(ranges, first + set)));
   const limit = candidates.length < count ? limitOf({ kind, index, count, candidates, outliers }) : undefined;
   const weight = await readWeight(checkpoint, spec);
-  const order = await removalsOf(
-    { weight, gram: judgedBy(input, compensation), sets: candidates.map((set) => sets[set]!) },
-    { count: Math.min(count, candidates.length), compensation },
-    { ...context, name: spec.weight },
-  );
-  const chosen = order.map(({ set }) => candidates[set]!);
+  const columns = { weight, gram: judgedBy(input, compensation), sets: candidates.map((set) => sets[set]!) };
+  const extent = { count: Math.min(count, candidates.length), compensation };
+  const ordered = quota === undefined ? removalsOf : wholeOrder;
+  const order = (await ordered(columns, extent, { ...context, name: spec.weight })).map(({ set }) => candidates[set]!);
+  const shed = [...sets.keys()].filter((set) => holdsIndex(context.marks.indices(kind, index), first + set));
+  const chosen = quota === undefined ? order : chosenByQuota(order, quota, { gone: shed, count: extent.count });
   const gone = chosen.map((set) => sets[set]!);
   const values = await madeUp(checkpoint, { spec, weight, input, gone }, compensation, context);
   return {
@@ -191,18 +193,4 @@ function limitOf(found: {
 }): string {
   const { kind, index, count, candidates, outliers } = found;
   return `block ${index} has ${candidates.length} plates of kind ${kind} that may go, and ${count} are wanted: ${outliers.size} are protected outliers (--aggressiveness), others were found to do harm`;
-}
-
-/** `removalOrder` in as many rounds as the width allows. */
-export function removalsOf(
-  sets: ColumnSets,
-  { count, compensation }: { readonly count: number; readonly compensation: Compensation },
-  context: Pick<EditContext, 'device' | 'report'> & { readonly name: string },
-): Promise<Removal[]> {
-  const rounds = sets.weight.columns <= MOST_COLUMNS_IN_ROUNDS ? ROUNDS : 1;
-  return removalOrder(sets, { count, rounds, compensation }, workOf(context, context.name));
-}
-
-function workOf({ device, report }: Pick<EditContext, 'device' | 'report'>, name: string) {
-  return { device, report, name };
 }

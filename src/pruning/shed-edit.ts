@@ -9,6 +9,7 @@ import {
   targetedAllotment,
   uniformAllotment,
 } from '../shedding/index.js';
+import { channelThresholds, checkChannelThresholds } from './channel-thresholds.js';
 import type { Edit, EditContext, Proposal } from './edit.js';
 import { checkDepth, shedDepth } from './shed-depth.js';
 import { checkExperts, expertsPlan, shedExperts } from './shed-experts.js';
@@ -21,6 +22,7 @@ import { shedWidths } from './shed-widths.js';
 /** An edit that sheds whole plates: what is published of it is smaller, not just sparse. */
 export async function shedEdit(settings: ShedSettings): Promise<Edit> {
   const rules = shedRules(settings);
+  if (rules.clusterThresholds !== undefined) checkChannelThresholds(rules);
   if (rules.plates === 'blocks') return depthEdit(rules);
   if (rules.plates === 'hidden') return hiddenEdit(rules);
   if (rules.plates === 'experts') return expertsEdit(rules);
@@ -83,8 +85,13 @@ function shareOf({ plates, target }: ShedRules, sparsity: number): Share {
 }
 
 async function propose(rules: ShedRules, context: EditContext): Promise<Proposal> {
-  const allotment = await allotmentOf(rules, plateGraph(context.model.decoder), context);
-  return shedWidths({ ...widthRules(rules), allotment, aggressiveness: rules.aggressiveness }, context);
+  const graph = plateGraph(context.model.decoder);
+  const allotment = await allotmentOf(rules, graph, context);
+  const { aggressiveness, clusterThresholds } = rules;
+  const widths = { ...widthRules(rules), allotment, aggressiveness };
+  if (clusterThresholds === undefined) return shedWidths(widths, context);
+  const { quotas, details } = await channelThresholds({ ...rules, clusterThresholds }, { graph, allotment }, context);
+  return { ...(await shedWidths({ ...widths, quotas }, context)), details };
 }
 
 async function allotmentOf(rules: ShedRules, graph: PlateGraph, context: EditContext): Promise<Allotment> {

@@ -1,6 +1,7 @@
 import { BirdboneError } from '../errors.js';
 import { TARGETS, type TargetName } from '../plates/index.js';
 import type { Compensation, SheddingPattern, Target, WidthKind } from '../shedding/index.js';
+import type { ThresholdSettings } from './threshold-settings.js';
 
 /** What a step that sheds plates leaves to choose, as a recipe has it. */
 export interface ShedSettings {
@@ -17,6 +18,7 @@ export interface ShedSettings {
   readonly compare?: string | undefined;
   readonly solver?: string | undefined;
   readonly thresholds?: string | undefined;
+  readonly clusterThresholds?: ThresholdSettings | undefined;
 }
 
 /** The same with every default filled in. */
@@ -27,6 +29,8 @@ export interface ShedRules {
   readonly compensation: Compensation;
   readonly target: Target;
   readonly aggressiveness: number;
+  /** Where the channels of a network are divided by thresholds of clusters. */
+  readonly clusterThresholds?: ThresholdSettings;
 }
 
 /** The kinds of plates that narrow blocks, by what `--plates` calls them. */
@@ -54,7 +58,12 @@ export function shedRules(settings: ShedSettings): ShedRules {
   if (shards > 1 && !TARGETS[target].sharded) throw notSharded(target, shards);
   const rules = { plates, sparsity, shedding, target: { rules: TARGETS[target], shards } };
   refuseFold(settings, plates);
-  return { ...rules, compensation: fold, aggressiveness: settings.aggressiveness ?? DEFAULT_AGGRESSIVENESS };
+  return {
+    ...rules,
+    compensation: fold,
+    aggressiveness: settings.aggressiveness ?? DEFAULT_AGGRESSIVENESS,
+    ...(settings.thresholds === 'cluster' && { clusterThresholds: settings.clusterThresholds ?? {} }),
+  };
 }
 
 /** Throws `usage` for a step of single weights that says something of plates: it would be without effect. */
@@ -83,7 +92,7 @@ export function refuseOfWeights(
     '--pattern': pattern === 'unstructured' ? undefined : pattern,
     '--compare': compare,
     '--solver': solver,
-    '--thresholds': thresholds,
+    '--thresholds': thresholds === 'cluster' && plates === 'ffn' ? undefined : thresholds,
   };
   const given = Object.entries(flags).find(([, value]) => value !== undefined);
   if (given === undefined) return;

@@ -16,7 +16,8 @@ import { advanceStates, calibrationStates } from './calibration-states.js';
 import { contestBatches } from './candidate-contest.js';
 import type { EditContext } from './edit.js';
 import { meanDivergences } from './mean-divergences.js';
-import { type BlockShedding, removalsOf, shedBlock, withShed } from './shed-block.js';
+import { removalsOf } from './removal-rounds.js';
+import { type BlockShedding, shedBlock, withShed } from './shed-block.js';
 import { consumersOf, statisticsOf } from './shed-consumers.js';
 
 /** What is to be surveyed, and how it would be shed. */

@@ -3,11 +3,16 @@ import { stopIfAborted } from '../errors.js';
 import { Marks, type PlateGraph, plateGraph } from '../plates/index.js';
 import { writeBlockMasks } from './block-masks.js';
 import { advanceStates, calibrationStates } from './calibration-states.js';
+import type { ChannelQuota } from './channel-order.js';
 import type { EditContext, Proposal } from './edit.js';
 import { type BlockShedding, type ShedBlock, shedBlock, withShed } from './shed-block.js';
 import { replacedTensors, type WidthRules } from './shed-plan.js';
 
-type Widths = WidthRules & Pick<BlockShedding, 'allotment' | 'aggressiveness'>;
+type Widths = WidthRules &
+  Pick<BlockShedding, 'allotment' | 'aggressiveness'> & {
+    /** Of each block; see `BlockShedding`. */
+    readonly quotas?: readonly (readonly ChannelQuota[])[];
+  };
 
 /** A block that stays as it is. */
 const UNTOUCHED: ShedBlock = { marks: Marks.none, values: new Map() };
@@ -27,7 +32,7 @@ export async function shedWidths(rules: Widths, context: EditContext): Promise<P
     const total = model.decoder.blocks.length;
     for (let index = 0; index < total; index += 1) {
       stopIfAborted(signal);
-      const shed = limit === undefined ? await shedBlock({ ...rules, graph, index }, states, context) : UNTOUCHED;
+      const shed = limit === undefined ? await shedBlock(blockRules(rules, graph, index), states, context) : UNTOUCHED;
       limit ??= shed.limit;
       if (index + 1 < total && limit === undefined) {
         await advanceStates(withShed(model, graph, shed), index, states, context);
@@ -40,6 +45,11 @@ export async function shedWidths(rules: Widths, context: EditContext): Promise<P
     await states.close();
   }
   return { marks, ...(limit !== undefined && { limit }) };
+}
+
+function blockRules({ quotas, ...rules }: Widths, graph: PlateGraph, index: number): BlockShedding {
+  const own = quotas?.[index];
+  return { ...rules, graph, index, ...(own && { quotas: own }) };
 }
 
 interface DoneBlock {

@@ -22,8 +22,12 @@ export class WeightRanks {
     this.#places = places;
   }
 
-  /** Ranks the weights of every matrix that pruning may change by Wanda's scores. */
-  static async of(compare: 'row' | 'layer', context: EditContext): Promise<WeightRanks> {
+  /** Ranks the weights of every matrix that pruning may change by Wanda's scores, which `observe` sees on the way. */
+  static async of(
+    compare: 'row' | 'layer',
+    context: EditContext,
+    observe?: (scores: MatrixScores) => void,
+  ): Promise<WeightRanks> {
     const { model } = context;
     const linears = model.decoder.blocks.flatMap(({ index }) => prunableLinears(model, index));
     const places = new Map(linears.map(({ weight }, place) => [weight, place]));
@@ -35,7 +39,9 @@ export class WeightRanks {
     try {
       await passWanda(context, async ({ linears: specs, score }) => {
         for (const spec of specs) {
-          const ranks = ranksOf(await score(spec), compare);
+          const scores = await score(spec);
+          observe?.(scores);
+          const ranks = ranksOf(scores, compare);
           await arrays.store(places.get(spec.weight)!, new Float32Array(ranks.buffer));
         }
       });
@@ -69,22 +75,41 @@ export class WeightRanks {
   }
 }
 
+/** How sparse a matrix is to be: the same in all rows, or [rows]. */
+export type Sparsities = number | Float32Array;
+
 /** The block with each ranked matrix at its sparsity. What of its weights is not the block's own is the caller's to dispose. */
 export function masked(
   block: LoadedBlock,
-  ranks: ReadonlyMap<string, Matrix>,
-  sparsityOf: (weight: string) => number,
+  { ranks, device }: { readonly ranks: ReadonlyMap<string, Matrix>; readonly device: Device },
+  sparsityOf: (weight: string) => Sparsities,
 ): LoadedBlock {
   const linears = new Map<string, LoadedLinear>();
   for (const [name, linear] of block.linears) {
     const { parts } = ranks.get(name) ?? { parts: [] };
-    const least = Math.round(RANKS * sparsityOf(name));
-    const kept = linear.weight.parts.map((part, i) =>
-      parts[i] === undefined ? part : tidy(() => mul(part, cast(greaterEqual(parts[i] as Tensor2D, least), 'float32'))),
-    );
+    const sparsities = parts.length === 0 ? 0 : sparsityOf(name);
+    let firstRow = 0;
+    const kept = linear.weight.parts.map((part, i) => {
+      const rank = parts[i] as Tensor2D | undefined;
+      if (rank === undefined) return part;
+      const rows = { start: firstRow, count: part.shape[0]! };
+      firstRow += rows.count;
+      return tidy(() => mul(part, cast(greaterEqual(rank, leastRanks(sparsities, rows, device)), 'float32')));
+    });
     linears.set(name, { ...linear, weight: { ...linear.weight, parts: kept } });
   }
   return { ...block, linears };
+}
+
+/** The rank from which weights stay: one number, or one of each row [count, 1]. */
+function leastRanks(
+  sparsities: Sparsities,
+  { start, count }: { readonly start: number; readonly count: number },
+  device: Device,
+): number | Tensor2D {
+  if (typeof sparsities === 'number') return Math.round(RANKS * sparsities);
+  const least = sparsities.subarray(start, start + count).map((sparsity) => Math.round(RANKS * sparsity));
+  return device.upload(least, [count, 1]) as Tensor2D;
 }
 
 function ranksOf({ values, columns }: MatrixScores, compare: 'row' | 'layer'): Uint8Array {

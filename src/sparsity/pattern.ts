@@ -10,15 +10,15 @@ export interface FreePattern {
   readonly name: string;
   /**
    * Removes exactly ⌊n · sparsity⌋ of every group of n competing weights, or exactly `removed` weights of the matrix: of each row
-   * the same number, and one more of the rows whose next weight scores least. `global` is maskGlobally: it needs all matrices.
+   * the same number, and one more of the rows whose next weight scores least; or of each row as many as `rowCounts` [rows] says.
+   * `global` is maskGlobally: it needs all matrices.
    */
   mask(scores: MatrixScores, removal: FreeRemoval): Mask;
 }
 
-export type FreeRemoval = { readonly compare: 'row' | 'layer' } & (
-  | { readonly sparsity: number }
-  | { readonly removed: number }
-);
+export type FreeRemoval =
+  | ({ readonly compare: 'row' | 'layer' } & ({ readonly sparsity: number } | { readonly removed: number }))
+  | { readonly compare: 'row'; readonly rowCounts: ArrayLike<number> };
 
 /** A pattern that says how much goes, and in which groups. */
 export interface FixedPattern {

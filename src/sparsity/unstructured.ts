@@ -12,6 +12,13 @@ const pattern: FreePattern = {
     const { rows, columns } = scores;
     const mask = fullMask(rows, columns);
     const keys = rankKeys(scores);
+    if ('rowCounts' in removal) {
+      for (let row = 0; row < rows; row++) {
+        const range = { start: row * columns, end: (row + 1) * columns };
+        removeSmallest(keys, mask.bits, range, removal.rowCounts[row]!);
+      }
+      return mask;
+    }
     const group = removal.compare === 'row' ? columns : rows * columns;
     const groups = keys.length / group;
     const removed = 'removed' in removal ? Math.floor(removal.removed / groups) : removedCount(group, removal.sparsity);

@@ -1,7 +1,7 @@
 import { BirdboneError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { leastOf, mostOf } from './moves.js';
-import type { ThresholdCluster } from './threshold-cluster.js';
+import type { Budgets, ThresholdCluster } from './threshold-cluster.js';
 
 /** How sparse a cluster may become, at least and at most. */
 export interface SparsityBounds {
@@ -22,12 +22,12 @@ const MOST = 0.99;
 
 /**
  * The clusters with the fewest and the most weights that each may lose. What earlier waves removed stays gone. Throws `usage` for an
- * override that fits no cluster, and for bounds between which the budget cannot be met.
+ * override that fits no cluster, and for bounds between which a pool's budget cannot be met.
  */
 export function bounded(
   clusters: readonly ThresholdCluster[],
   bounds: ThresholdBounds,
-  budget: number,
+  budgets: Budgets,
 ): ThresholdCluster[] {
   const { overrides = {} } = bounds;
   for (const pattern of Object.keys(overrides)) {
@@ -37,12 +37,15 @@ export function bounded(
     const found = Object.entries(overrides).findLast(([pattern]) => fits(pattern, cluster));
     const own = found === undefined ? bounds : boundsOf(found[1], bounds);
     const { elements, gone } = cluster;
-    const most = Math.max(gone, Math.floor((own.most ?? MOST) * elements));
+    const most = Math.max(gone, Math.min(cluster.most ?? elements, Math.floor((own.most ?? MOST) * elements)));
     const least = Math.min(most, Math.max(gone, Math.ceil((own.least ?? 0) * elements)));
     return { ...cluster, least, most, ...(found && { override: found[0] }) };
   });
-  const [fewest, most] = [total(all.map(leastOf)), total(all.map(mostOf))];
-  if (budget < fewest || budget > most) throw outOfReach(budget, { fewest, most, of: clusters });
+  for (const [pool, budget] of budgets.entries()) {
+    const own = all.filter((cluster) => cluster.pool === pool);
+    const [fewest, most] = [total(own.map(leastOf)), total(own.map(mostOf))];
+    if (budget < fewest || budget > most) throw outOfReach(budget, { fewest, most, of: own });
+  }
   return all;
 }
 

@@ -3,6 +3,7 @@ import { moved } from './moves.js';
 import { OPERATORS, type Operator, OperatorBandit, type OperatorName } from './operators.js';
 import { Prices } from './prices.js';
 import { MIN_GAIN, type ThresholdSearch } from './search-settings.js';
+import type { ThresholdCluster } from './threshold-cluster.js';
 import { type Arena, type Contender, type Measured, type ParentParts, tournament } from './tournament.js';
 
 /** One generation, as the record of a wave keeps it. */
@@ -69,11 +70,12 @@ export async function evolve(start: Measured, options: EvolutionOptions): Promis
   return { best: parent, generations, ended, operators: bandit.record(), measurements };
 }
 
-/** Moves between blocks, or matrices, need two of them. */
+/** Moves between blocks, or matrices, need two of them that trade with each other. */
 function operatorsFor({ clusters }: Arena): OperatorName[] {
-  const blocks = new Set(clusters.map(({ block }) => block)).size;
-  const matrices = new Set(clusters.map(({ matrix }) => matrix)).size;
-  return OPERATORS.filter((name) => (name !== 'block' || blocks > 1) && (name !== 'matrix' || matrices > 1));
+  const isTraded = (key: (cluster: ThresholdCluster) => string | number) =>
+    clusters.some((one) => clusters.some((other) => other.pool === one.pool && key(other) !== key(one)));
+  const has = { block: isTraded(({ block }) => block), matrix: isTraded(({ matrix }) => matrix) };
+  return OPERATORS.filter((name) => (name !== 'block' || has.block) && (name !== 'matrix' || has.matrix));
 }
 
 function learn(

@@ -1,6 +1,6 @@
 import type { Counts } from '../allocation/index.js';
 import { fitted } from './fitness.js';
-import type { ClusterFigures, ThresholdCluster } from './threshold-cluster.js';
+import type { Budgets, ClusterFigures, ThresholdCluster } from './threshold-cluster.js';
 
 /** A cluster that stands out of its matrix by one deviation in all figures has its sparsity moved by this. As OWL's λ. */
 const SPREAD = 0.08;
@@ -20,7 +20,7 @@ const LEANINGS: Readonly<Record<keyof ClusterFigures, number>> = {
  * variance than its others lose less, and so do those whose health has suffered; dense ones lose more. Figures are compared as
  * logarithms, in deviations over the matrix's rows; a cluster of many rows is itself most of the mean, and so stays near it.
  */
-export function figureStart(base: Counts, clusters: readonly ThresholdCluster[], budget: number): Counts {
+export function figureStart(base: Counts, clusters: readonly ThresholdCluster[], budgets: Budgets): Counts {
   const leanings = new Map<string, number>();
   for (const matrix of new Set(clusters.map((cluster) => cluster.matrix))) {
     const own = clusters.filter((cluster) => cluster.matrix === matrix);
@@ -29,7 +29,7 @@ export function figureStart(base: Counts, clusters: readonly ThresholdCluster[],
   return fitted(
     clusters,
     ({ name, elements }) => base.get(name)! / elements - SPREAD * Math.tanh(leanings.get(name)!),
-    budget,
+    budgets,
   );
 }
 

@@ -1,6 +1,6 @@
 import { type Candidate, type Counts, fitBudget } from '../allocation/index.js';
 import { leastOf, mostOf } from './moves.js';
-import type { ThresholdCluster } from './threshold-cluster.js';
+import type { Budgets, ThresholdCluster } from './threshold-cluster.js';
 
 /** The sparsities that counts mean, by cluster. */
 export function sparsitiesOf(counts: Counts, clusters: readonly ThresholdCluster[]): Candidate {
@@ -19,20 +19,27 @@ export function extremity(counts: Counts, clusters: readonly ThresholdCluster[],
   }, 0);
 }
 
-/** Whole counts on budget, as near as can be to a sparsity of each cluster, within bounds. */
+/** Whole counts on every pool's budget, as near as can be to a sparsity of each cluster, within bounds. */
 export function fitted(
   clusters: readonly ThresholdCluster[],
   sparsityOf: (cluster: ThresholdCluster) => number,
-  budget: number,
+  budgets: Budgets,
 ): Counts {
-  return fitBudget(clusters, (cluster) => sparsityOf(cluster as ThresholdCluster), budget);
+  const counts = new Map<string, number>();
+  for (const [pool, budget] of budgets.entries()) {
+    const own = clusters.filter((cluster) => cluster.pool === pool);
+    for (const entry of fitBudget(own, (cluster) => sparsityOf(cluster as ThresholdCluster), budget))
+      counts.set(...entry);
+  }
+  // In the order of the clusters, whatever pool they are of.
+  return new Map(clusters.map(({ name }) => [name, counts.get(name)!]));
 }
 
-/** Counts moved into every cluster's bounds, on the same budget. */
-export function withinBounds(counts: Counts, clusters: readonly ThresholdCluster[], budget: number): Counts {
+/** Counts moved into every cluster's bounds, on the same budgets. */
+export function withinBounds(counts: Counts, clusters: readonly ThresholdCluster[], budgets: Budgets): Counts {
   const isInside = clusters.every((cluster) => {
     const count = counts.get(cluster.name)!;
     return count >= leastOf(cluster) && count <= mostOf(cluster);
   });
-  return isInside ? counts : fitted(clusters, ({ name, elements }) => counts.get(name)! / elements, budget);
+  return isInside ? counts : fitted(clusters, ({ name, elements }) => counts.get(name)! / elements, budgets);
 }

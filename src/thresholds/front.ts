@@ -1,7 +1,7 @@
 import type { Counts } from '../allocation/index.js';
 import { fitted, sparsitiesOf } from './fitness.js';
 import { leastOf, mostOf } from './moves.js';
-import type { ThresholdCluster } from './threshold-cluster.js';
+import type { Budgets, ThresholdCluster } from './threshold-cluster.js';
 import type { Arena } from './tournament.js';
 
 /** What thresholds of this form would remove, and what that would cost. */
@@ -18,14 +18,13 @@ const OFFSETS = [-0.1, -0.05, -0.02, 0, 0.02, 0.05, 0.1] as const;
  * What removing less or more by thresholds of the same form would cost: all of them moved alike until they fit. Points that remove
  * less and cost more than another are left out: what stays is the Pareto front of compression and accuracy around the target.
  */
-export async function frontOf(counts: Counts, { clusters, trial, target }: Arena): Promise<FrontPoint[]> {
+export async function frontOf(counts: Counts, { clusters, trial }: Arena): Promise<FrontPoint[]> {
   const total = sum(clusters.map(({ elements }) => elements));
-  const [least, most] = [sum(clusters.map(leastOf)), sum(clusters.map(mostOf))];
-  const budgets = OFFSETS.map((offset) => Math.floor((target + offset) * total)).filter(
-    (budget) => budget >= least && budget <= most && budget > 0,
-  );
-  const removed = sum([...counts.values()]);
-  const divisions = [...new Set([...budgets, removed])].map((budget) => atBudget(counts, clusters, budget));
+  const divisions = OFFSETS.flatMap((offset) => {
+    const budgets = poolsOf(clusters).map((own) => shifted(own, counts, offset));
+    if (offset === 0) return [counts];
+    return budgets.every((budget) => budget !== undefined) ? [atBudgets(counts, clusters, budgets)] : [];
+  });
   const candidates = divisions.map((division) => sparsitiesOf(division, clusters));
   const found = await trial.divergences(candidates, 'deciding', trial.tokens.deciding);
   const points = divisions.map((division, i) => {
@@ -44,9 +43,20 @@ export async function frontOf(counts: Counts, { clusters, trial, target }: Arena
     .sort((a, b) => a.sparsity - b.sparsity);
 }
 
-function atBudget(counts: Counts, clusters: readonly ThresholdCluster[], budget: number): Counts {
-  if (budget === sum([...counts.values()])) return counts;
-  return fitted(clusters, ({ name, elements }) => counts.get(name)! / elements, budget);
+function poolsOf(clusters: readonly ThresholdCluster[]): ThresholdCluster[][] {
+  const pools = new Set(clusters.map(({ pool }) => pool));
+  return [...pools].sort((a, b) => a - b).map((pool) => clusters.filter((cluster) => cluster.pool === pool));
+}
+
+/** A pool's budget with so much more of it gone; undefined where its bounds do not allow it. */
+function shifted(own: readonly ThresholdCluster[], counts: Counts, offset: number): number | undefined {
+  const removed = sum(own.map(({ name }) => counts.get(name)!));
+  const budget = removed + Math.round(offset * sum(own.map(({ elements }) => elements)));
+  return budget >= sum(own.map(leastOf)) && budget <= sum(own.map(mostOf)) ? budget : undefined;
+}
+
+function atBudgets(counts: Counts, clusters: readonly ThresholdCluster[], budgets: Budgets): Counts {
+  return fitted(clusters, ({ name, elements }) => counts.get(name)! / elements, budgets);
 }
 
 function sum(values: readonly number[]): number {

@@ -28,8 +28,8 @@ export function moved(parent: Counts, { clusters, operator, prices, random }: Mo
   const groups = groupsOf(clusters, operator);
   const drawn = operator.name === 'priced' ? pricedPairs(clusters, prices, moves) : undefined;
   for (let move = 0; move < moves; move += 1) {
-    const [from, to] = drawn?.[move] ?? [groups[random.below(groups.length)]!, groups[random.below(groups.length)]!];
-    if (from !== to) shift(counts, { from, to, step: operator.step });
+    const [from, to] = drawn === undefined ? pairOf(groups, random) : (drawn[move] ?? []);
+    if (from !== undefined && to !== undefined && from !== to) shift(counts, { from, to, step: operator.step });
   }
   return counts;
 }
@@ -44,15 +44,33 @@ function groupsOf(clusters: readonly ThresholdCluster[], { name }: Operator): Gr
   return [...groups.values()];
 }
 
-/** The dearest cluster and the cheapest, the second of each, and so on. */
+/** Any group, and any of its pool. */
+function pairOf(groups: readonly Group[], random: Random): readonly [Group, Group] {
+  const from = groups[random.below(groups.length)]!;
+  const others = groups.filter(([first]) => first!.pool === from[0]!.pool);
+  return [from, others[random.below(others.length)]!];
+}
+
+/**
+ * Dear clusters with cheap ones of the same pool, those furthest apart first: of each pool the dearest and the cheapest, the second of
+ * each, and so on.
+ */
 function pricedPairs(
   clusters: readonly ThresholdCluster[],
   prices: readonly number[],
   count: number,
 ): (readonly [Group, Group])[] {
   const byPrice = clusters.map((_, i) => i).sort((a, b) => prices[b]! - prices[a]! || a - b);
-  const pairs = Math.min(count, Math.floor(clusters.length / 2));
-  return Array.from({ length: pairs }, (_, i) => [[clusters[byPrice[i]!]!], [clusters[byPrice.at(-1 - i)!]!]] as const);
+  const pools = new Map<number, number[]>();
+  for (const i of byPrice) pools.set(clusters[i]!.pool, [...(pools.get(clusters[i]!.pool) ?? []), i]);
+  const pairs = [...pools.values()].flatMap((own) =>
+    Array.from({ length: Math.floor(own.length / 2) }, (_, k) => [own[k]!, own.at(-1 - k)!] as const),
+  );
+  const gap = ([dear, cheap]: readonly [number, number]) => prices[dear]! - prices[cheap]!;
+  return pairs
+    .sort((a, b) => gap(b) - gap(a))
+    .slice(0, count)
+    .map(([dear, cheap]) => [[clusters[dear]!], [clusters[cheap]!]]);
 }
 
 /** Moves removals between two groups, over each group's clusters by their room, as far as there is room in both. */

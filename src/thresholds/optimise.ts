@@ -7,7 +7,7 @@ import { type FrontPoint, frontOf } from './front.js';
 import { pricedStarts } from './priced-start.js';
 import type { ThresholdSearch } from './search-settings.js';
 import { type Sensitivity, sensitivities } from './sensitivity.js';
-import type { ThresholdCluster } from './threshold-cluster.js';
+import type { Budgets, ThresholdCluster } from './threshold-cluster.js';
 import type { ThresholdTrial } from './threshold-trial.js';
 import { type Arena, type Contender, type Measured, measured } from './tournament.js';
 
@@ -19,9 +19,9 @@ export interface NamedStart {
 
 export interface ThresholdRequest {
   readonly clusters: readonly ThresholdCluster[];
-  /** The sparsity of all clusters together, and the weights that it is. */
+  /** The sparsity of all clusters together, and what it is of each pool. */
   readonly target: number;
-  readonly budget: number;
+  readonly budgets: Budgets;
   /** The first is the uniform one: what others are held against. All of them on budget. */
   readonly starts: readonly NamedStart[];
   readonly trial: ThresholdTrial;
@@ -57,19 +57,19 @@ const WORTHWHILE = 0.02;
 const FOUND = 'search';
 
 /**
- * Thresholds by cluster that change the model's predictions least at exactly this budget. From the best of the starts, measured prices
+ * Thresholds by cluster that change the model's predictions least at exactly these budgets. From the best of the starts, measured prices
  * are followed for as long as that pays; then an evolution looks for what straight lines do not show. What was found is held
  * against the starts on text that nothing was tuned on, and only there the decision falls. The same request gives the same result.
  */
 export async function optimiseThresholds(request: ThresholdRequest): Promise<ThresholdResult> {
-  const { clusters, target, budget, trial, search, seed, onStep } = request;
-  const starts = request.starts.map(({ name, counts }) => ({ name, counts: withinBounds(counts, clusters, budget) }));
+  const { clusters, target, budgets, trial, search, seed, onStep } = request;
+  const starts = request.starts.map(({ name, counts }) => ({ name, counts: withinBounds(counts, clusters, budgets) }));
   const tokens = trial.tokens.tuning;
   const free = { clusters, target, trial, extremityCost: 0 };
   const [uniform] = await measured([starts[0]!], tokens, free);
   const arena = { ...free, extremityCost: search.regularization * uniform!.divergence };
   const begun = await measured(starts, tokens, arena);
-  const priced = await followPrices(begun[0]!, { arena, budget });
+  const priced = await followPrices(begun[0]!, { arena, budgets });
   const firstPrices = priced.found.map(({ price }) => price);
   const options = { arena, search, firstPrices, random: seededRandom(seed), ...(onStep && { onStep }) };
   const evolution = await evolve(priced.best, options);
@@ -97,7 +97,7 @@ interface Priced {
 
 async function followPrices(
   start: Measured,
-  { arena, budget }: { readonly arena: Arena; readonly budget: number },
+  { arena, budgets }: { readonly arena: Arena; readonly budgets: Budgets },
 ): Promise<Priced> {
   const { clusters, trial } = arena;
   const tokens = Math.ceil(PRICED_SHARE * trial.tokens.tuning);
@@ -107,7 +107,7 @@ async function followPrices(
   for (let round = 0; round < PRICED_ROUNDS; round += 1) {
     const [here] = await measured([best], tokens, arena);
     found = await sensitivities(best.counts, clusters, { trial, tokens, divergence: here!.divergence });
-    const strides: Contender[] = pricedStarts(best.counts, clusters, { found, budget }).map((counts) => ({ counts }));
+    const strides: Contender[] = pricedStarts(best.counts, clusters, { found, budgets }).map((counts) => ({ counts }));
     const [furthest] = await measured(strides, trial.tokens.tuning, arena);
     measurements += 1 + clusters.length + strides.length;
     const gain = best.fitness - furthest!.fitness;

@@ -3,7 +3,7 @@ import { fitted } from './fitness.js';
 import { leastOf, mostOf } from './moves.js';
 import { steadied } from './prices.js';
 import type { Sensitivity } from './sensitivity.js';
-import { ERROR_LEVELS, errorAt, type ThresholdCluster } from './threshold-cluster.js';
+import { type Budgets, ERROR_LEVELS, errorAt, type ThresholdCluster } from './threshold-cluster.js';
 
 /** How far to go from where prices were measured to where they would lead: they hold near there alone. */
 export const STRIDES = [0.25, 0.5, 0.75, 1] as const;
@@ -19,9 +19,9 @@ const STEPS = ERROR_LEVELS / 2;
 export function pricedStarts(
   base: Counts,
   clusters: readonly ThresholdCluster[],
-  { found, budget }: { readonly found: readonly Sensitivity[]; readonly budget: number },
+  { found, budgets }: { readonly found: readonly Sensitivity[]; readonly budgets: Budgets },
 ): Counts[] {
-  const goal = pricedGoal(clusters, found, budget);
+  const goal = pricedGoal(clusters, found, budgets);
   return STRIDES.map((stride) =>
     fitted(
       clusters,
@@ -29,7 +29,7 @@ export function pricedStarts(
         const now = base.get(cluster.name)! / cluster.elements;
         return now + stride * (goal.get(cluster.name)! - now);
       },
-      budget,
+      budgets,
     ),
   );
 }
@@ -37,7 +37,7 @@ export function pricedStarts(
 function pricedGoal(
   clusters: readonly ThresholdCluster[],
   found: readonly Sensitivity[],
-  budget: number,
+  budgets: Budgets,
 ): ReadonlyMap<string, number> {
   const prices = steadied(
     clusters,
@@ -59,5 +59,13 @@ function pricedGoal(
       ];
     }),
   );
-  return waterFill(clusters, { levels, curves }, budget);
+  return new Map(
+    budgets.flatMap((budget, pool) => [
+      ...waterFill(
+        clusters.filter((cluster) => cluster.pool === pool),
+        { levels, curves },
+        budget,
+      ),
+    ]),
+  );
 }

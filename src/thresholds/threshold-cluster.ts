@@ -12,12 +12,18 @@ export interface ClusterFigures {
   readonly health: number;
 }
 
-/** A set of output rows of one matrix that share a threshold. Its name is the matrix's and its own number: `….weight#2`. */
+/**
+ * A set of neurons that share a threshold: output rows of a matrix, whose elements are weights, or channels of a network, which are
+ * elements themselves. Its name is the matrix's (or network's) and its own number: `….weight#2`.
+ */
 export interface ThresholdCluster extends BudgetMatrix {
   readonly matrix: string;
   /** Its number within the matrix. */
   readonly cluster: number;
+  /** Its neurons: output rows of the matrix, or channels. */
   readonly rows: number;
+  /** Clusters trade what they remove with others of their pool alone: all of a model's, or those of one block. Numbered from 0. */
+  readonly pool: number;
   readonly figures: ClusterFigures;
   /**
    * What removing a share of every row takes away of Σ (W_ij ‖X_j‖₂)², at ERROR_LEVELS even steps from nothing to all of it: rises
@@ -30,6 +36,9 @@ export interface ThresholdCluster extends BudgetMatrix {
 
 /** Steps at which errors are known: a sixty-fourth of a row. */
 export const ERROR_LEVELS = 64;
+
+/** How much is to be gone of each pool, by its number. */
+export type Budgets = readonly number[];
 
 /** The name of a matrix's cluster. */
 export function clusterName(matrix: string, cluster: number): string {

@@ -3,7 +3,7 @@ import { type MemoryValues, memoryLayer, overlay, type TensorInfo } from '../../
 import { type Report, silent } from '../../src/events.js';
 import { type Model, withCheckpoint } from '../../src/model/index.js';
 import { Marks } from '../../src/plates/index.js';
-import { pruneEdit } from '../../src/pruning/index.js';
+import { pruneEdit, type ThresholdSettings } from '../../src/pruning/index.js';
 import type { Device } from '../../src/tensor/index.js';
 import { METHODS, type Method } from './pruning.js';
 
@@ -13,6 +13,11 @@ export interface OurSettings {
   readonly pattern: string;
   /** How the sparsity is divided; the same everywhere unless given. */
   readonly thresholds?: string;
+  readonly clusterThresholds?: ThresholdSettings;
+  /** Of whatever is drawn by chance; 0 unless given. */
+  readonly seed?: number;
+  /** What the model was before earlier waves; the model itself unless given. */
+  readonly dense?: Model;
   readonly calibration: readonly { readonly ids: Int32Array }[];
   readonly device: Device;
   readonly report?: Report;
@@ -21,12 +26,12 @@ export interface OurSettings {
 /** Prunes by the product's own edit, in one wave: the model as it then is, and the bits of what is kept by tensor name. */
 export async function pruneOurs(
   model: Model,
-  { method, pattern, thresholds, calibration, device, report }: OurSettings,
+  { method, pattern, thresholds, clusterThresholds, seed = 0, dense = model, calibration, device, report }: OurSettings,
 ) {
   const percent = /^(\d+)%$/.exec(pattern);
   const { metric = 'wanda', solver } = METHODS[method];
   const how = percent === null ? { pattern } : { pattern: 'unstructured', sparsity: Number(percent[1]) / 100 };
-  const edit = await pruneEdit({ metric, solver, thresholds, ...how });
+  const edit = await pruneEdit({ metric, solver, thresholds, clusterThresholds, ...how });
   const masks = new Map<string, Uint8Array>();
   const values = new Map<string, MemoryValues>();
   const infos = new Map(edit.plan(model).values.map((info) => [info.name, info]));
@@ -37,8 +42,10 @@ export async function pruneOurs(
       values.set(name, { info: infos.get(name)!, bytes });
     },
   };
-  await edit.propose({
+  const proposal = await edit.propose({
     model,
+    dense,
+    seed,
     device,
     target: edit.target,
     calibration: edit.needsCalibration ? calibration : [],
@@ -51,7 +58,7 @@ export async function pruneOurs(
   });
   for (const [name, { info, bytes }] of values) masks.set(name, keptBits(info, bytes));
   const layers = [memoryLayer(values.size > 0 ? new Map() : masks, values)];
-  return { model: withCheckpoint(model, overlay(model.checkpoint, layers)), masks };
+  return { model: withCheckpoint(model, overlay(model.checkpoint, layers)), masks, details: proposal?.details };
 }
 
 /** A bit for every element that is not zero, in the order of a mask's. */
