@@ -127,7 +127,7 @@ export class RunControl implements HoldWatch {
   async held(): Promise<void> {
     this.#isHeld = true;
     await this.#record('pause', this.#switch.by);
-    await this.#tell('paused');
+    await this.#tell();
   }
 
   async released(aborted: boolean): Promise<void> {
@@ -159,7 +159,7 @@ export class RunControl implements HoldWatch {
     if (action === 'pause') this.#switch.set(true, 'request');
     else if (action !== 'skip' || this.#skipped(request)) this.#switch.set(false, 'request');
     if (action === 'stop') this.#stopBy = 'request';
-    if (!this.#isHeld) await this.#tell(action === 'pause' ? 'pausing' : undefined);
+    await this.#tell();
   }
 
   /** Ends the wave that is meant, at its next block; false where it is not being made. */
@@ -191,10 +191,14 @@ export class RunControl implements HoldWatch {
     report({ type: 'control', ...what });
   }
 
-  async #tell(state?: RunStatus['state']): Promise<void> {
-    const usual = this.#stopBy === undefined ? this.#phase : 'stopping';
-    const since = new Date().toISOString();
-    await this.#run.lock.tell({ state: state ?? usual, ...this.#at, since });
+  async #tell(): Promise<void> {
+    await this.#run.lock.tell({ state: this.#state(), ...this.#at, since: new Date().toISOString() });
+  }
+
+  #state(): RunStatus['state'] {
+    if (this.#phase === 'publishing') return this.#phase;
+    if (this.#switch.wanted) return this.#isHeld ? 'paused' : 'pausing';
+    return this.#stopBy === undefined ? this.#phase : 'stopping';
   }
 
   #pausable(signal: AbortSignal): AbortSignal {
