@@ -18,7 +18,15 @@ const HUFFMAN: ZlibOptions = { strategy: constants.Z_HUFFMAN_ONLY, memLevel: 9 }
 const RUNS: ZlibOptions = { strategy: constants.Z_RLE, memLevel: 9 };
 /** For masks with a pattern, such as whole columns; tried on a sample first, since elsewhere it is slow and gains nothing. */
 const MATCHES: ZlibOptions = { level: 6, memLevel: 9 };
-const SAMPLE_BYTES = 32 * 1024;
+
+/** A sample is taken from so many places of a stream, in pieces long enough to hold a few rows of a mask. */
+const SAMPLE_PLACES = 4;
+const SAMPLE_BYTES = 8 * 1024;
+/**
+ * A stream whose sample would not lose an eighth is stored as it is: codes of 4 bits lose a tenth, for which deflating takes ten times as
+ * long as rounding them, and inflating as long again each time that they are read.
+ */
+const WORTH_IT = 7 / 8;
 
 const deflated = promisify<Uint8Array, ZlibOptions, Buffer>(deflateRaw);
 const NOTHING = new Uint8Array(0);
@@ -26,9 +34,9 @@ const NOTHING = new Uint8Array(0);
 /** The shortest way to store these bytes; the same bytes give the same on the same zlib. The bytes are not copied. */
 export async function packStream(bytes: Uint8Array): Promise<PackedStream> {
   if (isZero(bytes)) return { encoding: 'zeros', bytes: NOTHING };
-  const tried = await Promise.all([deflated(bytes, HUFFMAN), deflated(bytes, RUNS)]);
-  if (await haveMatches(bytes)) tried.push(await deflated(bytes, MATCHES));
-  const best = tried.reduce((shortest, next) => (next.length < shortest.length ? next : shortest));
+  const ways = await waysFor(bytes);
+  const tried = await Promise.all(ways.map((way) => deflated(bytes, way)));
+  const best = tried.reduce((shortest, next) => (next.length < shortest.length ? next : shortest), bytes);
   return best.length < bytes.length ? { encoding: 'deflate', bytes: best } : { encoding: 'raw', bytes };
 }
 
@@ -70,10 +78,25 @@ function inflate(bytes: Uint8Array, length: number): Promise<Uint8Array> {
   });
 }
 
-async function haveMatches(bytes: Uint8Array): Promise<boolean> {
-  const sample = bytes.subarray(0, SAMPLE_BYTES);
+/** Ways to deflate that a sample shows to be worth their time. */
+async function waysFor(bytes: Uint8Array): Promise<readonly ZlibOptions[]> {
+  const sample = sampleOf(bytes);
   const [codes, runs, matches] = await Promise.all([HUFFMAN, RUNS, MATCHES].map((way) => deflated(sample, way)));
-  return matches!.length < Math.min(codes!.length, runs!.length);
+  const shortest = Math.min(codes!.length, runs!.length);
+  if (matches!.length < shortest) return [HUFFMAN, RUNS, MATCHES];
+  return shortest < sample.length * WORTH_IT ? [HUFFMAN, RUNS] : [];
+}
+
+/** All of a short stream; pieces of a long one, the first and the last among them. */
+function sampleOf(bytes: Uint8Array): Uint8Array {
+  if (bytes.length <= SAMPLE_PLACES * SAMPLE_BYTES) return bytes;
+  const sample = new Uint8Array(SAMPLE_PLACES * SAMPLE_BYTES);
+  const apart = (bytes.length - SAMPLE_BYTES) / (SAMPLE_PLACES - 1);
+  for (let place = 0; place < SAMPLE_PLACES; place += 1) {
+    const start = Math.floor(place * apart);
+    sample.set(bytes.subarray(start, start + SAMPLE_BYTES), place * SAMPLE_BYTES);
+  }
+  return sample;
 }
 
 const ZEROS = new Uint8Array(64 * 1024);
