@@ -7,6 +7,13 @@ export interface ShownQuality {
   readonly format: string;
   readonly bytes: { readonly before: number; readonly after: number };
   readonly bitsPerWeight: { readonly changed: number; readonly all: number };
+  readonly budget?: {
+    readonly bytes: number;
+    readonly budgetBytes: number;
+    readonly weights: number;
+    readonly published?: { readonly bytes: number; readonly budgetBytes: number };
+    readonly reason?: string;
+  };
   readonly figures: readonly {
     readonly name: string;
     readonly before?: number;
@@ -62,18 +69,36 @@ const PARTS = new Set(['accuracy', 'accuracyLoss', 'agreement', 'flips']);
 
 /** Sizes, what the model is like now, and what was not done as asked. */
 export function renderQuality(quality: ShownQuality): string {
-  const { bytes, bitsPerWeight, figures, changed, blocks } = quality;
+  const { bytes, bitsPerWeight, budget, figures, changed, blocks } = quality;
   const ratio = formatPercent(bytes.after / bytes.before);
   return [
     table(figures.map(figureRow), ['', 'before', 'after', '95 % interval']),
     '',
     `size        ${formatBytes(bytes.before)} → ${formatBytes(bytes.after)} (${ratio}) of tensors, as ${quality.format}`,
     `bits        ${bitsPerWeight.changed.toFixed(2)} a weight in ${changed.length} matrices, ${bitsPerWeight.all.toFixed(2)} over all`,
+    ...(budget === undefined ? [] : budgetLines(budget)),
     `stored as   ${formsText(changed)}`,
     ...(blocks === undefined ? [] : [blocksText(blocks.errors)]),
     ...reasons('fallback', quality.fallbacks),
     ...reasons('kept', quality.kept),
   ].join('\n');
+}
+
+/** What the budget allowed and what of it no form could use, in the terms in which it was given. */
+function budgetLines({ bytes, budgetBytes, weights, published, reason }: NonNullable<ShownQuality['budget']>) {
+  const bits = (size: number) => ((8 * size) / weights).toFixed(3);
+  const [spent, allowed, text] =
+    published === undefined
+      ? [bytes, budgetBytes, `${bits(bytes)} of ${bits(budgetBytes)} bits a weight`]
+      : [
+          published.bytes,
+          published.budgetBytes,
+          `${formatBytes(published.bytes)} of ${formatBytes(published.budgetBytes)} of all tensors`,
+        ];
+  return [
+    `budget      ${text}, ${formatPercent(1 - spent / allowed, 2)} unused`,
+    ...(reason === undefined ? [] : [`            one form for all: ${reason}`]),
+  ];
 }
 
 function figureRow({ name, before, after, low, high }: ShownQuality['figures'][number]): string[] {

@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import { BirdboneError } from '../errors.js';
-import { bytes, envOf } from './flags.js';
+import { bytes, count, envOf } from './flags.js';
 
 /** `64`, `channel` or `tensor`. */
 const groupSize = Flags.custom<number | 'channel' | 'tensor'>({
@@ -54,6 +54,10 @@ export const quantizeFlags = {
   format: Flags.option({ options: ['compressed-tensors', 'gptq', 'awq', 'gguf', 'native'] as const })({
     summary: 'Layout of the result; by default the first that an engine loads the scheme in.',
     env: envOf('format'),
+  }),
+  tp: count({
+    summary: 'GPUs that the engine will divide each matrix over; refused before any work where the layout cannot be.',
+    env: envOf('tp'),
   }),
   bpw: bits({
     summary: 'Bits for each weight, scales included: schemes are divided over the matrices to meet it.',

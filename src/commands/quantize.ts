@@ -65,13 +65,13 @@ export default class Quantize extends BaseCommand<typeof Quantize> {
     const { defaultFormat } = await import('../quantizing/index.js');
     const { planRun, run } = await import('../waves/index.js');
     const fields = quantizeFields(this.flags);
-    const format = this.flags.format ?? defaultFormat(fields, this.flags.out);
+    const { format = defaultFormat(fields, this.flags.out), tp: tensorParallel } = this.flags;
     const recipe = parseRecipe(
       {
         recipe: 1,
         model: this.args.model,
         ...recipeOverrides(this.flags),
-        output: { format },
+        output: { format, ...(tensorParallel !== undefined && { tensorParallel }) },
         steps: [{ do: 'quantize', ...fields }],
       },
       'The command line',

@@ -27,7 +27,7 @@ export async function modelAsGguf(
   const { bosTokenId: bos, eosTokenIds: eos, vocabulary: rows } = decoder;
   const translated = tokenizerToGguf(tokenizer, { rows, eos, ...(bos !== undefined && { bos }) });
   const gguf = asGguf(checkpoint, decoder, nameOf(folder));
-  const view = castView(gguf, ({ shape, dtype }) => (shape.length < 2 || dtype === 'F64' ? 'F32' : undefined));
+  const view = vectorsAsF32(gguf);
   const card = await readFolderText(folder, 'README.md');
   const license = card === undefined ? undefined : licenseOfCard(card);
   const metadata: GgufMetadata = new Map<string, GgufValue>([
@@ -44,6 +44,15 @@ export async function modelAsGguf(
     ...gguf.leftOut.map((tensor) => `Tensor ${tensor} is left out: nothing reads it.`),
   ];
   return { view, order: gguf.order, metadata, notices };
+}
+
+/** The tensors of that GGUF, without its tokenizer: what their types and shapes will be. Reads no weights. */
+export function storedAsGguf(checkpoint: Checkpoint, decoder: Model['decoder'], name: string): Checkpoint {
+  return vectorsAsF32(asGguf(checkpoint, decoder, name));
+}
+
+function vectorsAsF32(gguf: Checkpoint) {
+  return castView(gguf, ({ shape, dtype }) => (shape.length < 2 || dtype === 'F64' ? 'F32' : undefined));
 }
 
 /** The folder's name, or that of a single file without its ending. */

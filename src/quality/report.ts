@@ -47,6 +47,18 @@ export interface ReportedFigure {
   readonly high?: number;
 }
 
+/** What a budget allowed the matrices that were chosen for, and what they took. */
+export interface ReportedBudget {
+  readonly bytes: number;
+  readonly budgetBytes: number;
+  /** Of these matrices. */
+  readonly weights: number;
+  /** With a budget of bytes: of all tensors that are published. */
+  readonly published?: { readonly bytes: number; readonly budgetBytes: number };
+  /** Why all matrices got one form. */
+  readonly reason?: string;
+}
+
 /** How good a quantized or factorized model is, and what it is made of. */
 export interface QualityReport {
   readonly names: QualityInput['names'];
@@ -54,6 +66,8 @@ export interface QualityReport {
   readonly bytes: QualityInput['bytes'];
   /** Over the matrices that have a new form, and over all that were looked at. */
   readonly bitsPerWeight: { readonly changed: number; readonly all: number };
+  /** How a budget of bits or bytes was spent, where there was one. */
+  readonly budget?: ReportedBudget;
   readonly figures: readonly ReportedFigure[];
   /** Relative error of each block's output, on so many windows. */
   readonly blocks?: { readonly errors: readonly number[]; readonly passages: number };
@@ -93,12 +107,14 @@ export function qualityReport(input: QualityInput): QualityReport | undefined {
   if (matrices.size === 0) return undefined;
   const rows = [...matrices.values()];
   const changed = rows.filter(({ algorithm }) => algorithm !== undefined);
+  const budget = active.findLast(({ details }) => details?.['budget'] !== undefined)?.details?.['budget']?.[0];
   const blocks = active.findLast((wave) => wave.blocks !== undefined)?.blocks;
   return {
     names: input.names,
     format: input.format,
     bytes: input.bytes,
     bitsPerWeight: { changed: meanBits(changed), all: meanBits(rows) },
+    ...(budget && { budget: budget as ReportedBudget }),
     figures: figuresOf(input),
     ...(blocks && { blocks: { errors: blocks.errors, passages: blocks.passages } }),
     changed,

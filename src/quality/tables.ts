@@ -1,4 +1,4 @@
-import type { QualityReport, ReportedFigure, ReportedMatrix } from './report.js';
+import type { QualityReport, ReportedBudget, ReportedFigure, ReportedMatrix } from './report.js';
 
 /** A table as both renderings have it. */
 export interface ReportTable {
@@ -31,13 +31,33 @@ export function tablesOf(report: QualityReport): ReportTable[] {
   return tables.filter(({ rows }) => rows.length > 0);
 }
 
-function sizeRows({ bytes, bitsPerWeight, changed }: QualityReport): string[][] {
+function sizeRows({ bytes, bitsPerWeight, changed, budget }: QualityReport): string[][] {
   const ratio = (100 * bytes.after) / bytes.before;
   return [
     ['tensors, bytes', count(bytes.before), `${count(bytes.after)} (${ratio.toFixed(1)} %)`],
     [`bits a weight, ${changed.length} changed matrices`, '', bitsPerWeight.changed.toFixed(3)],
     ['bits a weight, all matrices', '', bitsPerWeight.all.toFixed(3)],
+    ...(budget === undefined ? [] : budgetRows(budget)),
   ];
+}
+
+/** The budget in the terms in which it was given, and what of it no form could use. */
+function budgetRows({ bytes, budgetBytes, weights, published, reason }: ReportedBudget): string[][] {
+  const bits = (size: number) => ((8 * size) / weights).toFixed(3);
+  const row =
+    published === undefined
+      ? ['bits a weight: allowed, spent', bits(budgetBytes), `${bits(bytes)} (${unused(bytes, budgetBytes)})`]
+      : [
+          'bytes of all tensors: allowed, spent',
+          count(published.budgetBytes),
+          `${count(published.bytes)} (${unused(published.bytes, published.budgetBytes)})`,
+        ];
+  return [row, ...(reason === undefined ? [] : [[`one form for all: ${reason}`, '', '']])];
+}
+
+/** In percent: "1.60 % unused". */
+function unused(spent: number, allowed: number): string {
+  return `${(100 * (1 - spent / allowed)).toFixed(2)} % unused`;
 }
 
 function figureRow({ name, before, after, low, high }: ReportedFigure): string[] {

@@ -1,6 +1,6 @@
 import type { CodingRecord } from '../coding/index.js';
 import { BirdboneError } from '../errors.js';
-import type { Layout } from '../layouts/index.js';
+import type { Layout, LayoutLimits } from '../layouts/index.js';
 import type { Model } from '../model/index.js';
 import { describeForm, type MatrixForm, recordOfMatrix } from './forms.js';
 import { namedScheme } from './scheme-names.js';
@@ -41,7 +41,7 @@ export function defaultFormat(settings: QuantizeSettings, out: string): Format {
 export async function checkFormat(
   format: Format,
   forms: readonly MatrixForm[],
-  { model, layouts }: { readonly model: Model; readonly layouts: LayoutTable },
+  { model, layouts, limits }: { readonly model: Model; readonly layouts: LayoutTable; readonly limits: LayoutLimits },
 ): Promise<void> {
   const blocks = forms.find(({ form }) => form.kind === 'blocks');
   const coded = forms.find(({ form }) => form.kind === 'scheme' && form.scheme.bits < 16);
@@ -59,7 +59,7 @@ export async function checkFormat(
     if (record !== undefined) records.set(matrix.weight, record);
   }
   const layout = await layouts.load(format);
-  layout.check(model, records);
+  layout.check(model, records, limits);
 }
 
 /** What is needed of `layouts`. */

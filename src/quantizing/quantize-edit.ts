@@ -1,11 +1,11 @@
 import type { LayerPlan } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { layouts } from '../layouts/index.js';
+import { type LayoutLimits, layouts } from '../layouts/index.js';
 import type { Model } from '../model/index.js';
 import { type Edit, type EditContext, type Proposal, solverCost } from '../pruning/index.js';
 import { openRowRounder } from '../quantization/index.js';
 import { assign, schemesBySpec } from './assign.js';
-import { formsWithinBudget } from './budget/choose-forms.js';
+import { formsWithinBudget, type Spent } from './budget/choose-forms.js';
 import { encodeBlocks } from './encode-blocks.js';
 import { checkFormat, type Format } from './formats.js';
 import { describeForm, type MatrixForm, tensorsOf } from './forms.js';
@@ -22,6 +22,7 @@ import type { QuantizeSettings } from './settings.js';
 interface Parts {
   readonly settings: QuantizeSettings;
   readonly format: Format;
+  readonly limits: LayoutLimits;
   readonly quantizer: Quantizer;
 }
 
@@ -30,19 +31,24 @@ interface Parts {
  * the native form (src/coding); formats come with publication. Throws `usage` for a scheme, an algorithm or options that there are
  * not, or that do not go together.
  */
-export async function quantizeEdit(settings: QuantizeSettings, format: Format): Promise<Edit> {
+export async function quantizeEdit(
+  settings: QuantizeSettings,
+  format: Format,
+  limits: LayoutLimits = {},
+): Promise<Edit> {
+  if (limits.tensorParallel !== undefined) refuseUndividedFormat(limits.tensorParallel, format);
   const hasBudget = settings.bitsPerWeight !== undefined || settings.sizeBytes !== undefined;
   if (settings.kvCache !== undefined && format !== 'compressed-tensors') throw noPlaceForScales(format);
   if (hasBudget) checkFamily(settings, format);
   else if (settings.scheme === undefined) throw noScheme();
   else namedScheme(settings.scheme, settings);
-  const parts = { settings, format, quantizer: await quantizers.load(settings.algorithm ?? 'rtn') };
+  const parts = { settings, format, limits, quantizer: await quantizers.load(settings.algorithm ?? 'rtn') };
   return hasBudget ? budgetEdit(parts) : formsEdit(rememberForms(settings), parts);
 }
 
 /** The edit that gives matrices these forms. */
-function formsEdit(formsOf: (model: Model) => readonly MatrixForm[], parts: Parts, budget?: BudgetRow): Edit {
-  const { settings, format, quantizer } = parts;
+function formsEdit(formsOf: (model: Model) => readonly MatrixForm[], parts: Parts, budget?: Spent): Edit {
+  const { settings, format, limits, quantizer } = parts;
   const isBlocks = format === 'gguf';
   const { cost } = quantizer;
   return {
@@ -53,7 +59,7 @@ function formsEdit(formsOf: (model: Model) => readonly MatrixForm[], parts: Part
     ...(cost && !isBlocks && { cost: (model, tokens) => solverCost(model, cost, tokens) }),
     async check(model) {
       const forms = formsOf(model);
-      await checkFormat(format, forms, { model, layouts });
+      await checkFormat(format, forms, { model, layouts, limits });
       return noticesOf(forms);
     },
     plan: (model) => plan(model, formsOf(model), rulesOf(quantizer, formsOf(model), settings)),
@@ -61,22 +67,17 @@ function formsEdit(formsOf: (model: Model) => readonly MatrixForm[], parts: Part
   };
 }
 
-/** The forms that the budget buys, in words of the report. */
-interface BudgetRow {
-  readonly bytes: number;
-  readonly budgetBytes: number;
-}
-
 /** An edit whose forms are chosen when model and text are there; until then it plans for the most that they can take. */
 function budgetEdit(parts: Parts): Edit {
-  const { settings, format } = parts;
+  const { settings, format, limits } = parts;
   const most = { ...settings, scheme: format === 'gguf' ? 'q8_0' : 'int8' };
   return {
     ...formsEdit(rememberForms(most), parts),
     async settle(context) {
-      const { forms, bytes, budgetBytes } = await formsWithinBudget(settings, format, context);
-      await checkFormat(format, forms, { model: context.model, layouts });
-      return formsEdit(() => forms, parts, { bytes, budgetBytes });
+      const { forms, spent } = await formsWithinBudget(settings, { format, limits }, context);
+      await checkFormat(format, forms, { model: context.model, layouts, limits });
+      if (spent.reason !== undefined) context.report({ type: 'notice', message: `One form for all: ${spent.reason}` });
+      return formsEdit(() => forms, parts, spent);
     },
   };
 }
@@ -91,6 +92,15 @@ function checkFamily({ scheme }: QuantizeSettings, format: Format): void {
     'usage',
     `A budget chooses among ${format === 'gguf' ? "ggml's blocks" : 'integers'}: --scheme ${scheme} is not allowed with it.`,
     { suggestions: ['Leave --scheme out.'] },
+  );
+}
+
+function refuseUndividedFormat(tensorParallel: number, format: Format): void {
+  if (format !== 'gguf' && format !== 'native') return;
+  throw new BirdboneError(
+    'usage',
+    `--tp ${tensorParallel} has no effect: no engine divides the matrices of a ${format} result over GPUs.`,
+    { suggestions: ['Leave it out.', '--format compressed-tensors'] },
   );
 }
 
@@ -147,7 +157,7 @@ const GPTQ_RUN = { dampPercent: 0.01, staticGroups: true, trueSequential: true }
 
 async function propose(
   forms: readonly MatrixForm[],
-  { quantizer, settings, budget }: Pick<Parts, 'quantizer' | 'settings'> & { readonly budget: BudgetRow | undefined },
+  { quantizer, settings, budget }: Pick<Parts, 'quantizer' | 'settings'> & { readonly budget: Spent | undefined },
   context: EditContext,
 ): Promise<Proposal> {
   const { model, writer } = context;

@@ -14,7 +14,11 @@ const EDITS: { readonly [Kind in Step['do']]: (step: Extract<Step, { do: Kind }>
   heal: async ({ do: _, ...choices }) => healEdit(choices),
   factorize: async ({ do: _, minStep: __, ...settings }) => factorizeEdit(settings),
   quantize: ({ do: _, ...settings }, recipe) =>
-    quantizeEdit({ ...settings, weighted: recipe.calibration !== undefined }, outputFormat(recipe)),
+    quantizeEdit(
+      { ...settings, weighted: recipe.calibration !== undefined },
+      outputFormat(recipe),
+      recipe.output?.tensorParallel === undefined ? {} : { tensorParallel: recipe.output.tensorParallel },
+    ),
 };
 
 export function editOf(step: Step, recipe: Recipe): Promise<Edit> {

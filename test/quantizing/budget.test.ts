@@ -1,13 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { layouts } from '../../src/layouts/index.js';
 import { type Model, openModel } from '../../src/model/index.js';
 import type { SettleContext } from '../../src/pruning/index.js';
 import { dequantizeMatrix, quantizeMatrix, schemeOf } from '../../src/quantization/index.js';
+import { assign } from '../../src/quantizing/assign.js';
 import { formsWithinBudget } from '../../src/quantizing/budget/choose-forms.js';
 import { groupDivergences } from '../../src/quantizing/budget/group-divergences.js';
+import { publishedBytes } from '../../src/quantizing/budget/published-bytes.js';
 import { relativeErrors } from '../../src/quantizing/budget/sensitivity.js';
 import { bitsPerWeight, type MatrixForm } from '../../src/quantizing/forms.js';
+import { type Format, type QuantizeSettings, quantizeEdit } from '../../src/quantizing/index.js';
 import { seededRandom } from '../../src/random.js';
 import { type Device, openDevice } from '../../src/tensor/index.js';
+import { proposeLayer } from '../fixtures/proposed-layer.js';
 import { type ReferenceModel, referenceLogits } from '../reference/float64-decoder.js';
 import { TINY_LLAMA, tinyModel, writeTinyModel } from '../reference/tiny-model.js';
 
@@ -46,27 +51,66 @@ const meanBits = (forms: readonly MatrixForm[]) => {
 };
 const formOf = (forms: readonly MatrixForm[], weight: string) => forms.find((form) => form.weight === weight)!.form;
 
+/** Bytes that a scheme for all takes in a format. */
+const sizeIn = (format: Format, settings: QuantizeSettings) =>
+  publishedBytes(model, assign(model, settings), { format, hasCacheScales: false });
+
 describe('formsWithinBudget', () => {
   it.each([3.5, 4.5, 6])('meets %d bits a weight within 1 %%, never above', async (bits) => {
-    const { forms, bytes, budgetBytes } = await formsWithinBudget({ bitsPerWeight: bits }, 'native', context);
+    const { forms, spent } = await formsWithinBudget({ bitsPerWeight: bits }, { format: 'native' }, context);
     expect(meanBits(forms) / bits).toBeGreaterThan(0.99);
     expect(meanBits(forms) / bits).toBeLessThanOrEqual(1);
-    expect(bytes / budgetBytes).toBeCloseTo(meanBits(forms) / bits, 6);
+    expect(spent.bytes / spent.budgetBytes).toBeCloseTo(meanBits(forms) / bits, 6);
+    expect(spent.reason).toBeUndefined();
   });
 
-  it('meets a size of everything that is stored', async () => {
-    const total = [...model.checkpoint.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-    const linears = model.decoder.blocks.flatMap((block) => block.linears);
-    const inBlocks = linears.reduce((sum, { rows, columns }) => sum + 4 * rows * columns, 0);
-    const sizeBytes = Math.floor(total - inBlocks + inBlocks * (4.4 / 32));
-    const { forms } = await formsWithinBudget({ sizeBytes }, 'native', context);
-    const stored = total - inBlocks + (meanBits(forms) * inBlocks) / 32;
-    expect(stored).toBeLessThanOrEqual(sizeBytes);
-    expect(stored / sizeBytes).toBeGreaterThan(0.99);
+  it.each(['native', 'compressed-tensors', 'gptq'] as const)(
+    'meets a size of everything that %s stores',
+    async (format) => {
+      const all = (scheme: string) => sizeIn(format, { scheme, groupSize: 32 });
+      const [least, most] = [await all('int4'), await all('int8')];
+      const sizeBytes = Math.floor(0.7 * least + 0.3 * most);
+      const { forms, spent } = await formsWithinBudget({ sizeBytes }, { format }, context);
+      expect(spent.published).toEqual({ bytes: expect.any(Number), budgetBytes: sizeBytes });
+      expect(spent.published!.bytes).toBeLessThanOrEqual(sizeBytes);
+      expect(spent.published!.bytes / sizeBytes).toBeGreaterThan(0.98);
+      expect(await publishedBytes(model, forms, { format, hasCacheScales: false })).toBe(spent.published!.bytes);
+    },
+  );
+
+  it.each(['native', 'compressed-tensors', 'gptq'] as const)(
+    'knows before the work what %s will take',
+    async (format) => {
+      for (const settings of [{ scheme: 'int4' }, { scheme: 'int8', asymmetric: true, groupSize: 32 }]) {
+        const { view } = await proposeLayer(await quantizeEdit(settings, format), model, { device });
+        const written = format === 'native' ? view.raw : await (await layouts.load(format)).write(view, model, {});
+        const bytes = [...written.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+        expect(await sizeIn(format, settings)).toBe(bytes);
+      }
+    },
+  );
+
+  it('gives all one form without a text, the largest that fits, and says why', async () => {
+    const without = { ...context, calibration: [] };
+    const { forms, spent } = await formsWithinBudget({ bitsPerWeight: 5 }, { format: 'native' }, without);
+    const open = forms.filter(({ spec }) => spec !== undefined);
+    for (const { form } of open) expect(form).toEqual({ kind: 'scheme', scheme: schemeOf('int4', { groupSize: 32 }) });
+    expect(spent.reason).toContain('--calibration');
+    expect((8 * spent.bytes) / spent.weights).toBe(4.5);
+    await expect(formsWithinBudget({ bitsPerWeight: 2 }, { format: 'native' }, without)).rejects.toThrow('are 2.25');
+  });
+
+  it('takes groups that whole ones of lie on each GPU', async () => {
+    const budget = { bitsPerWeight: 4.6 };
+    const limits = { tensorParallel: 2 };
+    const { forms } = await formsWithinBudget(budget, { format: 'compressed-tensors', limits }, context);
+    for (const { form, columns } of forms) {
+      if (form.kind === 'scheme') expect((columns / 2) % (form.scheme.groupSize ?? 1)).toBe(0);
+    }
   });
 
   it('gives one form to what vLLM loads as one layer, and each its own elsewhere', async () => {
-    const { forms } = await formsWithinBudget({ bitsPerWeight: 3.6 }, 'gptq', context);
+    const { forms } = await formsWithinBudget({ bitsPerWeight: 3.6 }, { format: 'gptq' }, context);
     for (const { linears } of model.decoder.blocks) {
       const of = (roles: readonly string[]) =>
         linears.filter(({ role }) => roles.includes(role)).map(({ weight }) => formOf(forms, weight));
@@ -77,14 +121,14 @@ describe('formsWithinBudget', () => {
 
   it('leaves overrides as they are, and out of the budget', async () => {
     const settings = { bitsPerWeight: 3.5, keep: { '*layers.0*': 'int8' } };
-    const { forms } = await formsWithinBudget(settings, 'native', context);
+    const { forms } = await formsWithinBudget(settings, { format: 'native' }, context);
     const overridden = forms.filter(({ block }) => block === 0);
     for (const { form } of overridden) expect(form).toEqual({ kind: 'scheme', scheme: schemeOf('int8') });
     expect(meanBits(forms.filter(({ block }) => block !== 0))).toBeLessThanOrEqual(3.5);
   });
 
   it('takes blocks of ggml for a GGUF', async () => {
-    const { forms } = await formsWithinBudget({ bitsPerWeight: 5 }, 'gguf', context);
+    const { forms } = await formsWithinBudget({ bitsPerWeight: 5 }, { format: 'gguf' }, context);
     // Rows of 64 and 128 are no whole number of blocks of 256.
     const types = new Set(forms.filter(({ spec }) => spec).map(({ form }) => form.kind === 'blocks' && form.dtype));
     for (const type of types) expect(['Q4_0', 'Q5_0', 'Q8_0', 'F16']).toContain(type);
@@ -93,7 +137,7 @@ describe('formsWithinBudget', () => {
   });
 
   it('refuses a budget below the fewest bits, and says what they are', async () => {
-    await expect(formsWithinBudget({ bitsPerWeight: 2 }, 'native', context)).rejects.toMatchObject({
+    await expect(formsWithinBudget({ bitsPerWeight: 2 }, { format: 'native' }, context)).rejects.toMatchObject({
       code: 'usage',
       message: expect.stringContaining('the fewest that this format has are 2.25'),
     });
@@ -101,8 +145,8 @@ describe('formsWithinBudget', () => {
 
   it('chooses the same again', async () => {
     const [once, again] = [
-      await formsWithinBudget({ bitsPerWeight: 4 }, 'native', context),
-      await formsWithinBudget({ bitsPerWeight: 4 }, 'native', context),
+      await formsWithinBudget({ bitsPerWeight: 4 }, { format: 'native' }, context),
+      await formsWithinBudget({ bitsPerWeight: 4 }, { format: 'native' }, context),
     ];
     expect(again).toEqual(once);
   });

@@ -133,7 +133,8 @@ describe('quantizeEdit', () => {
       { bitsPerWeight: 9, groupSize: 4, keep: { [DOWN]: 'dense' } },
       'compressed-tensors',
     );
-    const settled = await edit.settle!(settleContext());
+    const calibration = [{ ids: Int32Array.from({ length: 16 }, (_, i) => (7 * i) % 61) }];
+    const settled = await edit.settle!({ ...settleContext(), calibration });
     const { proposal } = await proposeLayer(settled, model, { device });
     const rows = proposal.details!['quantized'] as readonly QuantizedRow[];
     const [budget] = proposal.details!['budget'] as readonly { bytes: number; budgetBytes: number }[];
@@ -157,6 +158,18 @@ describe('quantizeEdit', () => {
   ])('refuses %s', async (_, settings, said) => {
     const made = quantizeEdit(settings, 'native');
     await expect(made).rejects.toMatchObject({ code: 'usage', message: expect.stringContaining(said) });
+  });
+
+  it('refuses GPUs over which a matrix cannot be divided, and formats that no engine divides', async () => {
+    const settings = { scheme: 'int4', groupSize: 16 } as const;
+    await expect(quantizeEdit(settings, 'native', { tensorParallel: 2 })).rejects.toThrow('--tp 2 has no effect');
+    const two = await quantizeEdit(settings, 'compressed-tensors', { tensorParallel: 2 });
+    await two.check!(wide);
+    const four = await quantizeEdit(settings, 'compressed-tensors', { tensorParallel: 4 });
+    await expect(four.check!(wide)).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('rule tensor-parallel'),
+    });
   });
 
   it.each([

@@ -5,15 +5,25 @@ import type { Format } from '../formats.js';
 import type { Form, MatrixForm } from '../forms.js';
 import type { QuantizeSettings } from '../settings.js';
 
-/** Integer schemes that a format holds side by side; where it says so, matrices may also stay as they are. */
-const INTEGERS: Readonly<
-  Record<Exclude<Format, 'gguf'>, { readonly names: readonly string[]; readonly dense?: true }>
-> = {
-  'compressed-tensors': { names: ['int4', 'int8'], dense: true },
+/** What a format holds side by side. */
+interface IntegerFormat {
+  readonly names: readonly string[];
+  /** Matrices may also stay as they are. */
+  readonly dense?: true;
+  /** Each matrix may have groups of its own. */
+  readonly groups?: true;
+}
+
+const INTEGERS: Readonly<Record<Exclude<Format, 'gguf'>, IntegerFormat>> = {
+  'compressed-tensors': { names: ['int4', 'int8'], dense: true, groups: true },
   gptq: { names: ['int2', 'int3', 'int4', 'int8'] },
   awq: { names: ['int4'], dense: true },
-  native: { names: ['int2', 'int3', 'int4', 'int6', 'int8'], dense: true },
+  native: { names: ['int2', 'int3', 'int4', 'int6', 'int8'], dense: true, groups: true },
 };
+
+/** Inputs that share a scale where nobody says how many. The scales of smaller groups take more: levels between those of the bits. */
+const GROUP_SIZE = 64;
+const GROUP_SIZES = [128, GROUP_SIZE, 32];
 
 /** ggml's types by the columns that they divide, the widest blocks first. */
 const BLOCKS: readonly (readonly EncodableDtype[])[] = [
@@ -21,21 +31,40 @@ const BLOCKS: readonly (readonly EncodableDtype[])[] = [
   ['Q4_0', 'Q5_0', 'Q8_0'],
 ];
 
-/** What a matrix may become in that format, the fewest bits first; the same for matrices of as many columns. */
+/** What is to be chosen among. */
+export interface CandidateOptions {
+  readonly format: Format;
+  readonly settings: QuantizeSettings;
+  /** Sizes that groups may have. */
+  readonly groupSizes: readonly NonNullable<QuantizeSettings['groupSize']>[];
+}
+
+/** The group sizes that divide all these matrices' inputs on each of so many GPUs; the one that was asked for, or else the usual one, where none does. */
+export function groupSizesFor(
+  matrices: readonly Pick<MatrixForm, 'columns'>[],
+  { format, settings, parts }: Pick<CandidateOptions, 'format' | 'settings'> & { readonly parts: number },
+): CandidateOptions['groupSizes'] {
+  const { groupSize } = settings;
+  if (groupSize !== undefined || format === 'gguf' || !INTEGERS[format].groups) return [groupSize ?? GROUP_SIZE];
+  const dividing = GROUP_SIZES.filter((size) => matrices.every(({ columns }) => columns % (size * parts) === 0));
+  return dividing.length === 0 ? [GROUP_SIZE] : dividing;
+}
+
+/** What a matrix may become, the fewest bits first; the same for matrices of as many columns. */
 export function candidatesOf(
   { columns }: Pick<MatrixForm, 'columns'>,
-  format: Format,
-  { groupSize, asymmetric }: QuantizeSettings,
+  { format, settings, groupSizes }: CandidateOptions,
 ): readonly Form[] {
   if (format === 'gguf') {
     const types = BLOCKS.find((some) => some.every((dtype) => columns % DTYPES[dtype].blockElements === 0)) ?? [];
     return [...types.map((dtype): Form => ({ kind: 'blocks', dtype })), { kind: 'blocks', dtype: 'F16' }];
   }
   const { names, dense } = INTEGERS[format];
-  const options = {
-    groupSize: groupSize ?? 64,
-    ...(asymmetric !== undefined && { asymmetric }),
-  };
-  const schemes = names.map((name): Form => ({ kind: 'scheme', scheme: schemeOf(name, options) }));
+  const { asymmetric } = settings;
+  const schemes = names.flatMap((name) =>
+    groupSizes.map((groupSize): Form => {
+      return { kind: 'scheme', scheme: schemeOf(name, { groupSize, ...(asymmetric !== undefined && { asymmetric }) }) };
+    }),
+  );
   return dense ? [...schemes, { kind: 'dense', reason: 'the budget left room for it' }] : schemes;
 }

@@ -14,7 +14,7 @@ export interface CostOptions extends TryOptions {
  * What each form of each group of matrices takes, and what it costs. With a calibration text the cost is a KL divergence of
  * predictions: measured of each group at the form that is nearest to the budget's mean, and for its other forms in proportion to the
  * groups' relative output errors. Costs of groups add up as long as they are small (Malinovskii et al. 2024, "Pushing the Limits of
- * Large Language Model Quantization via the Linearity Theorem"). Without a text the cost is the relative error of the weights.
+ * Large Language Model Quantization via the Linearity Theorem"). Without a text nothing is known of costs, and they are 0.
  */
 export async function costsOf(
   groups: readonly (readonly Candidates[])[],
@@ -22,9 +22,9 @@ export async function costsOf(
   context: SettleContext,
 ): Promise<Choice[][]> {
   const { model, calibration } = context;
+  if (calibration.length === 0) return groups.map((members) => choicesOf(members, () => 0, model));
   const errors = await relativeErrors(groups.flat(), { search }, context);
-  const items = groups.map((members) => choicesOf(members, errors, model));
-  if (calibration.length === 0) return items;
+  const items = groups.map((members) => choicesOf(members, (weight, place) => errors.get(weight)![place]!, model));
   const weights = groups.flat().reduce((sum, { matrix }) => sum + matrix.rows * matrix.columns, 0);
   const tried = groups.map((members, group) => {
     const own = members.reduce((sum, { matrix }) => sum + matrix.rows * matrix.columns, 0);
@@ -49,14 +49,14 @@ function nearest(choices: readonly Choice[], bytes: number): number {
 /** What each form costs the members together. */
 function choicesOf(
   members: readonly Candidates[],
-  errors: ReadonlyMap<string, readonly number[]>,
+  errorOf: (weight: string, place: number) => number,
   model: Model,
 ): Choice[] {
   return members[0]!.forms.map((_, place) => {
     const bytes = members.map(({ matrix, forms }) => bytesOf({ ...matrix, form: forms[place]! }, model));
     return {
       bytes: bytes.reduce((sum, size) => sum + size, 0),
-      error: members.reduce((sum, { matrix }) => sum + errors.get(matrix.weight)![place]!, 0),
+      error: members.reduce((sum, { matrix }) => sum + errorOf(matrix.weight, place), 0),
     };
   });
 }

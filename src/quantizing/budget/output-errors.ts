@@ -42,14 +42,14 @@ export function roundTrip({ values, rows, columns }: Rows, form: Form, search: '
 
 /** Measures differences by what they do to outputs. The Gram matrix is on the device until `dispose`. */
 export interface OutputNorm {
-  /** tr(D G Dᵀ) of rows D: the sum over calibration tokens of the squared outputs; Σ D² without a Gram matrix. */
+  /** tr(D G Dᵀ) of rows D: the sum over calibration tokens of the squared outputs; Σ D² where no token came there. */
   square(rows: Rows): Promise<number>;
   dispose(): void;
 }
 
-/** The norm by an input's Gram matrix; one without tokens tells nothing, and counts as absent. */
-export function outputNorm(gram: Gram | undefined, device: Device): OutputNorm {
-  if (gram === undefined || gram.tokens === 0) {
+/** The norm by an input's Gram matrix; one without tokens tells nothing, and the weights count alone. */
+export function outputNorm(gram: Gram, device: Device): OutputNorm {
+  if (gram.tokens === 0) {
     return { square: async ({ values }) => dot(values, values), dispose: () => undefined };
   }
   const { columns } = gram;

@@ -18,14 +18,15 @@ export interface SensitivityOptions {
 
 /**
  * Of each matrix, for each of its forms, what rounding it by itself does to its outputs: tr((W−Q) G (W−Q)ᵀ) / tr(W G Wᵀ), G the Gram
- * matrix of its inputs on the calibration text in the model as it is. Without a text G is the identity. From at most 128 rows of each. One block's weights are resident. Deterministic.
+ * matrix of its inputs on the calibration text in the model as it is. From at most 128 rows of each. One block's weights are resident.
+ * Deterministic.
  */
 export async function relativeErrors(
   candidates: readonly Candidates[],
   { search }: SensitivityOptions,
   context: SettleContext,
 ): Promise<ReadonlyMap<string, readonly number[]>> {
-  const { model, device, report, signal, calibration } = context;
+  const { model, report, signal } = context;
   const errors = new Map<string, readonly number[]>();
   const measure = async (some: readonly Candidates[], norm: OutputNorm) => {
     for (const { matrix, forms } of some) {
@@ -33,17 +34,16 @@ export async function relativeErrors(
       errors.set(matrix.weight, await errorsOf({ matrix, forms }, { norm, search }, context));
     }
   };
-  const states = calibration.length > 0 ? await calibrationStates(context) : undefined;
+  const states = await calibrationStates(context);
   const total = model.decoder.blocks.length;
   try {
     for (let index = 0; index < total; index += 1) {
       const inBlock = candidates.filter(({ matrix }) => matrix.block === index);
-      if (states === undefined) await measure(inBlock, outputNorm(undefined, device));
-      else await throughBlock(index, { inBlock, states, measure }, context);
+      await throughBlock(index, { inBlock, states, measure }, context);
       report({ type: 'progress', stage: 'sensitivity', done: index + 1, total, unit: 'blocks' });
     }
   } finally {
-    await states?.close();
+    await states.close();
   }
   return errors;
 }
