@@ -46,7 +46,8 @@ Names what is damaged or missing, the tensors it held, and the states that canno
   }
 }
 
-function renderCheck({ state, readData, records, waves, objects, bytes, unreferenced, findings }: StateCheck): string {
+function renderCheck(checked: StateCheck): string {
+  const { state, readData, records, waves, objects, bytes, unreferenced, search, findings } = checked;
   const held = `${records} records, ${waves.length} waves, ${objects} objects of ${formatBytes(bytes)}`;
   const how = readData ? 'every byte read' : 'names and sizes; --read-data reads every byte';
   const rest = `${unreferenced.files} files of ${formatBytes(unreferenced.bytes)} that nothing refers to: birdbone gc`;
@@ -54,6 +55,11 @@ function renderCheck({ state, readData, records, waves, objects, bytes, unrefere
     findings.length === 0 ? `${state} is sound: ${held} (${how})` : `${state} is not as it was left: ${held} (${how})`,
     ...findings.flatMap(renderFinding),
     ...(unreferenced.files === 0 ? [] : [rest]),
+    ...(search === undefined
+      ? []
+      : [
+          `${search.candidates} candidates of ${formatBytes(search.bytes)} in ${search.folder}: birdbone gc, once the run is published`,
+        ]),
   ].join('\n');
 }
 

@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { makeFolder } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
 import { DEFAULT_MEMORY_BYTES } from '../model/index.js';
@@ -53,5 +52,5 @@ export function foundRun(options: RunOptions, { best, tried }: SearchResult): Ru
 
 /** Where a search keeps what it has made. */
 export function searchFolder(options: Pick<RunOptions, 'recipe' | 'state'>): string {
-  return path.resolve(`${stateFolder(options.recipe.out, options.state).root}.search`);
+  return stateFolder(options.recipe.out, options.state).search;
 }

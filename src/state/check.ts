@@ -8,6 +8,7 @@ import { type LayerEntry, type ObjectId, ObjectStore, openDelta, readLayerObject
 import { statesWith, type WaveChange } from './affected.js';
 import { type History, historyOf, referencedWaves } from './history.js';
 import { Journal } from './journal.js';
+import { candidateStates } from './search-folder.js';
 import type { StateFolder } from './state-folder.js';
 
 /** Something in a state folder that is not as a run left it. */
@@ -36,6 +37,8 @@ export interface StateCheck {
   readonly bytes: number;
   /** What nothing refers to: for `gc`, not a fault. */
   readonly unreferenced: { readonly files: number; readonly bytes: number };
+  /** Of the search that led to the run, where there was one; what is wrong with its candidates is among the findings. */
+  readonly search?: { readonly folder: string; readonly candidates: number; readonly bytes: number };
   readonly findings: readonly StateFinding[];
 }
 
@@ -49,7 +52,7 @@ export interface CheckOptions {
 /**
  * Looks a state folder through: the journal's chain, the baseline's scores, and that every object which the current state or a
  * tag needs is there with its size; with `readData` every object in the store is read, hashed and decoded, so that no changed
- * bit is missed. Findings are in the result, not thrown. Reads only, and takes no lock. Throws `usage` when there is no journal.
+ * bit is missed. The candidates of a search beside it are looked through likewise. Findings are in the result, not thrown. Reads only, and takes no lock. Throws `usage` when there is no journal.
  */
 export async function checkState(folder: StateFolder, options: CheckOptions): Promise<StateCheck> {
   if (!existsSync(folder.journal)) {
@@ -57,7 +60,21 @@ export async function checkState(folder: StateFolder, options: CheckOptions): Pr
       suggestions: ['Name the output folder of a prune.', 'If its state was put elsewhere, say where: --state DIR'],
     });
   }
-  return new StateChecker(folder, options).check();
+  const own = await new StateChecker(folder, options).check();
+  const candidates = await candidateStates(folder);
+  if (candidates.length === 0) return own;
+  const findings = [...own.findings];
+  let bytes = 0;
+  for (const candidate of candidates) {
+    const checked = await new StateChecker(candidate, options).check();
+    bytes += checked.bytes + checked.unreferenced.bytes;
+    // Its waves and states are those of a run that nobody rolls back.
+    for (const { file, problem, detail } of checked.findings) {
+      findings.push({ file, problem, detail: `of a candidate of the search: ${detail}`, affected: [], states: [] });
+    }
+  }
+  const search = { folder: folder.search, candidates: candidates.length, bytes };
+  return { ...own, sound: findings.length === 0, search, findings };
 }
 
 class StateChecker {

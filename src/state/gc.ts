@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { writing } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
@@ -12,6 +12,7 @@ import { refuseForeignFiles } from './own-files.js';
 import { needsProgress } from './progress.js';
 import { settlePublication } from './publish.js';
 import { staleRequests } from './requests.js';
+import { searchEntries } from './search-folder.js';
 import type { StateFolder } from './state-folder.js';
 
 export interface Garbage {
@@ -34,7 +35,8 @@ export interface CollectOptions {
 
 /**
  * Removes what nothing refers to: objects of waves that neither the current or published state nor a tag has, or that were never recorded,
- * spilled hidden states, temporary files, what an interrupted publication left. What a rollback needs is kept. Throws `usage`
+ * spilled hidden states, temporary files, what an interrupted publication left, and the candidates of a search whose run is published.
+ * What a rollback needs is kept, and a search that has led to no run yet, so that it can go on. Throws `usage`
  * when files lie there that no run has made, `mismatch` when an object is missing that something refers to, or the journal is:
  * then what is there may be all that is left of it, and nothing is removed.
  */
@@ -42,6 +44,8 @@ export async function collectGarbage(folder: StateFolder, options: CollectOption
   if (!existsSync(folder.root)) return [];
   await refuseForeignFiles(folder);
   const release = options.dryRun ? undefined : await lock(folder.root);
+  // A search that is under way writes into its own folder before it comes to the run's.
+  const releaseSearch = options.dryRun || !existsSync(folder.search) ? undefined : await lockOf(folder.search, release);
   try {
     const journal = await Journal.open(folder.journal, { repair: !options.dryRun });
     if (!options.dryRun) await settlePublication(folder, journal);
@@ -53,12 +57,41 @@ export async function collectGarbage(folder: StateFolder, options: CollectOption
     }
     return garbage;
   } finally {
+    if (releaseSearch !== undefined) {
+      await releaseSearch();
+      await removeIfEmpty(folder.search);
+    }
     await release?.();
   }
 }
 
+/** The lock of another folder; where it is somebody else's, the one that is held is given back. */
+async function lockOf(folder: string, held: (() => Promise<void>) | undefined): Promise<() => Promise<void>> {
+  try {
+    return await lock(folder);
+  } catch (error) {
+    await held?.();
+    throw error;
+  }
+}
+
+async function removeIfEmpty(folder: string): Promise<void> {
+  if ((await namesIn(folder)).length === 0) await rmdir(folder);
+}
+
+/** Once what a search has found is published, its candidates only take room. */
+async function findCandidates(folder: StateFolder, history: History, graceSeconds: number): Promise<Garbage[]> {
+  if (history.evidence === undefined || history.publishing || history.stale) return [];
+  const now = await timeIn(folder);
+  return (await searchEntries(folder)).map(({ path: full, bytes, modified }) => {
+    const young = graceSeconds > 0 && now - modified < graceSeconds * 1000;
+    return { path: full, bytes, reason: 'of a search whose run is published', young };
+  });
+}
+
 async function findGarbage(folder: StateFolder, history: History, graceSeconds: number): Promise<Garbage[]> {
   const garbage = await findObjects(folder, history, graceSeconds);
+  garbage.push(...(await findCandidates(folder, history, graceSeconds)));
   const add = async (full: string, reason: string) => {
     if (existsSync(full)) garbage.push({ path: full, bytes: await sizeOf(full), reason, young: false });
   };

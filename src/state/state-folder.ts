@@ -17,6 +17,8 @@ export interface StateFolder {
   readonly spill: string;
   /** How far long work in a wave has come, a file for each wave; worthless once the wave is in the journal. */
   readonly progress: string;
+  /** Where the search for the run's recipe, if there was one, keeps the candidates that it has made. */
+  readonly search: string;
   /** Names beside the output, on its file system: where publishing writes, what it renames from there, and what it renames to. */
   readonly publishing: string;
   /** `publishing` itself, or the file in it where the output is one file. */
@@ -45,6 +47,7 @@ export function stateFolder(out: string, state?: string): StateFolder {
     objects: path.join(root, OBJECTS),
     spill: path.join(root, 'spill'),
     progress: path.join(root, 'progress'),
+    search: `${root}.search`,
     publishing,
     staged: name.toLowerCase().endsWith('.gguf') ? path.join(publishing, name) : publishing,
     replaced: path.join(parent, `.${name}${owner}.birdbone-old`),

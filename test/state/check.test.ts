@@ -1,7 +1,7 @@
-import { chmod, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Journal } from '../../src/state/index.js';
+import { Journal, stateFolder } from '../../src/state/index.js';
 import { checkIn, filesOf, inStateFolders, type Planted, plant } from '../fixtures/state-of-waves.js';
 
 const place = inStateFolders();
@@ -24,6 +24,21 @@ describe('checkState', () => {
       findings: [],
     });
     expect(await checkIn(place, false)).toMatchObject({ sound: true, readData: false });
+  });
+
+  it('looks through the candidates of a search as well', async () => {
+    await plant(place, { 'a.weight': 40 }, 1);
+    const candidate = stateFolder(path.join(place.folder.search, '0123456789abcdef', 'model'));
+    await cp(place.folder.root, candidate.root, { recursive: true });
+    const { search, sound, bytes } = await checkIn(place);
+    expect({ search, sound }).toEqual({ search: { folder: place.folder.search, candidates: 1, bytes }, sound: true });
+    const [shard] = await readdir(candidate.objects);
+    await rm(path.join(candidate.objects, shard!), { recursive: true });
+    const { findings, sound: still } = await checkIn(place, false);
+    expect(still).toBe(false);
+    expect(findings).toMatchObject([{ problem: 'missing', affected: [], states: [] }]);
+    expect(findings[0]!.file).toContain(place.folder.search);
+    expect(findings[0]!.detail).toContain('of a candidate of the search');
   });
 
   it('finds objects that changed places, and those that are gone, copied or zeroed', async () => {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { collectGarbage, objectFile, type StateFolder, stateFolder } from '../../src/state/index.js';
+import { collectGarbage, lock, objectFile, type StateFolder, stateFolder } from '../../src/state/index.js';
 import { Journal } from '../../src/state/journal.js';
 import { ObjectStore, StoredLayerWriter } from '../../src/store/index.js';
 import { memoryCheckpoint } from '../fixtures/memory-checkpoint.js';
@@ -144,5 +144,60 @@ describe('collectGarbage', () => {
     await plant();
     await rename(folder.root, `${folder.root}-gone`);
     expect(await collectGarbage(folder, { dryRun: false })).toEqual([]);
+  });
+
+  describe('of a search', () => {
+    const candidate = '0123456789abcdef';
+    /** A candidate that was made, scores and a lock that was left. */
+    async function plantSearch(names = [`${candidate}/model/model.safetensors`, 'scores.json']) {
+      for (const name of names) {
+        await mkdir(path.join(folder.search, path.dirname(name)), { recursive: true });
+        await writeFile(path.join(folder.search, name), 'made');
+      }
+    }
+    /** The run that the search led to, published or not. */
+    async function plantRun(...more: readonly string[]) {
+      await mkdir(folder.root, { recursive: true });
+      const journal = await Journal.open(folder.journal, { repair: true });
+      for (const type of ['begin', ...more]) await journal.append({ type, ...FIELDS[type] });
+    }
+    const FIELDS: Readonly<Record<string, object>> = {
+      finish: { reached: true, reason: 'every target reached' },
+      published: { manifest: '0'.repeat(64) },
+      evidence: { files: { json: 'result.diff.json', markdown: 'result.diff.md' } },
+    };
+
+    it('keeps the candidates until its run is published with all that belongs to it, then removes them', async () => {
+      await plantSearch();
+      await plantRun('finish', 'publish', 'published');
+      expect(await collectGarbage(folder, { dryRun: false })).toEqual([]);
+      expect(existsSync(path.join(folder.search, candidate))).toBe(true);
+
+      const journal = await Journal.open(folder.journal, { repair: true });
+      await journal.append({ type: 'evidence', ...FIELDS['evidence'] });
+      const expected = [candidate, 'scores.json'].map((name) => path.join(folder.search, name));
+      const said = await collectGarbage(folder, { dryRun: true });
+      expect(said.map((item) => item.path)).toEqual(expected);
+      expect(said.map(({ bytes }) => bytes)).toEqual([4, 4]);
+      expect(existsSync(path.join(folder.search, candidate))).toBe(true);
+      const young = await collectGarbage(folder, { dryRun: false, graceSeconds: 3600 });
+      expect(young.map((item) => item.young)).toEqual([true, true]);
+      expect(await collectGarbage(folder, { dryRun: false })).toEqual(said);
+      expect(existsSync(folder.search)).toBe(false);
+    });
+
+    it('leaves everything where a file lies that no search has made, or a search is under way', async () => {
+      await plantRun('finish', 'publish', 'published', 'evidence');
+      await plantSearch([`${candidate}/model/config.json`, 'notes.txt']);
+      const collected = collectGarbage(folder, { dryRun: false });
+      await expect(collected).rejects.toMatchObject({ code: 'usage', file: path.join(folder.search, 'notes.txt') });
+      expect(existsSync(path.join(folder.search, candidate))).toBe(true);
+
+      await rm(path.join(folder.search, 'notes.txt'));
+      const release = await lock(folder.search);
+      await expect(collectGarbage(folder, { dryRun: false })).rejects.toMatchObject({ code: 'usage' });
+      await release();
+      expect((await collectGarbage(folder, { dryRun: false })).length).toBe(1);
+    });
   });
 });
