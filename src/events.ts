@@ -20,6 +20,8 @@ export type Event =
       readonly sparsity: number;
       readonly figures: Readonly<Record<string, number>>;
       readonly reason: string;
+      /** What the step has to say of its matrices, by what was done to them. */
+      readonly details?: Readonly<Record<string, readonly object[]>> | undefined;
     }
   /** Something that was done to a run by hand; of `skip` with the wave's step and the sparsity that it went for. */
   | {

@@ -7,6 +7,7 @@ export interface ShownAdapter {
   readonly out: string;
   readonly rank: number;
   readonly bytes: number;
+  readonly manifest: string;
   readonly base: ShownFigures;
   readonly compressed: ShownFigures;
   readonly corrected: ShownFigures;
@@ -19,7 +20,7 @@ interface ShownFigures {
 }
 
 /** The three models' figures, then where the adapter lies. */
-export function renderAdapter({ out, rank, bytes, base, compressed, corrected }: ShownAdapter): string {
+export function renderAdapter({ out, rank, bytes, manifest, base, compressed, corrected }: ShownAdapter): string {
   const row = (name: string, { perplexity, accuracy, kl }: ShownFigures) => [
     name,
     perplexity.toPrecision(5),
@@ -27,9 +28,12 @@ export function renderAdapter({ out, rank, bytes, base, compressed, corrected }:
     kl === undefined ? '–' : kl.toPrecision(4),
   ];
   const rows = [row('base', base), row('compressed', compressed), row('corrected', corrected)];
-  return [table(rows, ['', 'perplexity', 'accuracy', 'KL to the base']), '', adapterLine({ out, rank, bytes })].join(
-    '\n',
-  );
+  return [
+    table(rows, ['', 'perplexity', 'accuracy', 'KL to the base']),
+    '',
+    adapterLine({ out, rank, bytes }),
+    `manifest    ${manifest}`,
+  ].join('\n');
 }
 
 /** Where an adapter lies, or would. */

@@ -3,6 +3,7 @@ import { controlText } from './control-text.js';
 import type { EventSink } from './events.js';
 import { printable } from './printable.js';
 import { formatDuration, formatPercent } from './quantities.js';
+import { deedText } from './wave-deed.js';
 
 /** Where progress is drawn: standard error, or a test's own. */
 export interface ProgressStream {
@@ -54,7 +55,7 @@ export function progressLines(stream: ProgressStream, now: () => number = Date.n
         return;
       }
       if (event.type === 'wave') {
-        standing = `wave ${event.wave + 1}  sparsity ${formatPercent(event.sparsity)}`;
+        standing = `wave ${event.wave + 1}  ${deedText(event)}`;
         return say(waveText(event));
       }
       if (event.type === 'control') return say(controlText(event));
@@ -73,9 +74,10 @@ function stageText({ stage, done, total, unit }: ProgressEvent, seconds: number,
   return `${stage} ${counted}${left}`;
 }
 
-function waveText({ wave, verdict, sparsity, figures, reason }: WaveEvent): string {
+function waveText(event: WaveEvent): string {
+  const { wave, verdict, figures, reason } = event;
   const verdictText = verdict === 'committed' ? 'kept' : 'rolled back';
-  return `wave ${String(wave).padEnd(3)} sparsity ${formatPercent(sparsity)}  ${figuresText(figures)}  ${verdictText}: ${reason}`;
+  return `wave ${String(wave).padEnd(3)} ${deedText(event)}  ${figuresText(figures)}  ${verdictText}: ${reason}`;
 }
 
 /** The figures that a line has room for, in the way the table of waves shows them; intervals are in the table's JSON. */

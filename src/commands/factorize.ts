@@ -17,6 +17,7 @@ export default class Factorize extends BaseCommand<typeof Factorize> {
     'A matrix that factors would not make smaller stays as it is, and the report says why.',
     'With --ratio, a result outside the gate is tried again with half of it, down to --min-step. --resume goes on after an interruption.',
     'Without --data, the gate uses a part of the calibration text that calibration does not see.',
+    'An adapter is written at once, without waves, journal or --resume; its folder has a birdbone.json, which verify looks at.',
   ].join('\n');
   static override readonly usage = 'factorize MODEL --out <dir> --ratio <ratio>|--energy <ratio>|--rank <n> [FLAGS]';
   static override readonly writes = 'model';

@@ -22,8 +22,10 @@ import {
   correctBlocks,
   withAdapter,
 } from '../factorizing/index.js';
+import { MANIFEST_FILE } from '../manifest/index.js';
 import { DEFAULT_MEMORY_BYTES, type Model, openModel } from '../model/index.js';
 import { type Device, openDevice } from '../tensor/index.js';
+import { adapterManifest, type MadeAdapter } from './adapter-manifest.js';
 import { type Inputs, readTexts, textNotices } from './inputs.js';
 import type { RunOptions } from './settings.js';
 
@@ -46,6 +48,8 @@ export interface AdapterResult {
   readonly rank: number;
   /** Bytes of the adapter's tensors. */
   readonly bytes: number;
+  /** What `verify` holds the folder against. */
+  readonly manifest: string;
   readonly base: AdapterFigures;
   readonly compressed: AdapterFigures;
   readonly corrected: AdapterFigures;
@@ -54,8 +58,8 @@ export interface AdapterResult {
 }
 
 /**
- * Writes a PEFT adapter that corrects a compressed model (`recipe.model`) towards what it was (`base`), whole or not at all, and
- * measures all three. Throws `gate-failed`, with nothing written, where the corrected model is no nearer to the base; `usage` for
+ * Writes a PEFT adapter that corrects a compressed model (`recipe.model`) towards what it was (`base`), with its manifest, whole or not at
+ * all, and measures all three. It is no run of waves: there is no journal, nothing to resume, and what is interrupted begins anew. Throws `gate-failed`, with nothing written, where the corrected model is no nearer to the base; `usage` for
  * a base that is another model or an output that exists.
  */
 export async function writeAdapter(options: AdapterOptions): Promise<AdapterResult> {
@@ -110,15 +114,24 @@ interface Opened {
 async function writeWith(opened: Opened, options: AdapterOptions): Promise<AdapterResult> {
   const { out, model } = options.recipe;
   const infos = adapterTensors(opened.plan);
-  let result: Omit<AdapterResult, 'out' | 'rank' | 'bytes'> | undefined;
+  let result: MadeAdapter['result'] | undefined;
   await writeFolderWhole(out, async (folder) => {
     const file = path.join(folder, ADAPTER_WEIGHTS);
     const matrices = await writeFactors(file, infos, opened, options);
     await writeFileDurably(path.join(folder, ADAPTER_CONFIG), adapterConfig(opened.plan, model));
     result = { ...(await measured(file, opened, options)), matrices };
     refuseWorse(result, out);
+    const manifest = await adapterManifest({ folder, ...opened, result }, options);
+    await writeFileDurably(path.join(folder, MANIFEST_FILE), manifest);
   });
-  return { out: path.resolve(out), rank: options.rank, bytes: bytesOf(infos), ...result! };
+  const place = path.resolve(out);
+  return {
+    out: place,
+    rank: options.rank,
+    bytes: bytesOf(infos),
+    manifest: path.join(place, MANIFEST_FILE),
+    ...result!,
+  };
 }
 
 function bytesOf(infos: readonly TensorInfo[]): number {

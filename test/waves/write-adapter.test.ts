@@ -2,8 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint, readFloats } from '../../src/checkpoint/index.js';
 import { adapterNames, withAdapter } from '../../src/factorizing/index.js';
+import { readManifest, verifyFolder } from '../../src/manifest/index.js';
 import { type Model, openModel } from '../../src/model/index.js';
-import { planAdapter, writeAdapter } from '../../src/waves/index.js';
+import { type AdapterResult, planAdapter, writeAdapter } from '../../src/waves/index.js';
 import { at, go, inWorkplaces, recipe } from '../fixtures/runs.js';
 import { contentsOf } from '../fixtures/workplace.js';
 import { plainProduct } from '../solvers/random.js';
@@ -28,12 +29,34 @@ const linearsOf = ({ decoder }: Model) => decoder.blocks.flatMap(({ linears }) =
 
 const squares = (list: ArrayLike<number>) => Array.from(list).reduce((sum, value) => sum + value * value, 0);
 
+/** The manifest is of these tensors, and says what they were made from and what they came to. */
+async function expectManifest({ base, corrected, compressed, manifest: file }: AdapterResult): Promise<void> {
+  expect(file).toBe(at('out/adapter/birdbone.json'));
+  expect((await verifyFolder(at('out/adapter'))).matches).toBe(true);
+  const { manifest } = await readManifest(at('out/adapter'));
+  const { manifest: ofBase, sha256 } = await readManifest(at('out/half'));
+  expect(manifest.base).toEqual({
+    name: 'half',
+    weights: ofBase.weights,
+    metadata: ofBase.metadata,
+    manifest: sha256,
+  });
+  expect(manifest.recipe).toMatchObject({ reference: 'fledgling', steps: [{ do: 'factorize', rank: 4 }] });
+  expect(manifest.measured).toMatchObject({ baseline: base, result: { ...corrected, compressedKl: compressed.kl } });
+  expect(JSON.stringify(manifest)).not.toContain(at(''));
+}
+
 describe('an adapter for a quantized model', () => {
   it('holds B and A of each linear under the names that PEFT reads, and brings the model nearer to its base', async () => {
     await go(QUANTIZE);
     const result = await writeAdapter(optionsFor());
     expect(result.corrected.kl!).toBeLessThan(0.9 * result.compressed.kl!);
-    expect(readdirSync(at('out/adapter')).sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+    expect(readdirSync(at('out/adapter')).sort()).toEqual([
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'birdbone.json',
+    ]);
+    await expectManifest(result);
     const config = JSON.parse(readFileSync(at('out/adapter/adapter_config.json'), 'utf8')) as Record<string, unknown>;
     expect(config).toMatchObject({ peft_type: 'LORA', r: 4, lora_alpha: 4, bias: 'none', rank_pattern: {} });
     expect(config['target_modules']).toEqual([
