@@ -2,6 +2,7 @@ import { healingLines } from './healing-lines.js';
 import { bar, sparkline, table } from './picture.js';
 import { formatBytes, formatCount, formatPercent } from './quantities.js';
 import { stateText } from './state-text.js';
+import { deedText, storedText } from './wave-deed.js';
 
 /** What a finished run looks like to people; every field is also in its JSON. */
 export interface ShownRun {
@@ -49,7 +50,7 @@ export function renderRun(run: ShownRun): string {
     '',
     ...renderLayers(run.layers),
     '',
-    `sparsity    ${formatPercent(run.sparsity)}${shortfall(run)}`,
+    ...outcomeLines(run),
     ...['accuracy', 'perplexity'].flatMap((name) => change(name, run.baseline[name], run.result[name])),
     ...renderTechniques(run.techniques ?? []),
     '',
@@ -58,6 +59,19 @@ export function renderRun(run: ShownRun): string {
     `diff        ${run.diff.markdown}`,
     `            ${run.diff.json}`,
   ].join('\n');
+}
+
+/** What weights went, and what is stored otherwise; of a run that only does the latter, that alone. */
+function outcomeLines(run: ShownRun): string[] {
+  const stored = run.waves
+    .filter(({ active }) => active)
+    .map(storedText)
+    .filter((text) => text !== undefined);
+  const lines = [
+    ...(run.sparsity > 0 || stored.length === 0 ? [`sparsity    ${formatPercent(run.sparsity)}`] : []),
+    ...stored.map((text) => `stored      ${text}`),
+  ];
+  return [`${lines[0]}${shortfall(run)}`, ...lines.slice(1)];
 }
 
 /** Step by step: what is left of the size, and what it has cost so far against the dense model. */
@@ -104,9 +118,10 @@ export function renderWaves(
   { at, needsReason = () => true }: WavesOptions,
 ): string {
   const monitors = MONITORS.filter(({ text }) => waves.some((wave) => text(wave) !== undefined));
+  const storesOtherwise = waves.some((wave) => storedText(wave) !== undefined);
   const rows = waves.map((wave) => [
     String(wave.wave),
-    formatPercent(wave.sparsity),
+    storesOtherwise ? deedText(wave) : formatPercent(wave.sparsity),
     show(wave.figures['accuracy'], formatPercent2),
     show(wave.figures['perplexity'], (value) => value.toFixed(2)),
     ...monitors.map(({ text }) => text(wave) ?? '–'),
@@ -115,14 +130,15 @@ export function renderWaves(
   ]);
   const dense = [
     'dense',
-    '0.0 %',
+    storesOtherwise ? '' : '0.0 %',
     show(baseline['accuracy'], formatPercent2),
     show(baseline['perplexity'], (value) => value.toFixed(2)),
     ...monitors.map(() => '–'),
     '',
     '',
   ];
-  const header = ['wave', 'sparsity', 'accuracy', 'perplexity', ...monitors.map(({ name }) => name), '', ''];
+  const deed = storesOtherwise ? 'what it did' : 'sparsity';
+  const header = ['wave', deed, 'accuracy', 'perplexity', ...monitors.map(({ name }) => name), '', ''];
   const lines = [table([dense, ...rows], header)];
   for (const name of ['accuracy', 'perplexity']) {
     const values = [baseline[name], ...waves.map((wave) => wave.figures[name])].filter((value) => value !== undefined);
