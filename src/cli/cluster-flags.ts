@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import { BirdboneError } from '../errors.js';
-import { bytes, count, envOf, stateFlag } from './flags.js';
+import { amount, bytes, count, envOf, stateFlag } from './flags.js';
 
 /** A flag whose value is a number of clusters, or `auto`. */
 const clusterCount = Flags.custom<number | 'auto'>({
@@ -44,8 +44,17 @@ export const clusterFlags = {
     exclusive: ['k'],
     env: envOf('depth'),
   }),
+  epsilon: amount({
+    summary: 'How far neighbours are apart at most, for dbscan; by default where distances between them jump.',
+    env: envOf('epsilon'),
+  }),
+  'min-points': count({
+    summary: 'Neurons that a dense neighbourhood has, for dbscan; by default the logarithm of all, at least 4.',
+    env: envOf('min-points'),
+  }),
   bootstrap: count({
-    summary: 'Measure stability: <n> times with another seed, and <n> times on neurons drawn with replacement.',
+    summary:
+      'Measure stability, <n> times with another seed and <n> times on neurons drawn with replacement, and whether one cloud would cluster as well.',
     env: envOf('bootstrap'),
   }),
   compare: Flags.string({

@@ -18,6 +18,8 @@ export interface ShownClusters {
       readonly seeds: { readonly mean: number } | null;
       readonly bootstrap: { readonly mean: number } | null;
     };
+    readonly tendency?: { readonly chance: number };
+    readonly chance?: number;
     readonly notes: readonly string[];
     readonly clusters: readonly { readonly size: number }[];
   }[];
@@ -69,17 +71,17 @@ function populationLines({ populations, neurons, by, method }: ShownClusters): s
   const stable = populations.some(({ stability }) => stability !== undefined);
   const rows = populations
     .slice(0, MOST_LINES)
-    .map(({ name, neurons: count, k, clusters, quality, stability }) => [
+    .map(({ name, neurons: count, k, clusters, quality, stability, tendency }) => [
       name,
       String(count),
       String(k),
       figure(quality?.silhouette),
       figure(quality?.daviesBouldin),
-      ...(stable ? [figure(stability?.seeds?.mean), figure(stability?.bootstrap?.mean)] : []),
+      ...(stable ? [stability?.seeds?.mean, stability?.bootstrap?.mean, tendency?.chance].map(figure) : []),
       clusters.map(({ size }) => size).join(' '),
     ]);
   const header = ['population', 'neurons', 'clusters', 'silhouette', 'Davies–Bouldin'];
-  const stability = stable ? ['seeds', 'bootstrap'] : [];
+  const stability = stable ? ['seeds', 'bootstrap', 'chance'] : [];
   const notes = [...new Set(populations.flatMap(({ notes: own }) => own))];
   const gone = populations.reduce((sum, population) => sum + population.gone, 0);
   return [

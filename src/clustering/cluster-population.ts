@@ -8,6 +8,8 @@ import {
   NOISE,
   type Stability,
   stability,
+  type Tendency,
+  tendency,
 } from '../clusters/index.js';
 import { type NeuronPoints, pointsOf } from './features.js';
 import type { Population } from './population.js';
@@ -24,10 +26,12 @@ export interface ClusteredPopulation {
   /** What was tried, where the number of clusters was chosen. */
   readonly trials?: readonly ClusterTrial[];
   readonly stability?: Stability;
+  /** Whether there are clusters at all; with `stability`. */
+  readonly tendency?: Tendency;
 }
 
 export interface PopulationOptions {
-  /** Resamples, and as many seeds, by which stability is measured; none unless given. */
+  /** Resamples, and as many seeds, by which stability is measured, and normal clouds to compare with; none unless given. */
   readonly bootstraps?: number;
   readonly signal?: AbortSignal;
 }
@@ -50,7 +54,21 @@ export async function clusterPopulation(
   if (bootstraps === 0) return found;
   const again = await repeated(settings, clustering.k);
   const repetitions = { seeds: bootstraps, bootstraps, ...stop };
-  return { ...found, stability: await stability(points.features, again, clustering.assignments, repetitions) };
+  return {
+    ...found,
+    stability: await stability(points.features, again, clustering.assignments, repetitions),
+    tendency: await tendency(points.features, await openToClouds(settings), { clouds: CLOUDS, ...stop }),
+  };
+}
+
+/** As few as can have a chance of 0.05: each is clustered as often as there are numbers to choose from. */
+const CLOUDS = 19;
+
+/** The settings for clouds: a number that was chosen is chosen for each anew, from a single start for each number. */
+async function openToClouds(settings: ClusterSettings): Promise<ClusteringSettings> {
+  const { takes } = await clusterings.load(settings.method);
+  const cut = settings.depth !== undefined ? { depth: settings.depth } : settings.k === 'auto' ? {} : { k: settings.k };
+  return { ...methodOf(settings), ...(takes.includes('k') && cut), ...(takes.includes('restarts') && { restarts: 1 }) };
 }
 
 async function divide(
@@ -78,6 +96,13 @@ async function repeated(settings: ClusterSettings, k: number): Promise<Clusterin
   return { ...methodOf(settings), ...(depth !== undefined ? { depth } : isNumbered && { k }) };
 }
 
-function methodOf({ method, linkage, seed }: ClusterSettings): Omit<ClusteringSettings, 'k' | 'depth' | 'height'> {
-  return { method, seed, ...(linkage !== undefined && { linkage }) };
+function methodOf(settings: ClusterSettings): Omit<ClusteringSettings, 'k' | 'depth' | 'height'> {
+  const { method, linkage, epsilon, minPoints, seed } = settings;
+  return {
+    method,
+    seed,
+    ...(linkage !== undefined && { linkage }),
+    ...(epsilon !== undefined && { epsilon }),
+    ...(minPoints !== undefined && { minPoints }),
+  };
 }

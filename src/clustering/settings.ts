@@ -21,6 +21,10 @@ export interface ClusterSettings {
   readonly linkage?: Linkage;
   /** Of `hierarchical`: cuts the tree after so many levels, in place of `k`. */
   readonly depth?: number;
+  /** Of `dbscan`: the radius of a neighbourhood, in the space that neurons are clustered in. */
+  readonly epsilon?: number;
+  /** Of `dbscan`: neurons that a dense neighbourhood has. */
+  readonly minPoints?: number;
   readonly seed: number;
 }
 

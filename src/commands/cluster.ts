@@ -54,7 +54,7 @@ export default class Cluster extends BaseCommand<typeof Cluster> {
     const { calibration, 'calibration-windows': windows = 128, context = 256, memory, bootstrap } = this.flags;
     const { neurons = 'ffn', method = 'kmeans', k = 'auto', seed = 0, device, out } = this.flags;
     const { by = calibration === undefined ? 'structural' : 'functional' } = this.flags;
-    const { linkage, depth, compare, picture, state } = this.flags;
+    const { linkage, depth, epsilon, 'min-points': minPoints, compare, picture, state } = this.flags;
     checkCalibrationFlags(this.flags);
     const result = await groupNeurons({
       model: this.args.model,
@@ -70,6 +70,8 @@ export default class Cluster extends BaseCommand<typeof Cluster> {
       ...(calibration !== undefined && { calibration: { file: calibration, windows, context } }),
       ...(linkage !== undefined && { linkage }),
       ...(depth !== undefined && { depth }),
+      ...(epsilon !== undefined && { epsilon }),
+      ...(minPoints !== undefined && { minPoints }),
       ...(bootstrap !== undefined && { bootstraps: bootstrap }),
       ...(compare !== undefined && { compare }),
       ...(picture !== undefined && { picture }),

@@ -45,7 +45,17 @@ export async function groupModel(
   model: Model,
   options: Pick<
     GroupOptions,
-    'by' | 'seed' | 'neurons' | 'method' | 'k' | 'linkage' | 'depth' | 'bootstraps' | 'picture'
+    | 'by'
+    | 'seed'
+    | 'neurons'
+    | 'method'
+    | 'k'
+    | 'linkage'
+    | 'depth'
+    | 'epsilon'
+    | 'minPoints'
+    | 'bootstraps'
+    | 'picture'
   >,
   context: ClusteringContext,
 ): Promise<GroupedModel> {

@@ -66,13 +66,15 @@ export async function groupNeurons(options: GroupOptions): Promise<GroupResult> 
   }
 }
 
-async function checkMethod({ method, k, depth, linkage, seed }: GroupOptions): Promise<void> {
+async function checkMethod({ method, k, depth, linkage, epsilon, minPoints, seed }: GroupOptions): Promise<void> {
   const chosen = {
     method,
     seed,
     ...(k !== 'auto' && { k }),
     ...(depth !== undefined && { depth }),
     ...(linkage !== undefined && { linkage }),
+    ...(epsilon !== undefined && { epsilon }),
+    ...(minPoints !== undefined && { minPoints }),
   };
   checkSettings(chosen, await clusterings.load(method), false);
 }
@@ -131,7 +133,7 @@ async function headerOf(
   calibration: Calibration | undefined,
   options: GroupOptions,
 ): Promise<ClusterHeader> {
-  const { neurons, by, method, k, linkage, depth, seed, report, signal } = options;
+  const { neurons, by, method, k, linkage, depth, epsilon, minPoints, seed, report, signal } = options;
   const { weights } = await hashCheckpoint(model.checkpoint, { ...(report && { report }), ...(signal && { signal }) });
   return {
     model: name,
@@ -142,6 +144,8 @@ async function headerOf(
     k,
     ...(linkage !== undefined && { linkage }),
     ...(depth !== undefined && { depth }),
+    ...(epsilon !== undefined && { epsilon }),
+    ...(minPoints !== undefined && { minPoints }),
     seed,
     ...(calibration && { calibration: { ...options.calibration!, sha256: calibration.source.sha256 } }),
   };

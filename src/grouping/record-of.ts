@@ -4,13 +4,16 @@ import {
   type ClusterDistances,
   type ClusterTopology,
   clusterDistances,
+  portraitsOf,
+  portraitsOf,
+  type Tendency,
   topologyOf,
 } from '../clusters/index.js';
 import { type ClusterRecord, type PopulationRecord, trialsOf } from './record.js';
 
 /** What is kept of a clustered population; the descriptions of its neurons are not. */
 export function recordOf(clustered: ClusteredPopulation): PopulationRecord {
-  const { population, points, assignments, clustering, trials, stability } = clustered;
+  const { population, points, assignments, clustering, trials, stability, tendency } = clustered;
   const { name, parts, expert, count, gone } = population;
   const distances = clustering && clusterDistances(points.features, clustering.assignments);
   const topology = distances && topologyOf(distances);
@@ -27,6 +30,8 @@ export function recordOf(clustered: ClusteredPopulation): PopulationRecord {
     ...(stability && {
       stability: { seeds: summaryOf(stability.seeds), bootstrap: summaryOf(stability.bootstrap) },
     }),
+    ...(tendency && { tendency: chanceOf(tendency) }),
+    ...(tendency && { chance: tendency.chance }),
     notes: clustering?.notes ?? [],
     clusters: distances && topology ? clusterRecords(clustered, distances, topology) : [],
     topology: topology?.tree ?? [],
@@ -38,21 +43,36 @@ function summaryOf(agreement: Agreement | null) {
   return agreement && { mean: agreement.mean, least: agreement.least };
 }
 
+function chanceOf({ clouds, chance }: Tendency) {
+  return { clouds: clouds.reduce((sum, silhouette) => sum + silhouette, 0) / clouds.length, chance };
+}
+
 function clusterRecords(
-  { population, assignments, stability }: ClusteredPopulation,
+  { population, points, assignments, clustering, stability }: ClusteredPopulation,
   { k, spreads }: ClusterDistances,
   { nearest }: ClusterTopology,
 ): ClusterRecord[] {
+  // Dimensions of the space are mixtures: what sets a cluster apart is in its figures.
+  const portraits = portraitsOf(points.features, clustering!.assignments, { dimensions: 0 });
   const members = Array.from({ length: k }, (): number[] => []);
   for (const [neuron, cluster] of assignments.entries()) if (cluster >= 0) members[cluster]!.push(neuron);
+  const portraits = portraitsOf(points.features, clustering!.assignments);
   return members.map((neurons, cluster) => {
+    const { typical, marks } = portraits[cluster]!;
     const recovered = stability?.clusters[cluster];
+    const silhouette = clustering!.silhouettes[cluster];
     return {
       cluster,
       size: neurons.length,
       ...figuresOf(population, neurons),
+      ...(typeof silhouette === 'number' && { silhouette }),
+      typical: portraits[cluster]!.typical.map((point) => points.live[point]!),
       spread: spreads[cluster]!,
       ...(nearest[cluster]! >= 0 && { nearest: nearest[cluster]! }),
+      typical: typical.map((point) => points.live[point]!),
+      marks: marks.filter(({ difference }) => Number.isFinite(difference)).map(({ dimension, difference }) => {
+        return { name: points.names[dimension] ?? 'none', difference };
+      }),
       ...(typeof recovered === 'number' && { recovered }),
     };
   });
