@@ -12,6 +12,7 @@ import { damageCsv, damageJson } from './damage-file.js';
 import { damagePicture } from './damage-picture.js';
 import { type OpenedModels, openModels } from './opened.js';
 import type { AssessHeader, AssessOptions, AssessResult } from './options.js';
+import { readRowClusters } from './row-clusters.js';
 
 const DAMAGE_FILE: FileKind<'json' | 'csv'> = { name: 'damage', flag: '--out', formats: ['json', 'csv'] };
 const PICTURE_FILE: FileKind<'svg' | 'html'> = { name: 'picture', flag: '--picture', formats: ['svg', 'html'] };
@@ -29,13 +30,14 @@ export async function assess(options: AssessOptions): Promise<AssessResult> {
     const tokenizer = await loadTokenizer(models.folder);
     const { maxContext } = models.base.decoder;
     const text = await readCalibration(calibration.file, tokenizer, { ...calibration, maxContext });
+    const clusters = options.clusters === undefined ? undefined : await readRowClusters(options.clusters, models.base);
     const header: AssessHeader = {
       ...models.names,
       text: { ...text.source, windows: text.passages.length, context: text.context },
     };
     const files = { ...(out !== undefined && { out }), ...(picture !== undefined && { picture }) };
     if (options.dryRun) return { ...header, ...files };
-    const damage = await measure(models, text, options);
+    const damage = await measure(models, { text, clusters }, options);
     const result = { ...header, damage, queue: healingQueue(damage) };
     await write(result, options);
     return { ...result, ...files };
@@ -44,13 +46,18 @@ export async function assess(options: AssessOptions): Promise<AssessResult> {
   }
 }
 
-async function measure({ base, now }: OpenedModels, text: Calibration, options: AssessOptions): Promise<Damage> {
+async function measure(
+  { base, now }: OpenedModels,
+  { text, clusters }: { readonly text: Calibration; readonly clusters: ReadonlyMap<string, Int32Array> | undefined },
+  options: AssessOptions,
+): Promise<Damage> {
   const { threads, memoryBytes = DEFAULT_MEMORY_BYTES, report = silent, signal } = options;
   const device = await openDevice(options.device ?? 'auto', threads === undefined ? {} : { threads });
   const spillFolder = await mkdtemp(path.join(tmpdir(), 'birdbone-damage-'));
   try {
     for (const message of [...device.notices, ...(text.notices ?? [])]) report({ type: 'notice', message });
-    return await assessDamage(base, now, text.passages, { device, report, signal, memoryBytes, spillFolder });
+    const work = { device, clusters, report, signal, memoryBytes, spillFolder };
+    return await assessDamage(base, now, text.passages, work);
   } finally {
     await rm(spillFolder, { recursive: true });
     await device.close();

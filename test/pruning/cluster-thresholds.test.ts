@@ -27,6 +27,7 @@ interface Threshold {
   readonly rows: number;
   readonly removed: number;
   readonly sparsity: number;
+  readonly health: number;
   readonly reason: string;
 }
 
@@ -131,7 +132,7 @@ describe('thresholds of clusters', () => {
     }
     const elements = sumOf(linears.map((spec) => spec.rows * spec.columns));
     expect(gone).toBe(Math.floor(0.7 * elements + 1e-9));
-    const health = (second.details?.['thresholds'] as unknown as { health: number }[]).map((row) => row.health);
+    const health = second.rows.map((row) => row.health);
     expect(Math.min(...health)).toBeGreaterThan(0.3);
     expect(Math.max(...health)).toBeLessThan(1);
   });

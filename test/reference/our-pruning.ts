@@ -3,17 +3,12 @@ import { type MemoryValues, memoryLayer, overlay, type TensorInfo } from '../../
 import { type Report, silent } from '../../src/events.js';
 import { type Model, withCheckpoint } from '../../src/model/index.js';
 import { Marks } from '../../src/plates/index.js';
-import { pruneEdit, type ThresholdSettings } from '../../src/pruning/index.js';
+import { type Edit, type ProposalDetails, pruneEdit, type ThresholdSettings } from '../../src/pruning/index.js';
 import type { Device } from '../../src/tensor/index.js';
 import { METHODS, type Method } from './pruning.js';
 
-export interface OurSettings {
-  readonly method: Method;
-  /** As the reference writes it: "50%" or "2:4". */
-  readonly pattern: string;
-  /** How the sparsity is divided; the same everywhere unless given. */
-  readonly thresholds?: string;
-  readonly clusterThresholds?: ThresholdSettings;
+/** What an edit is given. */
+export interface ProposalOptions {
   /** Of whatever is drawn by chance; 0 unless given. */
   readonly seed?: number;
   /** What the model was before earlier waves; the model itself unless given. */
@@ -23,23 +18,49 @@ export interface OurSettings {
   readonly report?: Report;
 }
 
+export interface OurSettings extends ProposalOptions {
+  readonly method: Method;
+  /** As the reference writes it: "50%" or "2:4". */
+  readonly pattern: string;
+  /** How the sparsity is divided; the same everywhere unless given. */
+  readonly thresholds?: string;
+  readonly clusterThresholds?: ThresholdSettings;
+}
+
 /** Prunes by the product's own edit, in one wave: the model as it then is, and the bits of what is kept by tensor name. */
 export async function pruneOurs(
   model: Model,
-  { method, pattern, thresholds, clusterThresholds, seed = 0, dense = model, calibration, device, report }: OurSettings,
-) {
+  { method, pattern, thresholds, clusterThresholds, ...options }: OurSettings,
+): Promise<Proposed> {
   const percent = /^(\d+)%$/.exec(pattern);
   const { metric = 'wanda', solver } = METHODS[method];
   const how = percent === null ? { pattern } : { pattern: 'unstructured', sparsity: Number(percent[1]) / 100 };
-  const edit = await pruneEdit({ metric, solver, thresholds, clusterThresholds, ...how });
+  return proposeOnce(model, await pruneEdit({ metric, solver, thresholds, clusterThresholds, ...how }), options);
+}
+
+/** What one wave of an edit makes of a model. */
+export interface Proposed {
+  readonly model: Model;
+  readonly masks: ReadonlyMap<string, Uint8Array>;
+  readonly details: ProposalDetails | undefined;
+}
+
+/** One wave of an edit to its target: the model as it then is, at its full shape, and the bits of what is kept by tensor name. */
+export async function proposeOnce(
+  model: Model,
+  edit: Edit,
+  { seed = 0, dense = model, calibration, device, report }: ProposalOptions,
+): Promise<Proposed> {
   const masks = new Map<string, Uint8Array>();
   const values = new Map<string, MemoryValues>();
   const infos = new Map(edit.plan(model).values.map((info) => [info.name, info]));
   const writer = {
     writeMask: async (name: string, bits: Uint8Array) => void masks.set(name, bits),
     writeValues: async (name: string, offset: number, bytes: Uint8Array) => {
-      if (offset !== 0) throw new Error(`${name} comes in pieces`);
-      values.set(name, { info: infos.get(name)!, bytes });
+      const info = infos.get(name)!;
+      const known = values.get(name) ?? { info, bytes: new Uint8Array(info.byteLength) };
+      known.bytes.set(bytes, offset);
+      values.set(name, known);
     },
   };
   const proposal = await edit.propose({
@@ -56,9 +77,16 @@ export async function pruneOurs(
     spillFolder: tmpdir(),
     report: report ?? silent,
   });
-  for (const [name, { info, bytes }] of values) masks.set(name, keptBits(info, bytes));
-  const layers = [memoryLayer(values.size > 0 ? new Map() : masks, values)];
-  return { model: withCheckpoint(model, overlay(model.checkpoint, layers)), masks, details: proposal?.details };
+  const layers = [memoryLayer(masks, values)];
+  const kept = new Map([
+    ...masks,
+    ...[...values].map(([name, { info, bytes }]) => [name, keptBits(info, bytes)] as const),
+  ]);
+  return {
+    model: withCheckpoint(model, overlay(model.checkpoint, layers)),
+    masks: kept,
+    details: proposal?.details,
+  };
 }
 
 /** A bit for every element that is not zero, in the order of a mask's. */
