@@ -1,6 +1,5 @@
 import {
   add,
-  customGrad,
   div,
   matMul,
   mul,
@@ -9,7 +8,6 @@ import {
   square,
   sub,
   sum,
-  type Tensor,
   type Tensor2D,
   type Tensor3D,
   tidy,
@@ -35,43 +33,22 @@ export function attend({ queries, keys, values }: AttentionHeads, { mask, cap }:
   return tidy(() => matMul(weightsOf(scoresOf({ queries, keys }, cap), mask), values));
 }
 
-/**
- * As `attend`, with a gradient of its own: it keeps queries, keys and values and makes the weights anew. A tape through the parts
- * would keep everything of [t, t] for all heads until the end.
- */
-export function attendWithGradient(heads: AttentionHeads, scoring: Scoring): Tensor3D {
-  const operation = customGrad<Tensor3D>((...inputs) => {
-    const [queries, keys, values, save] = inputs as [Tensor3D, Tensor3D, Tensor3D, (tensors: Tensor[]) => void];
-    // The mask too: it may be gone by the time of the backward pass.
-    save([queries, keys, values, scoring.mask]);
-    const gradFunc = (upstream: Tensor3D, saved: unknown) => {
-      const [q, k, v, mask] = saved as [Tensor3D, Tensor3D, Tensor3D, Tensor2D];
-      return gradients({ queries: q, keys: k, values: v }, { ...scoring, mask }, upstream);
-    };
-    return { value: attend({ queries, keys, values }, scoring), gradFunc };
-  });
-  return operation(heads.queries, heads.keys, heads.values);
-}
-
-/** Scores s [n, group · t, t], scaled and capped, before the mask. */
-function scoresOf({ queries, keys }: Pick<AttentionHeads, 'queries' | 'keys'>, cap: number | undefined): Tensor3D {
-  return tidy(() => {
-    const scaled = mul(matMul(queries, keys, false, true), 1 / Math.sqrt(queries.shape[2])) as Tensor3D;
-    return cap === undefined ? scaled : softcap(scaled, cap);
-  });
-}
-
-/** softmax(s + mask) [n, group · t, t]. */
-function weightsOf(scores: Tensor3D, mask: Tensor2D): Tensor3D {
-  const [n, rows, t] = scores.shape;
-  return tidy(() => reshape(softmax(add(reshape(scores, [(n * rows) / t, t, t]), mask), -1), [n, rows, t]) as Tensor3D);
+/** What came out of `attend`, and the gradient with respect to it. */
+export interface AttentionResult {
+  readonly output: Tensor3D;
+  readonly upstream: Tensor3D;
 }
 
 /**
- * With P the weights and dO what comes from behind: dV = Pᵀ dO, dS = P ⊙ (dO Vᵀ − rowsum(P ⊙ dO Vᵀ)), dQ = dS K / √d,
- * dK = dSᵀ Q / √d. What is [t, t] is let go of as soon as it was used.
+ * The gradients by queries, keys and values, from these and the result alone: the weights are made anew. With P the weights, O the
+ * output and dO what comes from behind: dV = Pᵀ dO, dS = P ⊙ (dO Vᵀ − rowsum(dO ⊙ O)), dQ = dS K / √d, dK = dSᵀ Q / √d. What is
+ * [t, t] is let go of as soon as it was used. Source: Dao et al. 2022, "FlashAttention", appendix B, for the sum by rows of O.
  */
-function gradients({ queries, keys, values }: AttentionHeads, { mask, cap }: Scoring, upstream: Tensor3D): Tensor3D[] {
+export function attentionGradients(
+  { queries, keys, values }: AttentionHeads,
+  { mask, cap }: Scoring,
+  { output, upstream }: AttentionResult,
+): [Tensor3D, Tensor3D, Tensor3D] {
   return tidy(() => {
     const scores = scoresOf({ queries, keys }, cap);
     const weights = weightsOf(scores, mask);
@@ -81,13 +58,31 @@ function gradients({ queries, keys, values }: AttentionHeads, { mask, cap }: Sco
     const byValues = matMul(weights, upstream, true, false);
     const byScores = tidy(() => {
       const byWeights = matMul(upstream, values, false, true);
-      const means = tidy(() => sum(mul(byWeights, weights), -1, true));
+      const means = tidy(() => sum(mul(upstream, output), -1, true));
       const centred = tidy(() => sub(byWeights, means));
       byWeights.dispose();
-      const plain = tidy(() => mul(mul(centred, weights), 1 / Math.sqrt(queries.shape[2])));
+      const plain = tidy(() => mul(centred, weights));
       return (slope === undefined ? plain : mul(plain, slope)) as Tensor3D;
     });
     weights.dispose();
-    return [matMul(byScores, keys), matMul(byScores, queries, true, false), byValues] as Tensor3D[];
+    // What is [t, t] is not gone through again for a factor that fits what is [t, d].
+    const scale = 1 / Math.sqrt(queries.shape[2]);
+    const byQueries = tidy(() => mul(matMul(byScores, keys), scale)) as Tensor3D;
+    const byKeys = tidy(() => mul(matMul(byScores, queries, true, false), scale)) as Tensor3D;
+    return [byQueries, byKeys, byValues as Tensor3D];
   });
+}
+
+/** Scores s [n, group · t, t], scaled and capped, before the mask. */
+function scoresOf({ queries, keys }: Pick<AttentionHeads, 'queries' | 'keys'>, cap: number | undefined): Tensor3D {
+  return tidy(() => {
+    const scaled = matMul(mul(queries, 1 / Math.sqrt(queries.shape[2])) as Tensor3D, keys, false, true) as Tensor3D;
+    return cap === undefined ? scaled : softcap(scaled, cap);
+  });
+}
+
+/** softmax(s + mask) [n, group · t, t]. */
+function weightsOf(scores: Tensor3D, mask: Tensor2D): Tensor3D {
+  const [n, rows, t] = scores.shape;
+  return tidy(() => reshape(softmax(add(reshape(scores, [(n * rows) / t, t, t]), mask), -1), [n, rows, t]) as Tensor3D);
 }
