@@ -149,7 +149,7 @@ const mayImport = {
     'waves',
     'pictures',
   ],
-  assessing: ['tensor', 'checkpoint', 'model', 'corpus', 'damage', 'pictures', 'state', 'waves'],
+  assessing: ['tensor', 'checkpoint', 'model', 'corpus', 'damage', 'grouping', 'pictures', 'waves'],
   calibrating: ['tensor', 'checkpoint', 'model', 'evidence', 'pruning', 'corpus', 'evaluation', 'waves'],
   scanning: ['checkpoint'],
   conversion: ['tensor', 'checkpoint', 'translation', 'model', 'coding', 'layouts', 'ggml', 'imatrix'],

@@ -60,6 +60,7 @@ function rate({ falseAlarms }: Performance): string {
   return falseAlarms === 0 ? '0' : falseAlarms.toPrecision(2);
 }
 
-function powerOf({ power, delay }: Performance): string {
+function powerOf({ power, delay, series }: Performance): string {
+  if (series === 0) return '–';
   return delay === null ? '0 %' : `${(100 * power).toFixed(0)} %, ${delay}`;
 }

@@ -1,3 +1,4 @@
+import { type ForetoldWave, foretoldLines } from './foretold-lines.js';
 import { healingLines } from './healing-lines.js';
 import { bar, sparkline, table } from './picture.js';
 import { formatBytes, formatCount, formatPercent } from './quantities.js';
@@ -39,6 +40,7 @@ export interface ShownWave {
   readonly figures: Readonly<Record<string, number>>;
   readonly blocks?: { readonly errors: readonly number[]; readonly startsAt: number | null };
   readonly effectiveness?: { readonly perAccuracyPoint: number | null };
+  readonly foretold?: NonNullable<ForetoldWave['foretold']>;
   readonly warnings?: readonly { readonly reason: string }[];
   readonly details?: Readonly<Record<string, readonly object[]>> | undefined;
 }
@@ -144,7 +146,9 @@ export function renderWaves(
     const values = [baseline[name], ...waves.map((wave) => wave.figures[name])].filter((value) => value !== undefined);
     if (values.length > 1) lines.push(`${name.padEnd(10)}  ${sparkline(values)}`);
   }
-  return [...lines, ...blocksLine(waves), ...healingLines(waves), ...warningLines(waves)].join('\n');
+  return [...lines, ...blocksLine(waves), ...foretoldLines(waves), ...healingLines(waves), ...warningLines(waves)].join(
+    '\n',
+  );
 }
 
 /** A column of the table of waves that is there when some wave has something in it. */

@@ -30,6 +30,11 @@ export default class Damage extends BaseCommand<typeof Damage> {
       env: envOf('calibration-windows'),
     }),
     context: count({ summary: 'Tokens in a window; 256 by default.', min: 2, env: envOf('context') }),
+    clusters: Flags.string({
+      summary: 'Clusters of output rows to divide the damage among: a file of cluster --neurons rows.',
+      helpValue: '<file>.json',
+      env: envOf('clusters'),
+    }),
     out: Flags.string({
       summary: 'File to write everything to, .json or .csv.',
       helpValue: '<file>',
@@ -67,7 +72,7 @@ export default class Damage extends BaseCommand<typeof Damage> {
 
   async run(): Promise<AssessResult> {
     const { assess } = await import('../assessing/index.js');
-    const { base, calibration, out, picture, memory, state, device } = this.flags;
+    const { base, calibration, clusters, out, picture, memory, state, device } = this.flags;
     const { 'calibration-windows': windows = 16, context = 256 } = this.flags;
     const result = await assess({
       model: this.args.model,
@@ -75,6 +80,7 @@ export default class Damage extends BaseCommand<typeof Damage> {
       device,
       ...this.deviceOptions,
       ...(base !== undefined && { base }),
+      ...(clusters !== undefined && { clusters }),
       ...(out !== undefined && { out }),
       ...(picture !== undefined && { picture }),
       ...(memory !== undefined && { memoryBytes: memory }),

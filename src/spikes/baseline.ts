@@ -1,14 +1,26 @@
 import { median } from 'simple-statistics';
 
-/** What the losses of a window are like: where they are now, how they scatter, and for how long they remember. */
+/** Losses below this are as good as none: float32 tells them apart by chance. */
+const LEAST_LOSS = 1e-9;
+
+/**
+ * The scale that losses are looked at on. They are positive (cross-entropies, divergences, squared errors) and vary in proportion to
+ * themselves: their logarithms scatter alike at the beginning of a training and at its end, and a loss that falls by the same
+ * factor every so many steps falls along a line.
+ */
+export function levelOf(loss: number): number {
+  return Math.log(Math.max(loss, LEAST_LOSS));
+}
+
+/** What the levels of a window are like: where they are now, how they scatter, and for how long they remember. */
 export interface Baseline {
-  /** Where the next loss is expected, without a rise. */
+  /** Where the next level is expected, without a rise. */
   readonly centre: number;
   /** Standard deviation about the window's own course, if they are normal. */
   readonly scale: number;
   /** That of the next loss about `centre`, which is uncertain itself. */
   readonly nextScale: number;
-  /** Correlation of a loss with the next, 0 to `MOST_CORRELATED`: noise that wanders. */
+  /** Correlation of a level with the next, 0 to `MOST_CORRELATED`: noise that wanders. */
   readonly correlation: number;
 }
 
@@ -22,7 +34,7 @@ const MAD_TO_DEVIATION = 1.4826;
  * A rise by less than a few thousandths of the loss is nothing to act on, however smooth the loss is: losses over the same windows
  * again and again are reproducible to the last digits.
  */
-const LEAST_RELATIVE_SCALE = 0.002;
+const LEAST_SCALE = 0.002;
 
 /** Nothing can be told of noise that wanders for longer than the window is. */
 const MOST_CORRELATED = 0.9;
@@ -31,25 +43,24 @@ const MOST_CORRELATED = 0.9;
 const FURTHEST = 3;
 
 /**
- * The baseline of these losses, at least `LEARNS`, oldest first. Falling losses are what training is for, so the centre is the lower of two medians,
+ * The baseline of these levels, at least `LEARNS`, oldest first. Falling losses are what training is for, so the centre is the lower of two medians,
  * of all and of the newest third, and the scatter is that about a line through the window (Tukey's resistant line, "Exploratory Data
  * Analysis", 1977: through the medians of the outer thirds), which a steady descent does not widen.
  */
-export function baselineOf(losses: readonly number[]): Baseline {
-  const third = Math.floor(losses.length / 3);
-  const newest = median(losses.slice(-third));
-  const oldest = median(losses.slice(0, third));
-  const slope = (newest - oldest) / (losses.length - third);
-  const flat = losses.map((loss, i) => loss - slope * i);
-  const level = median(flat);
-  const residuals = flat.map((value) => value - level);
-  const centre = Math.min(median([...losses]), newest);
-  const least = Math.max(LEAST_RELATIVE_SCALE * Math.abs(centre), Number.MIN_VALUE);
-  const raw = Math.max(MAD_TO_DEVIATION * median(residuals.map(Math.abs)), least);
+export function baselineOf(levels: readonly number[]): Baseline {
+  const third = Math.floor(levels.length / 3);
+  const newest = median(levels.slice(-third));
+  const oldest = median(levels.slice(0, third));
+  const slope = (newest - oldest) / (levels.length - third);
+  const flat = levels.map((level, i) => level - slope * i);
+  const middle = median(flat);
+  const residuals = flat.map((value) => value - middle);
+  const centre = Math.min(median([...levels]), newest);
+  const raw = Math.max(MAD_TO_DEVIATION * median(residuals.map(Math.abs)), LEAST_SCALE);
   const correlation = correlationOf(residuals, raw);
   const memory = longRun(correlation) ** 2;
   // The line follows what it is drawn through: two numbers were fitted, and of a long memory more is lost.
-  const scale = raw / Math.sqrt(1 - Math.min(0.5, (2 * memory) / losses.length));
+  const scale = raw / Math.sqrt(1 - Math.min(0.5, (2 * memory) / levels.length));
   return { centre, scale, nextScale: scale * Math.sqrt(1 + (Math.PI / 2) * (memory / third)), correlation };
 }
 

@@ -1,5 +1,5 @@
 import { median } from 'simple-statistics';
-import { type Baseline, longRun } from './baseline.js';
+import { type Baseline, levelOf, longRun } from './baseline.js';
 import { cusumPoint, ewmaPoint } from './control-charts.js';
 import { type TrainingStep, type Vote, voteOf } from './reading.js';
 import type { SpikeSettings } from './settings.js';
@@ -24,7 +24,7 @@ export function chartVotes(
   { centre, scale, correlation }: Baseline,
   { charts, furthest }: SpikeSettings,
 ): Gradual {
-  const drawn = Math.max(-furthest, Math.min(furthest, (loss - centre) / scale));
+  const drawn = Math.max(-furthest, Math.min(furthest, (levelOf(loss) - centre) / scale));
   const z = drawn / longRun(correlation);
   const sum = cusumPoint(state.cusum.sum, z, charts);
   const average = ewmaPoint(state.ewma, z, charts);
@@ -47,12 +47,12 @@ export function chartVotes(
  */
 export function trendVote(
   { step, loss }: TrainingStep,
-  { losses, count, lowest }: SpikeState,
+  { levels, count, lowest }: SpikeState,
   { scale, correlation }: Baseline,
   { trendSteps, trend }: SpikeSettings,
 ): Gradual {
   if ((count + 1) % trendSteps !== 0) return QUIET;
-  const now = { median: median([...losses.slice(1 - trendSteps), loss]), step };
+  const now = { median: median([...levels.slice(1 - trendSteps), levelOf(loss)]), step };
   if (lowest === null || now.median <= lowest.median) return { ...QUIET, next: { lowest: now } };
   const error = MEDIAN_ERROR * scale * longRun(correlation) * Math.sqrt(2 / trendSteps);
   const vote = voteOf('trend', (now.median - lowest.median) / error, trend);

@@ -1,4 +1,4 @@
-import { baselineOf, LEARNS } from './baseline.js';
+import { baselineOf, LEARNS, levelOf } from './baseline.js';
 import { actionOf, type Evidence, reasonOf, severityOf, stillSounding, suddenWeight } from './ensemble.js';
 import { chartVotes, QUIET, trendVote } from './gradual.js';
 import type { Observed, SpikeDetector, SpikeReading, TrainingStep, Vote } from './reading.js';
@@ -17,7 +17,7 @@ function observe(state: SpikeState, step: TrainingStep, settings: SpikeSettings)
   const broken = notFiniteVote(step);
   // What is no number is nothing to learn from.
   if (broken.alarm) return { state, reading: readingOf(step, [broken], { state, evidence: NOTHING }) };
-  const baseline = state.losses.length < LEARNS ? undefined : baselineOf(state.losses);
+  const baseline = state.levels.length < LEARNS ? undefined : baselineOf(state.levels);
   const sudden = baseline === undefined ? [] : suddenVotes(step, state, baseline, settings);
   const charts = baseline === undefined ? QUIET : chartVotes(step, state, baseline, settings);
   const trend = baseline === undefined ? QUIET : trendVote(step, state, baseline, settings);
@@ -60,7 +60,7 @@ function taken(state: SpikeState, { loss, gradientNorm }: TrainingStep, settings
   const { gradients, average } = state;
   return {
     ...state,
-    losses: [...state.losses, loss].slice(-window),
+    levels: [...state.levels, levelOf(loss)].slice(-window),
     gradients: gradientNorm === undefined ? gradients : [...gradients, gradientNorm].slice(-window),
     count: state.count + 1,
     average: average === null ? loss : averageWeight * loss + (1 - averageWeight) * average,

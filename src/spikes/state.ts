@@ -3,8 +3,8 @@ import type { DetectorName } from './reading.js';
 
 /** What the ensemble remembers: plain JSON, a few hundred numbers at most. */
 export interface SpikeState {
-  /** The newest losses and gradient norms, oldest first. */
-  readonly losses: readonly number[];
+  /** Levels of the newest losses, and the newest gradient norms, oldest first. */
+  readonly levels: readonly number[];
   readonly gradients: readonly number[];
   /** Steps taken in. */
   readonly count: number;
@@ -13,7 +13,7 @@ export interface SpikeState {
   /** `since`: the step at which the sum last began to rise; null at 0. */
   readonly cusum: { readonly sum: number; readonly since: number | null };
   readonly ewma: EwmaState;
-  /** The lowest median so far, and the step that its steps ended with. */
+  /** The lowest median of levels so far, and the step that its steps ended with. */
   readonly lowest: { readonly median: number; readonly step: number } | null;
   /** How the sudden detectors sounded at the step before; null where they did not. */
   readonly before: { readonly step: number; readonly weight: number } | null;
@@ -32,7 +32,7 @@ export interface Sounded {
 }
 
 export const BEGINNING: SpikeState = {
-  losses: [],
+  levels: [],
   gradients: [],
   count: 0,
   average: null,

@@ -1,5 +1,5 @@
 import { median } from 'simple-statistics';
-import { type Baseline, LEARNS } from './baseline.js';
+import { type Baseline, LEARNS, levelOf } from './baseline.js';
 import { type TrainingStep, type Vote, voteOf } from './reading.js';
 import type { SpikeSettings } from './settings.js';
 import type { SpikeState } from './state.js';
@@ -26,8 +26,7 @@ export function suddenVotes(
   baseline: Baseline,
   limits: SpikeSettings,
 ): Vote[] {
-  const votes = [voteOf('robust-z', (loss - baseline.centre) / baseline.nextScale, limits.robustZ)];
-  // Of a loss that may be negative no multiple means anything.
+  const votes = [voteOf('robust-z', (levelOf(loss) - baseline.centre) / baseline.nextScale, limits.robustZ)];
   if (average !== null && average > 0) votes.push(voteOf('ratio', loss / average, limits.ratio));
   if (gradientNorm !== undefined && gradients.length >= LEARNS) {
     const usual = median([...gradients]);
