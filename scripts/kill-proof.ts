@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 
-/** A `prune` that is killed with SIGKILL at one moment, and what `--resume` then made of it. */
+/** A command that is killed with SIGKILL at one moment, and what `--resume` then made of it. */
 export interface KillTrial {
   /** Milliseconds after the start. */
   readonly killedAfter: number;
@@ -16,8 +16,12 @@ export interface KillTrial {
 }
 
 export interface KillProof {
-  /** What follows `birdbone prune`, without --out. */
+  /** `prune` unless given. */
+  readonly command?: string;
+  /** What follows the command, without --out. */
   readonly args: readonly string[];
+  /** What the output is called: a name that ends in .gguf is a file's; `result` unless given. */
+  readonly result?: string;
   /** Path of bin/run.js. */
   readonly entry: string;
   /** An empty folder to work in. */
@@ -28,23 +32,23 @@ export interface KillProof {
   readonly onTrial?: (trial: KillTrial, index: number) => void;
 }
 
-/** Runs a prune once to its end, then kills it `kills` times at random moments, resuming each time, and compares the outputs. */
+/** Runs a command once to its end, then kills it `kills` times at random moments, resuming each time, and compares the outputs. */
 export async function proveKills(proof: KillProof): Promise<KillTrial[]> {
-  const { args, entry, folder, kills, random } = proof;
-  const out = (name: string) => path.join(folder, name, 'result');
-  const prune = (name: string, more: readonly string[], killAfter?: number) => {
+  const { command = 'prune', args, result = 'result', entry, folder, kills, random } = proof;
+  const out = (name: string) => path.join(folder, name, result);
+  const work = (name: string, more: readonly string[], killAfter?: number) => {
     const places = ['--out', out(name), '--diffs', path.join(folder, name, 'diffs')];
-    return runAndKill([entry, 'prune', ...args, ...places, '--quiet', ...more], killAfter);
+    return runAndKill([entry, command, ...args, ...places, '--quiet', ...more], killAfter);
   };
-  const whole = await prune('whole', []);
+  const whole = await work('whole', []);
   if (whole.code !== 0) throw new Error(`the uninterrupted run ended with ${whole.code}: ${whole.stderr}`);
   const expected = digestOf(out('whole'));
   const trials: KillTrial[] = [];
   for (let index = 0; index < kills; index++) {
     const name = `killed-${index}`;
     const killedAfter = Math.floor(random() * whole.milliseconds);
-    const killed = await prune(name, [], killedAfter);
-    const resumed = await prune(name, ['--resume']);
+    const killed = await work(name, [], killedAfter);
+    const resumed = await work(name, ['--resume']);
     const sameBytes = resumed.code === 0 && digestOf(out(name)) === expected;
     const trial = { killedAfter, tooLate: killed.code !== null, resumeCode: resumed.code, sameBytes };
     trials.push(trial);
@@ -77,9 +81,10 @@ function runAndKill(args: readonly string[], killAfter?: number): Promise<Ending
   });
 }
 
-/** One digest over the names and bytes of everything in a folder. */
-function digestOf(folder: string): string {
+/** One digest over the names and bytes of everything in a folder, or over one file. */
+function digestOf(place: string): string {
   const hash = createHash('sha256');
-  for (const name of readdirSync(folder).sort()) hash.update(`${name}\0`).update(readFileSync(path.join(folder, name)));
+  const names = statSync(place).isDirectory() ? readdirSync(place).sort() : [''];
+  for (const name of names) hash.update(`${name}\0`).update(readFileSync(path.join(place, name)));
   return hash.digest('hex');
 }

@@ -48,6 +48,22 @@ describe('qualityReport', () => {
   });
 });
 
+describe('a budget', () => {
+  const spent = { bytes: 240, budgetBytes: 250, weights: 400 };
+  const pageOf = (budget: object) => {
+    const waves = [{ wave: 1, active: true, figures: {}, details: { quantized, budget: [budget] } }];
+    return qualityMarkdown(qualityReport({ ...input, waves })!);
+  };
+
+  it('is shown in the terms in which it was given, with what of it is unused', () => {
+    expect(pageOf(spent)).toContain('| bits a weight: allowed, spent | 5.000 | 4.800 (4.00 % unused) |');
+    const bytes = pageOf({ ...spent, published: { bytes: 990, budgetBytes: 1000 } });
+    expect(bytes).toContain('| bytes of all tensors: allowed, spent | 1,000 | 990 (1.00 % unused) |');
+    expect(pageOf({ ...spent, reason: 'no text' })).toContain('one form for all: no text');
+    expect(qualityMarkdown(qualityReport(input)!)).not.toContain('allowed');
+  });
+});
+
 describe('the pages', () => {
   it('say sizes, figures, reasons and errors, and let no markup out of a name', async () => {
     const report = qualityReport(input)!;
