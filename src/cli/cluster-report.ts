@@ -19,7 +19,6 @@ export interface ShownClusters {
       readonly bootstrap: { readonly mean: number } | null;
     };
     readonly tendency?: { readonly chance: number };
-    readonly chance?: number;
     readonly notes: readonly string[];
     readonly clusters: readonly { readonly size: number }[];
   }[];

@@ -8,8 +8,8 @@ import type { ClusterSettings, NeuronKind } from './settings.js';
 /** Numbers that describe neurons, of one kind. */
 export interface Family {
   readonly name: 'outputs' | 'correlations' | 'weights' | 'reads' | 'writes';
-  /** `figures`: each column means something by itself; `directions`: only lengths and angles of rows do. */
-  readonly kind: 'figures' | 'directions';
+  /** What each column is, where it means something by itself; absent where only lengths and angles of rows do. */
+  readonly columns?: readonly string[];
   /** [neurons, width]. */
   readonly values: Float64Array;
   readonly width: number;
@@ -55,7 +55,12 @@ export async function describeBlock(
     const found = outputs[index];
     const families = [
       ...(by === 'structural' || found === undefined ? [] : outputFamilies(found)),
-      ...(by === 'functional' ? [] : weightFamilies(weights, neurons.count)),
+      ...(by === 'functional'
+        ? []
+        : weightFamilies(
+            weights,
+            neurons.legs.map(({ name }) => name),
+          )),
     ];
     const { index: number } = block.spec;
     described.push({ neurons, block: number, families, weights, ...(found && { outputs: found }) });
@@ -73,29 +78,35 @@ function tapOf(block: LoadedBlock, { population, count, legs, spec }: BlockNeuro
 function outputFamilies(found: OutputEvidence): Family[] {
   const { mean, variance, kurtosis, sparseness, firing, sketch } = found;
   const root = mean.map((value, j) => Math.sqrt(value * value + variance[j]!));
-  const figures = columnsOf([
-    logarithms(variance.map(Math.sqrt)),
-    mean.map((value, j) => (root[j]! > 0 ? value / root[j]! : 0)),
-    // −2 is the least that there is, a coin's.
-    kurtosis.map((value) => Math.log(value + 3)),
-    sparseness,
-    firing,
-  ]);
+  const figures: [string, Float64Array][] = [
+    ['deviation', logarithms(variance.map(Math.sqrt))],
+    ['mean', mean.map((value, j) => (root[j]! > 0 ? value / root[j]! : 0))],
+    ['kurtosis', kurtosis.map(logKurtosis)],
+    ['sparseness', sparseness],
+    ['firing', firing],
+  ];
   return [
-    { name: 'outputs', kind: 'figures', ...figures },
-    { name: 'correlations', kind: 'directions', values: sketch, width: SKETCH_COLUMNS },
+    { name: 'outputs', ...columnsOf(figures) },
+    { name: 'correlations', values: sketch, width: SKETCH_COLUMNS },
   ];
 }
 
-function weightFamilies({ legs, reads, writes }: WeightDescription, count: number): Family[] {
-  const figures = legs.flatMap(({ norm, kurtosis, zeros }) => {
-    return [logarithms(norm), kurtosis.map((value) => Math.log(value + 3)), zeros];
-  });
+function weightFamilies({ legs, reads, writes }: WeightDescription, names: readonly string[]): Family[] {
+  const figures = legs.flatMap(({ norm, kurtosis, zeros }, leg): [string, Float64Array][] => [
+    [`norm of ${names[leg]}`, logarithms(norm)],
+    [`kurtosis of ${names[leg]}`, kurtosis.map(logKurtosis)],
+    [`zeros of ${names[leg]}`, zeros],
+  ]);
   return [
-    ...(count > 0 ? [{ name: 'weights', kind: 'figures', ...columnsOf(figures) } as const] : []),
-    ...(reads ? [{ name: 'reads', kind: 'directions', ...reads } as const] : []),
-    ...(writes ? [{ name: 'writes', kind: 'directions', ...writes } as const] : []),
+    { name: 'weights', ...columnsOf(figures) },
+    ...(reads ? [{ name: 'reads', ...reads } as const] : []),
+    ...(writes ? [{ name: 'writes', ...writes } as const] : []),
   ];
+}
+
+/** −2 is the least that there is, a coin's. */
+function logKurtosis(excess: number): number {
+  return Math.log(excess + 3);
 }
 
 /** What a float32 can tell from the largest amount: less counts as that. */
@@ -108,10 +119,10 @@ function logarithms(amounts: Float64Array): Float64Array {
   return amounts.map((value) => Math.log(Math.max(value, least)));
 }
 
-function columnsOf(columns: readonly Float64Array[]): { values: Float64Array; width: number } {
-  const width = columns.length;
-  const count = columns[0]?.length ?? 0;
+function columnsOf(named: readonly (readonly [string, Float64Array])[]) {
+  const width = named.length;
+  const count = named[0]?.[1].length ?? 0;
   const values = new Float64Array(count * width);
-  for (const [c, column] of columns.entries()) for (let i = 0; i < count; i += 1) values[i * width + c] = column[i]!;
-  return { values, width };
+  for (const [c, [, column]] of named.entries()) for (let i = 0; i < count; i += 1) values[i * width + c] = column[i]!;
+  return { values, width, columns: named.map(([name]) => name) };
 }

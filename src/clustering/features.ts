@@ -12,6 +12,8 @@ export interface NeuronPoints {
   /** Which neurons they are: all but those that give nothing, ascending. */
   readonly live: Int32Array;
   readonly features: Features;
+  /** What each dimension is: a figure, or a principal component of a family. */
+  readonly names: readonly string[];
   /** By family, how many dimensions it has become and how much of its variance they hold. */
   readonly families: readonly {
     readonly name: Family['name'];
@@ -28,10 +30,13 @@ export interface NeuronPoints {
 export function pointsOf({ families, gone, count }: Population): NeuronPoints {
   const live = Int32Array.from([...gone.keys()].filter((neuron) => gone[neuron] === 0));
   if (live.length === 0)
-    return { live, features: { values: new Float64Array(0), count: 0, dimensions: 1 }, families: [] };
+    return { live, features: { values: new Float64Array(0), count: 0, dimensions: 1 }, names: [], families: [] };
   const found = families.map((family) => {
     const rows = chosenRows(family, live, count);
-    return { name: family.name, ...(family.kind === 'figures' ? standardised(rows) : projected(rows)) };
+    return {
+      name: family.name,
+      ...(family.columns ? standardised(rows, family.columns) : projected(rows, family.name)),
+    };
   });
   const kept = found.filter(({ features }) => features.dimensions > 0);
   return {
@@ -40,12 +45,15 @@ export function pointsOf({ families, gone, count }: Population): NeuronPoints {
       kept.map(({ features }) => features),
       live.length,
     ),
+    names: kept.flatMap(({ names }) => names),
     families: kept.map(({ name, features, variance }) => ({ name, dimensions: features.dimensions, variance })),
   };
 }
 
 interface Reduced {
   readonly features: Features;
+  /** What each dimension is. */
+  readonly names: readonly string[];
   readonly variance: number;
 }
 
@@ -59,7 +67,7 @@ function chosenRows({ values, width }: Family, live: Int32Array, count: number):
 }
 
 /** Columns with mean 0 and a variance of 1 / columns; without those that do not vary. */
-function standardised(rows: Features): Reduced {
+function standardised(rows: Features, columns: readonly string[]): Reduced {
   const { values, count, dimensions } = standardize(rows);
   const varying = Array.from({ length: dimensions }, (_, c) => c).filter((c) => {
     for (let i = 0; i < count; i += 1) if (values[i * dimensions + c] !== 0) return true;
@@ -71,17 +79,20 @@ function standardised(rows: Features): Reduced {
   for (const [to, c] of varying.entries()) {
     for (let i = 0; i < count; i += 1) result[i * width + to] = values[i * dimensions + c]! * factor;
   }
-  return { features: { values: result, count, dimensions: width }, variance: 1 };
+  const names = varying.map((c) => columns[c]!);
+  return { features: { values: result, count, dimensions: width }, names, variance: 1 };
 }
 
-function projected(rows: Features): Reduced {
+function projected(rows: Features, name: string): Reduced {
   const { features, explained } = reduce(rows, { variance: VARIANCE_KEPT, dimensions: MOST_COMPONENTS });
   const total = features.values.reduce((sum, value) => sum + value * value, 0) / features.count;
-  if (!(total > 0)) return { features: { values: new Float64Array(0), count: rows.count, dimensions: 0 }, variance: 0 };
+  if (!(total > 0)) {
+    return { features: { values: new Float64Array(0), count: rows.count, dimensions: 0 }, names: [], variance: 0 };
+  }
   const factor = 1 / Math.sqrt(total);
-  const values = features.values.map((value) => value * factor);
   return {
-    features: { ...features, values },
+    features: { ...features, values: features.values.map((value) => value * factor) },
+    names: Array.from(explained, (_, d) => `${name} ${d + 1}`),
     variance: Math.min(
       1,
       explained.reduce((sum, part) => sum + part, 0),

@@ -6,6 +6,8 @@ import type { NeuronKind } from './settings.js';
  * network has three: its row of gate, its row of up, its column of down.
  */
 export interface Leg {
+  /** What it is called: the role of its weight, or of its part of a fused one. */
+  readonly name: string;
   /** Stored name of the weight. */
   readonly weight: string;
   /** `reads`: rows, what goes in; `writes`: columns of the weight that reads its output, where it goes. */
@@ -37,7 +39,7 @@ export function neuronsOf(block: BlockSpec, kind: NeuronKind): BlockNeurons[] {
 
 function rowsOf(block: BlockSpec, spec: LinearSpec): BlockNeurons {
   const { weight, rows: count, expert } = spec;
-  const own: Leg = { weight, way: 'reads', of: (index) => [index] };
+  const own: Leg = { name: spec.role, weight, way: 'reads', of: (index) => [index] };
   const reader = readerOf(block, spec);
   const legs = reader === undefined ? [own] : [own, reader];
   return { population: weight, count, legs, spec, ...(expert !== undefined && { expert }) };
@@ -46,7 +48,7 @@ function rowsOf(block: BlockSpec, spec: LinearSpec): BlockNeurons {
 function channelsOf(block: BlockSpec, down: LinearSpec): BlockNeurons {
   const { expert, columns: count } = down;
   const inward = (['gate', 'up'] as const).flatMap((role) => legOf(block, { role, expert }, (index) => [index]));
-  const outward: Leg = { weight: down.weight, way: 'writes', of: (index) => [index] };
+  const outward: Leg = { name: 'down', weight: down.weight, way: 'writes', of: (index) => [index] };
   const name = `block ${block.index} ffn`;
   return {
     population: expert === undefined ? name : `${name} expert ${expert}`,
@@ -66,7 +68,7 @@ function headsOf(block: BlockSpec): BlockNeurons {
   });
   const outward = block.linears
     .filter(({ role }) => role === 'o')
-    .map(({ weight }): Leg => ({ weight, way: 'writes', of: span }));
+    .map(({ weight }): Leg => ({ name: 'o', weight, way: 'writes', of: span }));
   return { population: HEADS, count: heads, legs: [...inward, ...outward] };
 }
 
@@ -79,13 +81,13 @@ function legOf(
   of: Leg['of'],
 ): Leg[] {
   const own = linears.find((spec) => spec.role === role && spec.expert === expert);
-  if (own !== undefined) return [{ weight: own.weight, way: 'reads', of }];
+  if (own !== undefined) return [{ name: role, weight: own.weight, way: 'reads', of }];
   const fused = linears.find(
     ({ expert: whose, segments }) => whose === expert && segments?.some((s) => s.role === role),
   );
   if (fused === undefined) return [];
   const rows = rowsOfRole(fused, role);
-  return [{ weight: fused.weight, way: 'reads', of: (index) => of(index).map((row) => rows[row]!) }];
+  return [{ name: role, weight: fused.weight, way: 'reads', of: (index) => of(index).map((row) => rows[row]!) }];
 }
 
 /** Where in a fused weight the rows of a role are, in the role's own order. */
@@ -104,11 +106,17 @@ function readerOf(block: BlockSpec, spec: LinearSpec): Leg | undefined {
   const o = find('o');
   if (down !== undefined && (role === 'gate' || role === 'up' || role === 'gate-up')) {
     const rows = role === 'gate-up' ? indicesIn(spec, ['gate', 'up']) : undefined;
-    return { weight: down.weight, way: 'writes', of: (row) => [rows === undefined ? row : rows.get(row)!] };
+    return {
+      name: 'down',
+      weight: down.weight,
+      way: 'writes',
+      of: (row) => [rows === undefined ? row : rows.get(row)!],
+    };
   }
   if (o !== undefined && (role === 'v' || role === 'qkv')) {
     const rows = role === 'qkv' ? indicesIn(spec, ['v']) : undefined;
     return {
+      name: 'o',
       weight: o.weight,
       way: 'writes',
       of: (row) => readersOfValue(block, rows === undefined ? row : rows.get(row)),

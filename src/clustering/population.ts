@@ -78,7 +78,7 @@ function joined(name: Family['name'], parts: readonly DescribedNeurons[]): Famil
   });
   const values = new Float64Array(rows.length * width);
   for (const [i, row] of rows.entries()) values.set(row, i * width);
-  return { name, kind: first!.kind, values, width };
+  return { ...first!, values, width };
 }
 
 function figuresOf(outputs: readonly OutputEvidence[]): OutputFigures {

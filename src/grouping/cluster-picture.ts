@@ -167,8 +167,17 @@ function historyChart({ waves, lineages }: PopulationHistory): Promise<Chart> {
 function qualityTable(populations: readonly PopulationRecord[]): PageTable {
   return {
     caption: 'How good the clusters are',
-    header: ['population', 'neurons', 'gone', 'clusters', 'silhouette', 'Davies–Bouldin', 'bootstrap (adjusted Rand)'],
-    rows: populations.map(({ name, neurons, gone, k, quality, stability }) => [
+    header: [
+      'population',
+      'neurons',
+      'gone',
+      'clusters',
+      'silhouette',
+      'Davies–Bouldin',
+      'bootstrap (adjusted Rand)',
+      'chance',
+    ],
+    rows: populations.map(({ name, neurons, gone, k, quality, stability, tendency }) => [
       legible(name),
       String(neurons),
       String(gone.length),
@@ -176,6 +185,7 @@ function qualityTable(populations: readonly PopulationRecord[]): PageTable {
       figure(quality?.silhouette),
       figure(quality?.daviesBouldin),
       figure(stability?.bootstrap?.mean),
+      figure(tendency?.chance),
     ]),
   };
 }

@@ -5,7 +5,6 @@ import {
   type ClusterTopology,
   clusterDistances,
   portraitsOf,
-  portraitsOf,
   type Tendency,
   topologyOf,
 } from '../clusters/index.js';
@@ -31,7 +30,6 @@ export function recordOf(clustered: ClusteredPopulation): PopulationRecord {
       stability: { seeds: summaryOf(stability.seeds), bootstrap: summaryOf(stability.bootstrap) },
     }),
     ...(tendency && { tendency: chanceOf(tendency) }),
-    ...(tendency && { chance: tendency.chance }),
     notes: clustering?.notes ?? [],
     clusters: distances && topology ? clusterRecords(clustered, distances, topology) : [],
     topology: topology?.tree ?? [],
@@ -52,8 +50,6 @@ function clusterRecords(
   { k, spreads }: ClusterDistances,
   { nearest }: ClusterTopology,
 ): ClusterRecord[] {
-  // Dimensions of the space are mixtures: what sets a cluster apart is in its figures.
-  const portraits = portraitsOf(points.features, clustering!.assignments, { dimensions: 0 });
   const members = Array.from({ length: k }, (): number[] => []);
   for (const [neuron, cluster] of assignments.entries()) if (cluster >= 0) members[cluster]!.push(neuron);
   const portraits = portraitsOf(points.features, clustering!.assignments);
@@ -66,13 +62,14 @@ function clusterRecords(
       size: neurons.length,
       ...figuresOf(population, neurons),
       ...(typeof silhouette === 'number' && { silhouette }),
-      typical: portraits[cluster]!.typical.map((point) => points.live[point]!),
       spread: spreads[cluster]!,
       ...(nearest[cluster]! >= 0 && { nearest: nearest[cluster]! }),
       typical: typical.map((point) => points.live[point]!),
-      marks: marks.filter(({ difference }) => Number.isFinite(difference)).map(({ dimension, difference }) => {
-        return { name: points.names[dimension] ?? 'none', difference };
-      }),
+      marks: marks
+        .filter(({ difference }) => Number.isFinite(difference))
+        .map(({ dimension, difference }) => {
+          return { name: points.names[dimension]!, difference };
+        }),
       ...(typeof recovered === 'number' && { recovered }),
     };
   });

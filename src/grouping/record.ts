@@ -18,15 +18,13 @@ export interface ClusterRecord {
   readonly density: number;
   /** The mean silhouette of its neurons: near 0 where it runs into another. Absent with one cluster. */
   readonly silhouette?: number;
-  /** The three neurons nearest to its centroid, the nearest first. */
-  readonly typical: readonly number[];
   /** Root mean square distance of its neurons to their centroid, in the space that they are clustered in. */
   readonly spread: number;
   /** The cluster whose centroid is nearest; absent where there is no other. */
   readonly nearest?: number;
-  /** Neurons nearest to the centroid, the nearest first. */
+  /** The three neurons nearest to its centroid, the nearest first. */
   readonly typical: readonly number[];
-  /** In what it differs most from the others: the difference of the means over the deviation within (Cohen's d). */
+  /** In what it differs most from the others, by Cohen's d: the difference of the means over the deviation within both. */
   readonly marks: readonly { readonly name: string; readonly difference: number }[];
   /** Mean over resamples of the largest Jaccard index with a cluster of the resample; where `bootstraps` asked. */
   readonly recovered?: number;
@@ -60,8 +58,6 @@ export interface PopulationRecord {
    * as high a silhouette as these neurons; with `stability`.
    */
   readonly tendency?: { readonly clouds: number; readonly chance: number };
-  /** The chance that a normal cloud of the same covariances gives so high a silhouette; where `bootstraps` asked. */
-  readonly chance?: number;
   readonly notes: readonly string[];
   readonly clusters: readonly ClusterRecord[];
   /** The edges of least length that connect all clusters. */

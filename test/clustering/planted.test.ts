@@ -80,7 +80,10 @@ describe('planted channels', () => {
 
   it('have spaces in which every kind of description has a variance of 1', async () => {
     const [first] = await cluster({ by: 'both' });
-    const { features, families } = first!.points;
+    const { features, families, names } = first!.points;
+    expect(names).toHaveLength(features.dimensions);
+    expect(names.slice(0, 5)).toEqual(['deviation', 'mean', 'kurtosis', 'sparseness', 'firing']);
+    expect(names).toContain('norm of down');
     expect(families.map(({ name }) => name)).toEqual(['outputs', 'correlations', 'weights', 'reads', 'writes']);
     let offset = 0;
     for (const { dimensions } of families) {
@@ -170,7 +173,7 @@ describe('rows of matrices', () => {
     for (const { cluster, importance, ...rest } of clusters) {
       expect(Object.keys(rest).sort()).toEqual(['density', 'rows']);
       const own = [...assignments.keys()].filter((row) => assignments[row] === cluster);
-      const weights = own.flatMap((row) => [...values.slice(row * 32, row * 32 + 32)].map(Math.abs));
+      const weights = own.flatMap((row) => Array.from({ length: 32 }, (_, i) => values[row * 32 + i]!).map(Math.abs));
       expect(importance).toBeCloseTo(weights.reduce((sum, value) => sum + value, 0) / weights.length, 6);
     }
   });
@@ -205,7 +208,7 @@ function expectFigures({ name, assignments, clusters }: MatrixRowClusters): void
   const norms = Array.from({ length: 32 }, (_, i) => Math.hypot(...inputs.map((x) => x[i]!)));
   for (const { cluster, mean, variance, importance } of clusters.slice(0, -1)) {
     const rows = [...assignments.keys()].filter((row) => assignments[row] === cluster);
-    const weights = rows.map((row) => [...values.slice(row * 32, row * 32 + 32)]);
+    const weights = rows.map((row) => Array.from({ length: 32 }, (_, i) => values[row * 32 + i]!));
     const outputs = weights.flatMap((row) => inputs.map((x) => row.reduce((sum, w, i) => sum + w * x[i]!, 0)));
     const middle = outputs.reduce((sum, value) => sum + value, 0) / outputs.length;
     expect(mean).toBeCloseTo(middle, 4);

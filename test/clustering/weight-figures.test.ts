@@ -4,8 +4,8 @@ import { legFigures, legProfiles } from '../../src/clustering/weight-figures.js'
 
 // [3, 4]
 const WEIGHT = { values: Float32Array.from([3, 0, 4, 0, 1, 1, 1, 1, 0, 0, 0, 2]), rows: 3, columns: 4 };
-const rows: Leg = { weight: 'w', way: 'reads', of: (index) => [index] };
-const columns: Leg = { weight: 'w', way: 'writes', of: (index) => [index] };
+const rows: Leg = { name: 'w', weight: 'w', way: 'reads', of: (index) => [index] };
+const columns: Leg = { name: 'w', weight: 'w', way: 'writes', of: (index) => [index] };
 
 describe('figures of a leg', () => {
   it('of rows are their length, kurtosis and zeros', () => {

@@ -88,7 +88,7 @@ describe('outputs of neurons', () => {
       }),
     );
     const { values } = session.reference.tensor(GATE)!;
-    const weight = Array.from({ length: 44 }, (_, row) => [...values.slice(row * 32, (row + 1) * 32)]);
+    const weight = Array.from({ length: 44 }, (_, row) => Array.from({ length: 32 }, (_, i) => values[row * 32 + i]!));
     expectFigures(
       rows!,
       inputsOf('gate-up').map((x) => weight.map((row) => sum(row.map((w, i) => w * x[i]!)))),

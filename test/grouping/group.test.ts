@@ -37,6 +37,14 @@ describe('clustering a model', () => {
       expect(clusters.map(({ size }) => size)).toEqual(sizes);
       expect(stability).toMatchObject({ seeds: { mean: expect.any(Number) }, bootstrap: { mean: expect.any(Number) } });
       expect(quality!.silhouette).toBeGreaterThan(-1);
+      for (const { typical, marks, cluster } of clusters) {
+        expect(typical.map((neuron) => assignments[neuron])).toEqual(typical.map(() => cluster));
+        expect(
+          marks
+            .map(({ name }) => name)
+            .every((name) => /^(deviation|mean|kurtosis|sparseness|firing|correlations \d+)$/.test(name)),
+        ).toBe(true);
+      }
     }
     const html = readFileSync(at('clusters.html'), 'utf8');
     expect(parseMarkup(html).elements.filter((name) => name === 'figure')).toHaveLength(10);

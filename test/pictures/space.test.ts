@@ -15,8 +15,10 @@ const draw = () => space({ title: 't', description: 'd', axes: ['<a>', 'b', 'c']
 /** A mark of the drawing, as far as the script touches it. */
 class Mark {
   readonly attributes = new Map<string, string>();
-  readonly parentNode = { appendChild: (mark: Mark) => this.order.push(mark) };
-  constructor(readonly order: Mark[]) {}
+  readonly parentNode: { appendChild(mark: Mark): void };
+  constructor(order: Mark[]) {
+    this.parentNode = { appendChild: (mark) => order.push(mark) };
+  }
   setAttribute(name: string, value: string): void {
     this.attributes.set(name, value);
   }
