@@ -1,5 +1,6 @@
 export { type Chart, type ChartOptions, drawChart, type Margins } from './chart.js';
 export { type Density, density } from './density.js';
+export { type DivergenceSeries, divergenceChart } from './divergence-chart.js';
 export { type ErrorSeries, errorChart } from './error-chart.js';
 export { type FrontKind, type FrontSeries, frontChart } from './front-chart.js';
 export { type GroupBars, groupBars } from './group-bars.js';

@@ -19,6 +19,7 @@ import type { EditContext, ProposalDetails } from './edit.js';
 import { type NetworkChannels, Networks } from './network-channels.js';
 import type { ShedRules } from './shed-settings.js';
 import { expectation, thresholdDetails } from './threshold-details.js';
+import { earlierStart } from './threshold-history.js';
 import { clusterSettings, searchSettings, type ThresholdSettings } from './threshold-settings.js';
 import { openTexts } from './threshold-trial.js';
 
@@ -52,6 +53,7 @@ export async function channelThresholds(
       const starts: NamedStart[] = [
         { name: 'uniform', counts: whole },
         { name: 'figures', counts: figureStart(whole, clusters, budgets) },
+        ...earlierStart(context, clusters, budgets),
       ];
       const search = searchSettings(settings);
       const onStep = (done: number, total: number) =>

@@ -16,6 +16,7 @@ import { type AllocationRules, allocationRequest } from './allocate.js';
 import type { EditContext, ProposalDetails } from './edit.js';
 import { type ClusteredMatrix, clusteredMatrices, ErrorSums, thresholdClusters } from './threshold-clusters.js';
 import { expectation, thresholdDetails } from './threshold-details.js';
+import { earlierStart } from './threshold-history.js';
 import { clusterSettings, searchSettings, type ThresholdSettings } from './threshold-settings.js';
 import { openTrial } from './threshold-trial.js';
 import { WeightRanks } from './weight-ranks.js';
@@ -100,6 +101,7 @@ async function startsOf(
     { name: 'owl', counts: ofClusters(await byOutliers(request)) },
     { name: 'error', counts: error },
     { name: 'figures', counts: figureStart(error, clusters, budgets) },
+    ...earlierStart(context, clusters, budgets),
   ];
 }
 

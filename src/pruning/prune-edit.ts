@@ -12,7 +12,8 @@ import { clusterThresholds } from './cluster-thresholds.js';
 import type { Edit, EditContext, Proposal, ProposalDetails } from './edit.js';
 import { prunableLinears, type RemovalSettings, removals } from './plan-masks.js';
 import { replacedTensor } from './replaced-tensor.js';
-import { solverCost } from './solver-cost.js';
+import { type EditCost, solverCost } from './solver-cost.js';
+import { thresholdCost } from './threshold-cost.js';
 import type { ThresholdSettings } from './threshold-settings.js';
 
 /** What a pruning step leaves to choose, resolved. */
@@ -67,7 +68,9 @@ export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
     needsCalibration: usesText(parts) || allocation.kind !== 'even',
     target: targetOf(parts.pattern, settings.sparsity),
     rankedBy: solver.kind === 'prunes' ? name : settings.metric,
-    ...(solver.kind !== 'mask-only' && { cost: (model, tokens) => solverCost(model, solver.cost, tokens) }),
+    ...((solver.kind !== 'mask-only' || allocation.kind === 'clustered') && {
+      cost: (model, tokens) => costOf(parts, model, tokens),
+    }),
     plan: (model) => plan(model, name, solver),
     propose: (context) => propose(parts, context),
   };
@@ -130,6 +133,16 @@ function targetOf(pattern: Pattern, sparsity: number | undefined): number {
       suggestions: [`Leave --sparsity out, or ask for at most ${pattern.sparsity}.`],
     },
   );
+}
+
+function costOf(
+  { solver, allocation, clusterThresholds: settings }: PruneParts,
+  model: Model,
+  tokens: number,
+): EditCost {
+  const solving = solver.kind === 'mask-only' ? { flops: 0, gramBytes: 0 } : solverCost(model, solver.cost, tokens);
+  if (allocation.kind !== 'clustered') return solving;
+  return { ...solving, flops: solving.flops + thresholdCost(model, settings, tokens).flops };
 }
 
 /** Throws `unsupported` where a solver cannot take on a matrix: before any work. */

@@ -15,9 +15,9 @@ import type { ClusteredMatrix } from './threshold-clusters.js';
 import type { WeightRanks } from './weight-ranks.js';
 
 /** Tokens that the final decision falls on: it is taken once, on twice what each candidate is tuned on. */
-const DECIDING_TOKENS = 4096;
+export const DECIDING_TOKENS = 4096;
 /** Tokens that candidates are tuned on in the last stage of a tournament. */
-const TUNING_TOKENS = 2048;
+export const TUNING_TOKENS = 2048;
 
 export interface OpenTrial extends ThresholdTrial {
   close(): Promise<void>;

@@ -12,7 +12,7 @@ export interface FrontPoint {
 }
 
 /** Sparsities around the target that are looked at. */
-const OFFSETS = [-0.1, -0.05, -0.02, 0, 0.02, 0.05, 0.1] as const;
+export const OFFSETS = [-0.1, -0.05, -0.02, 0, 0.02, 0.05, 0.1] as const;
 
 /**
  * What removing less or more by thresholds of the same form would cost: all of them moved alike until they fit. Points that remove

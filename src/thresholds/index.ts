@@ -2,7 +2,13 @@ export type { Counts } from '../allocation/index.js';
 export { bounded, type SparsityBounds, type ThresholdBounds } from './bounds.js';
 export { figureStart } from './figure-start.js';
 export { fitted } from './fitness.js';
-export { type NamedStart, optimiseThresholds, type ThresholdRequest, type ThresholdResult } from './optimise.js';
+export {
+  measurementTokens,
+  type NamedStart,
+  optimiseThresholds,
+  type ThresholdRequest,
+  type ThresholdResult,
+} from './optimise.js';
 export { reasonsOf, type ThresholdReason } from './reasons.js';
 export { rowCounts } from './row-counts.js';
 export { DEFAULT_SEARCH, type ThresholdSearch } from './search-settings.js';

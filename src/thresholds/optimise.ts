@@ -3,13 +3,13 @@ import { seededRandom } from '../random.js';
 import { decide, type Finalist } from './decide.js';
 import { type Evolution, evolve } from './evolution.js';
 import { withinBounds } from './fitness.js';
-import { type FrontPoint, frontOf } from './front.js';
-import { pricedStarts } from './priced-start.js';
+import { type FrontPoint, frontOf, OFFSETS } from './front.js';
+import { pricedStarts, STRIDES } from './priced-start.js';
 import type { ThresholdSearch } from './search-settings.js';
 import { type Sensitivity, sensitivities } from './sensitivity.js';
 import type { Budgets, ThresholdCluster } from './threshold-cluster.js';
 import type { ThresholdTrial } from './threshold-trial.js';
-import { type Arena, type Contender, type Measured, measured } from './tournament.js';
+import { type Arena, type Contender, type Measured, measured, STAGES } from './tournament.js';
 
 /** A division to begin with, such as OWL's, and what it is called. */
 export interface NamedStart {
@@ -29,6 +29,23 @@ export interface ThresholdRequest {
   readonly seed: number;
   /** Called after each generation. */
   readonly onStep?: (done: number, total: number) => void;
+}
+
+/** Tokens that a search sends through the model at most, its candidates all together. */
+export function measurementTokens(
+  search: ThresholdSearch,
+  clusters: number,
+  { tuning, deciding }: ThresholdTrial['tokens'],
+): number {
+  const priced = PRICED_ROUNDS * (PRICED_SHARE * (1 + clusters) + STRIDES.length);
+  const generation = STAGES.reduce(
+    ({ sum, entrants }, { share, survivors }) => {
+      return { sum: sum + share * (1 + entrants), entrants: Math.min(entrants, survivors) };
+    },
+    { sum: 0, entrants: search.offspring },
+  );
+  const generations = search.generations * (generation.sum + generation.entrants);
+  return tuning * (2 * MOST_STARTS + 2 + priced + generations) + deciding * (MOST_STARTS + 1 + OFFSETS.length);
 }
 
 /** Thresholds, how they were found, and what is expected of them. */
@@ -52,6 +69,9 @@ const PRICED_ROUNDS = 3;
 const PRICED_SHARE = 1 / 2;
 /** Another round of prices is worth it where the last one has gained this part of the divergence. */
 const WORTHWHILE = 0.02;
+
+/** Divisions that a search begins with, as a rule. */
+const MOST_STARTS = 5;
 
 /** What the search ends with, among the finalists. */
 const FOUND = 'search';

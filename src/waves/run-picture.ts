@@ -1,7 +1,16 @@
 import path from 'node:path';
 import { type FileKind, outputFileFormat, writeFileDurably } from '../checkpoint/index.js';
 import { parseGate } from '../evaluation/index.js';
-import { legible, type Picture, page, sheet, type WaveKind, type WaveSeries, waveChart } from '../pictures/index.js';
+import {
+  divergenceChart,
+  legible,
+  type Picture,
+  page,
+  sheet,
+  type WaveKind,
+  type WaveSeries,
+  waveChart,
+} from '../pictures/index.js';
 import type { History } from '../state/index.js';
 import type { Log } from './log.js';
 
@@ -35,8 +44,25 @@ export async function runPicture({ out, history }: Pick<Log, 'out' | 'history'>)
   return {
     title: `${legible(path.basename(out))}: ${history.waves.length} waves`,
     text: [`Base: ${legible(path.basename(history.begin?.base.path ?? 'unknown'))}; ${gate}.`, ...warned].join(' '),
-    sections: [{ heading: `Waves (${gate})`, charts }],
+    sections: [{ heading: `Waves (${gate})`, charts }, ...(await thresholdSections(history))],
   };
+}
+
+/** What the last wave with thresholds of clusters knew of sparsities around its own. */
+async function thresholdSections({ waves }: History): Promise<Picture['sections']> {
+  const last = waves.findLast(({ details }) => details?.['thresholdFront'] !== undefined);
+  if (last === undefined) return [];
+  const points = (last.details!['thresholdFront'] as readonly Record<string, unknown>[]).flatMap(
+    ({ sparsity, divergence }) =>
+      typeof sparsity === 'number' && typeof divergence === 'number' ? [{ sparsity, divergence }] : [],
+  );
+  const chart = await divergenceChart({
+    title: 'What removing less or more would cost',
+    description: `Expected divergence from the dense model by the thresholds of wave ${last.wave}, moved alike: ${points.length} sparsities of which none loses to another in both.`,
+    points,
+    taken: last.target,
+  });
+  return [{ heading: `Thresholds of wave ${last.wave}`, charts: [chart] }];
 }
 
 function seriesOf(history: History): WaveSeries[] {

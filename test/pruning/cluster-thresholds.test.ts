@@ -119,7 +119,7 @@ describe('thresholds of clusters', () => {
 
   it('give nothing back in a later wave, know how each cluster has fared, and meet its budget exactly', async () => {
     const first = await prune({ pattern: '50%' });
-    const second = await prune({ dense: session.model }, first.model);
+    const second = await prune({ dense: session.model, earlier: [{}, first.details!] }, first.model);
     const linears = linearsOf(session.model);
     let gone = 0;
     for (const { weight, rows, columns } of linears) {
@@ -135,6 +135,8 @@ describe('thresholds of clusters', () => {
     const health = second.rows.map((row) => row.health);
     expect(Math.min(...health)).toBeGreaterThan(0.3);
     expect(Math.max(...health)).toBeLessThan(1);
+    const starts = second.details!['thresholdFinalists'] as readonly { readonly name: string }[];
+    expect(starts.map(({ name }) => name)).toContain('earlier');
   });
 
   it.each(['sparsegpt', 'wanda + refit'] as const)('meet the budget by %s, too', async (method) => {

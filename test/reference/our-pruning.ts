@@ -13,6 +13,8 @@ export interface ProposalOptions {
   readonly seed?: number;
   /** What the model was before earlier waves; the model itself unless given. */
   readonly dense?: Model;
+  /** What earlier waves have said of themselves. */
+  readonly earlier?: readonly ProposalDetails[];
   readonly calibration: readonly { readonly ids: Int32Array }[];
   readonly device: Device;
   readonly report?: Report;
@@ -41,7 +43,7 @@ export async function pruneOurs(
 /** What one wave of an edit makes of a model. */
 export interface Proposed {
   readonly model: Model;
-  readonly masks: ReadonlyMap<string, Uint8Array>;
+  readonly masks: Map<string, Uint8Array>;
   readonly details: ProposalDetails | undefined;
 }
 
@@ -49,7 +51,7 @@ export interface Proposed {
 export async function proposeOnce(
   model: Model,
   edit: Edit,
-  { seed = 0, dense = model, calibration, device, report }: ProposalOptions,
+  { seed = 0, dense = model, earlier = [], calibration, device, report }: ProposalOptions,
 ): Promise<Proposed> {
   const masks = new Map<string, Uint8Array>();
   const values = new Map<string, MemoryValues>();
@@ -66,6 +68,7 @@ export async function proposeOnce(
   const proposal = await edit.propose({
     model,
     dense,
+    earlier,
     seed,
     device,
     target: edit.target,

@@ -44,6 +44,21 @@ function logOf(gate: string): Log {
 }
 
 describe('runPicture', () => {
+  it('draws the front of the last thresholds, the chosen sparsity larger than the others', async () => {
+    const log = logOf('off');
+    const front = [0.25, 0.3, 0.35].map((sparsity) => ({ sparsity, divergence: sparsity ** 2 }));
+    const waves = log.history.waves.map((found) =>
+      found.wave === 3 ? { ...found, details: { thresholdFront: front } } : found,
+    );
+    const { sections } = await runPicture({ ...log, history: { ...log.history, waves } });
+    expect(sections.map(({ heading }) => heading)).toEqual(['Waves (gate: off)', 'Thresholds of wave 3']);
+    const { svg } = sections[1]!.charts[0]!;
+    const marks = /<g class="mark-symbol role-mark[^>]*>(.*?)<\/g>/s.exec(svg)![1]!.match(/<path [^>]*>/g)!;
+    const radii = marks.map((mark) => Number(/ d="M([\d.]+),/.exec(mark)![1]));
+    expect(radii).toHaveLength(3);
+    expect(radii.indexOf(Math.max(...radii))).toBe(1);
+  });
+
   it('draws accuracy, perplexity and sparsity, the gate, what was rolled back, and warnings', async () => {
     const picture = await runPicture(logOf('accuracy<=10% and perplexity<1.5x'));
     const charts = picture.sections.flatMap((section) => section.charts);
