@@ -43,6 +43,7 @@ function population(name: string, assignments: readonly number[]): PopulationRec
       norm: 1,
       density: 1,
       spread: 0,
+      typical: [assignments.indexOf(cluster)],
       marks: [],
     })),
     topology: [],
