@@ -42,7 +42,14 @@ const STORIES = {
 
 const CASES: readonly Case[] = [
   { model: 'stories260k', folder: sharedModel('stories260k'), ...STORIES, context: 256, windows: 512, limit: 96 },
-  { model: 'tinystories-656k', folder: sharedModel('tinystories-656k'), ...STORIES, context: 256, windows: 512, limit: 96 },
+  {
+    model: 'tinystories-656k',
+    folder: sharedModel('tinystories-656k'),
+    ...STORIES,
+    context: 256,
+    windows: 512,
+    limit: 96,
+  },
   {
     ...{ model: 'fledgling', folder: FLEDGLING, context: 128, windows: 384, limit: 192 },
     calibration: path.join(FLEDGLING, 'calibration.txt'),
@@ -83,7 +90,10 @@ async function compare(each: Case): Promise<void> {
       await inFolder((folder) => regain(each, { folder, sparsity, healing }));
     }
   }
-  for (const [name, heal] of [[NONE, undefined], [`${waveSteps} steps a wave`, { steps: waveSteps }]] as const) {
+  for (const [name, heal] of [
+    [NONE, undefined],
+    [`${waveSteps} steps a wave`, { steps: waveSteps }],
+  ] as const) {
     if (isAskedFor(keyOf({ kind: 'reached', model, healing: name }))) {
       await inFolder((folder) => reach(each, { folder, healing: name, heal }));
     }
@@ -128,7 +138,11 @@ async function reach(each: Case, work: { folder: string; healing: string; heal: 
   });
 }
 
-function carryOut(each: Case, folder: string, change: Partial<RecipeInput> & Pick<RecipeInput, 'steps'>): Promise<RunResult> {
+function carryOut(
+  each: Case,
+  folder: string,
+  change: Partial<RecipeInput> & Pick<RecipeInput, 'steps'>,
+): Promise<RunResult> {
   const { context, windows, limit } = each;
   const recipe = parseRecipe(
     {

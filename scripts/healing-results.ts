@@ -73,8 +73,12 @@ export function shortfalls(rows: readonly Row[]): string[] {
   return rows.flatMap((row) => {
     if (row.kind === 'regained') return row.zerosMoved === 0 ? [] : [`${keyOf(row)}: ${row.zerosMoved} zeros moved`];
     if (row.healing === NONE) return [];
-    const plain = rows.find(({ kind, model, healing }) => kind === 'reached' && model === row.model && healing === NONE);
-    return plain === undefined || plain.sparsity < row.sparsity ? [] : [`${keyOf(row)}: not above ${percent(plain.sparsity)}`];
+    const plain = rows.find(
+      ({ kind, model, healing }) => kind === 'reached' && model === row.model && healing === NONE,
+    );
+    return plain === undefined || plain.sparsity < row.sparsity
+      ? []
+      : [`${keyOf(row)}: not above ${percent(plain.sparsity)}`];
   });
 }
 
@@ -84,7 +88,10 @@ export function writePage(): void {
   const rows = readRows();
   const regained = rows.filter((row) => row.kind === 'regained');
   const reached = rows.filter((row) => row.kind === 'reached');
-  writeFileSync(PAGE, `${PREAMBLE}\n${table(REGAINED, regained.map(regainedCells))}\n${BETWEEN}\n${table(REACHED, reached.map(reachedCells))}`);
+  writeFileSync(
+    PAGE,
+    `${PREAMBLE}\n${table(REGAINED, regained.map(regainedCells))}\n${BETWEEN}\n${table(REACHED, reached.map(reachedCells))}`,
+  );
 }
 
 const PREAMBLE = `# What healing gives back
@@ -105,7 +112,18 @@ The same waves (steps of 5 %, halved after a wave that the gate refuses, down to
 of next-token accuracy below 3 %.
 `;
 
-const REGAINED = ['model', 'sparsity', 'healing', 'steps', 'dense', 'pruned', 'healed', 'regained', 'CPU seconds', 'commit'];
+const REGAINED = [
+  'model',
+  'sparsity',
+  'healing',
+  'steps',
+  'dense',
+  'pruned',
+  'healed',
+  'regained',
+  'CPU seconds',
+  'commit',
+];
 const REACHED = ['model', 'healing', 'sparsity', 'waves kept', 'accuracy loss', 'perplexity', 'CPU seconds', 'commit'];
 
 function regainedCells(row: Regained): string[] {
@@ -115,7 +133,17 @@ function regainedCells(row: Regained): string[] {
   return [model, percent(sparsity, 0), healing, `${steps}`, ...perplexities, part, `${cpuSeconds}`, commit];
 }
 
-function reachedCells({ model, healing, sparsity, kept, tried, accuracyLoss, perplexityRatio, cpuSeconds, commit }: Reached): string[] {
+function reachedCells({
+  model,
+  healing,
+  sparsity,
+  kept,
+  tried,
+  accuracyLoss,
+  perplexityRatio,
+  cpuSeconds,
+  commit,
+}: Reached): string[] {
   const waves = `${kept} of ${tried}`;
   const cost = [percent(accuracyLoss, 2), `${perplexityRatio.toFixed(3)}x`];
   return [model, healing, percent(sparsity), waves, ...cost, `${cpuSeconds}`, commit];

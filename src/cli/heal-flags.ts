@@ -63,6 +63,26 @@ export function healFields(flags: HealFlags) {
   };
 }
 
+/** Flags that say something of a model that is published in waves: an adapter is written at once. */
+const OF_WAVES = ['max-drop', 'gate', 'gate-confident', 'diffs', 'max-shard-size'] as const;
+
+const DEFAULT_RANK = 8;
+
+/** What `--format adapter` learns. Throws `usage` for flags that are without effect on an adapter, and for a rank that it cannot have. */
+export function adapterChoices(flags: HealFlags & Readonly<Record<string, unknown>>) {
+  const { rank = DEFAULT_RANK, ...choices } = healFields(flags);
+  const foreign = OF_WAVES.find((name) => flags[name] !== undefined && flags[name] !== false);
+  const wrong = rank === 'full' ? '--rank full' : foreign && `--${foreign}`;
+  if (rank !== 'full' && wrong === undefined) return { ...choices, rank };
+  throw new BirdboneError(
+    'usage',
+    `${wrong} is allowed for a model that is published, not for an adapter beside one.`,
+    {
+      suggestions: [`Leave ${wrong} out.`, 'Merge what is learnt into the weights: --format merged'],
+    },
+  );
+}
+
 /** Healing of each wave of a prune, and how much of it. */
 export const waveHealFlags = {
   heal: Flags.boolean({

@@ -2,6 +2,6 @@ export { type AdamWOptions, adamWStep, createMoments, gradientNorm, type Moments
 export { healEdit } from './heal-edit.js';
 export { type Clock, HEALING_DETAILS, type Healing, type HealingContext, healModel } from './heal-model.js';
 export type { HealingRecord } from './history.js';
-export { DEFAULT_MINUTES, HEAL_DEFAULTS, type HealChoices } from './settings.js';
+export { checkChoices, DEFAULT_MINUTES, HEAL_DEFAULTS, type HealChoices } from './settings.js';
 export { trainer } from './trainer.js';
 export type { HealSettings } from './types.js';

@@ -39,7 +39,7 @@ export async function adapterManifest(
     recipe: {
       ...recipe,
       reference: path.basename(path.resolve(base)),
-      steps: [{ do: 'factorize', format: 'adapter', rank }],
+      steps: result.healing === undefined ? [{ do: 'factorize', format: 'adapter', rank }] : recipe.steps,
     },
     seed: recipe.seed,
     versions: { node: process.version, device: device.description },

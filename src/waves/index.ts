@@ -1,6 +1,7 @@
 export { type Finding, findingsOf } from './compatibility.js';
 export { type ControlOptions, type ControlResult, controlRun } from './control-run.js';
 export { type Exported, type ExportOptions, exportState } from './export-state.js';
+export { type HealAdapterOptions, healAdapter } from './heal-adapter.js';
 export type { RollbackPlan, RollbackTarget, StateFigures } from './impact.js';
 export { type Inputs, openInputs } from './inputs.js';
 export { type Log, type LogFilter, readLog } from './log.js';

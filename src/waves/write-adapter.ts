@@ -22,6 +22,7 @@ import {
   correctBlocks,
   withAdapter,
 } from '../factorizing/index.js';
+import type { HealingRecord } from '../healing/index.js';
 import { MANIFEST_FILE } from '../manifest/index.js';
 import { DEFAULT_MEMORY_BYTES, type Model, openModel } from '../model/index.js';
 import { type Device, openDevice } from '../tensor/index.js';
@@ -34,6 +35,24 @@ export interface AdapterOptions
   /** The model before it was compressed. */
   readonly base: string;
   readonly rank: number;
+  /** How the factors are found, before anything is written; by the SVD of what is missing unless given. */
+  readonly prepare?: (opened: OpenedForAdapter) => Promise<PreparedFactors>;
+}
+
+/** What an adapter is made of. */
+export interface OpenedForAdapter {
+  /** The compressed model. */
+  readonly model: Model;
+  readonly texts: Pick<Inputs, 'calibration' | 'evaluation'>;
+  readonly before: Model;
+  readonly plan: AdapterPlan;
+  readonly device: Device;
+}
+
+/** Factors that are there, to be written in model order. */
+export interface PreparedFactors {
+  readonly healing: HealingRecord;
+  each(use: (factors: Omit<Correction, 'remaining'>) => Promise<void>): Promise<void>;
 }
 
 /** Figures of one model on the evaluation text; `kl` against the base. */
@@ -53,8 +72,10 @@ export interface AdapterResult {
   readonly base: AdapterFigures;
   readonly compressed: AdapterFigures;
   readonly corrected: AdapterFigures;
-  /** Of each linear: the part of its error on the calibration text that is left. */
-  readonly matrices: readonly { readonly weight: string; readonly rank: number; readonly remaining: number }[];
+  /** Of each linear: the part of its error on the calibration text that is left, where the factors are an SVD of it. */
+  readonly matrices: readonly { readonly weight: string; readonly rank: number; readonly remaining?: number }[];
+  /** How the factors were trained, where they were. */
+  readonly healing?: HealingRecord;
 }
 
 /**
@@ -103,23 +124,18 @@ export async function planAdapter({
   }
 }
 
-interface Opened {
-  readonly model: Model;
-  readonly texts: Pick<Inputs, 'calibration' | 'evaluation'>;
-  readonly before: Model;
-  readonly plan: AdapterPlan;
-  readonly device: Device;
-}
-
-async function writeWith(opened: Opened, options: AdapterOptions): Promise<AdapterResult> {
+async function writeWith(opened: OpenedForAdapter, options: AdapterOptions): Promise<AdapterResult> {
   const { out, model } = options.recipe;
   const infos = adapterTensors(opened.plan);
+  await refuseExisting(out);
+  const prepared = await options.prepare?.(opened);
   let result: MadeAdapter['result'] | undefined;
   await writeFolderWhole(out, async (folder) => {
     const file = path.join(folder, ADAPTER_WEIGHTS);
-    const matrices = await writeFactors(file, infos, opened, options);
+    const matrices = await writeFactors({ file, infos, prepared }, opened, options);
     await writeFileDurably(path.join(folder, ADAPTER_CONFIG), adapterConfig(opened.plan, model));
-    result = { ...(await measured(file, opened, options)), matrices };
+    const healing = prepared && { healing: prepared.healing };
+    result = { ...(await measured(file, opened, options)), matrices, ...healing };
     refuseWorse(result, out);
     const manifest = await adapterManifest({ folder, ...opened, result }, options);
     await writeFileDurably(path.join(folder, MANIFEST_FILE), manifest);
@@ -138,10 +154,15 @@ function bytesOf(infos: readonly TensorInfo[]): number {
   return infos.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
+interface FactorFile {
+  readonly file: string;
+  readonly infos: readonly TensorInfo[];
+  readonly prepared: PreparedFactors | undefined;
+}
+
 async function writeFactors(
-  file: string,
-  infos: readonly TensorInfo[],
-  { model, texts, before, plan, device }: Opened,
+  { file, infos, prepared }: FactorFile,
+  { model, texts, before, plan, device }: OpenedForAdapter,
   options: AdapterOptions,
 ): Promise<AdapterResult['matrices']> {
   const { recipe, memoryBytes = DEFAULT_MEMORY_BYTES, report = silent, signal } = options;
@@ -156,9 +177,10 @@ async function writeFactors(
     ...(signal && { signal }),
   };
   const writer = await SafetensorsWriter.create(file, infos, { format: 'pt' });
-  const matrices: { weight: string; rank: number; remaining: number }[] = [];
+  const matrices: { weight: string; rank: number; remaining?: number }[] = [];
   try {
-    await correctBlocks({ ...plan, before, use }, context);
+    if (prepared === undefined) await correctBlocks({ ...plan, before, use }, context);
+    else await prepared.each(use);
     await writer.commit();
   } catch (error) {
     await writer.abort();
@@ -166,16 +188,22 @@ async function writeFactors(
   }
   return matrices;
 
-  async function use({ spec: { weight }, rank, left, right, remaining }: Correction) {
+  async function use({
+    spec: { weight },
+    rank,
+    left,
+    right,
+    ...found
+  }: Omit<Correction, 'remaining'> & Partial<Correction>) {
     const names = adapterNames(weight);
     await writer.write(names.left, 0, left);
     await writer.write(names.right, 0, right);
-    matrices.push({ weight, rank, remaining });
+    matrices.push({ weight, rank, ...(found.remaining !== undefined && { remaining: found.remaining }) });
   }
 }
 
 /** Base, compressed and corrected model on the same text; nothing where there is none. */
-async function measured(file: string, { model, texts, before, device }: Opened, options: AdapterOptions) {
+async function measured(file: string, { model, texts, before, device }: OpenedForAdapter, options: AdapterOptions) {
   const { memoryBytes = DEFAULT_MEMORY_BYTES, report, signal } = options;
   const scoring = { device, memoryBytes, spillFolder: path.dirname(file), report, signal, base: before };
   const { passages } = texts.evaluation!;
