@@ -179,6 +179,15 @@ function nothingKept(session: Session): BirdboneError {
       },
     );
   }
+  if (recipe.steps.every((step) => step.do === 'heal')) {
+    return new BirdboneError('gate-failed', `The healed model is not kept: ${smallest.reason}. Nothing was published.`, {
+      suggestions: [
+        'Train longer: --minutes 15',
+        'Learn from more text: --calibration-windows 512',
+        'Train the weights that are left themselves: --rank full',
+      ],
+    });
+  }
   return new BirdboneError(
     'gate-failed',
     `No wave passed the gate (${gate.text}); the smallest tried, to sparsity ${smallest.target.toFixed(3)}: ${smallest.reason}. Nothing was published.`,
