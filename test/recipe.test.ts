@@ -43,4 +43,28 @@ describe('parseRecipe', () => {
     const steps = [{ do: 'prune', sparsity: 1.5, wave: 3 }];
     expect(() => parseRecipe({ ...HALF, seed: -1, steps }, 'a test')).toThrow(/seed: .*\n.*steps\.0/s);
   });
+
+  it('fills in how thresholds of clusters are found, and says where that has no effect', () => {
+    const step = { do: 'prune', sparsity: 0.5, thresholds: 'cluster' };
+    const [filled] = parseRecipe({ ...HALF, steps: [step] }, 'a test').steps;
+    expect(filled).toMatchObject({ clusterThresholds: { clusters: 4, least: 0, most: 0.99, generations: 40 } });
+    const own = { overrides: { 'a.weight#1': 0.5, 'b.*': { least: 0.2 } } };
+    const [set] = parseRecipe({ ...HALF, steps: [{ ...step, clusterThresholds: own }] }, 'a test').steps;
+    expect(set).toMatchObject({ clusterThresholds: { ...own, patience: 8 } });
+    const elsewhere = { ...step, thresholds: 'owl', clusterThresholds: {} };
+    expect(() => parseRecipe({ ...HALF, steps: [elsewhere] }, 'a test')).toThrow(
+      'steps.0.clusterThresholds: has no effect with the thresholds owl',
+    );
+  });
+
+  it.each([
+    [{ overrides: { a: 1.2 } }, /overrides/],
+    [{ overrides: { a: { least: 0.6, most: 0.5 } } }, /the least is above the most|overrides/],
+    [{ least: 0.6, most: 0.5 }, /clusterThresholds: the least is above the most/],
+    [{ generation: 3 }, /generation/],
+    [{ clusters: 0 }, /clusters/],
+  ])('refuses %j of thresholds', (clusterThresholds, message) => {
+    const steps = [{ do: 'prune', sparsity: 0.5, thresholds: 'cluster', clusterThresholds }];
+    expect(() => parseRecipe({ ...HALF, steps }, 'a test')).toThrow(message);
+  });
 });
