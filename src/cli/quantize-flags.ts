@@ -1,6 +1,7 @@
 import * as Flags from '@oclif/core/flags';
 import { BirdboneError } from '../errors.js';
 import { bytes, count, envOf } from './flags.js';
+import { HARDWARE } from './hardware-flags.js';
 
 /** `64`, `channel` or `tensor`. */
 const groupSize = Flags.custom<number | 'channel' | 'tensor'>({
@@ -54,6 +55,12 @@ export const quantizeFlags = {
   format: Flags.option({ options: ['compressed-tensors', 'gptq', 'awq', 'gguf', 'native'] as const })({
     summary: 'Layout of the result; by default the first that an engine loads the scheme in.',
     env: envOf('format'),
+  }),
+  for: Flags.option({ options: HARDWARE })({
+    summary:
+      'Let scheme, algorithm and format be chosen for this hardware, as advise does, within --size; auto is this machine.',
+    exclusive: ['scheme', 'bpw', 'format', 'keep'],
+    env: envOf('for'),
   }),
   tp: count({
     summary: 'GPUs that the engine will divide each matrix over; refused before any work where the layout cannot be.',

@@ -4,12 +4,11 @@ import * as Flags from '@oclif/core/flags';
 import { type Advice, renderAdvice } from '../cli/advice-report.js';
 import { BaseCommand } from '../cli/base-command.js';
 import { amount, bytes, count, envOf } from '../cli/flags.js';
-import { BirdboneError, EXIT_CODES } from '../errors.js';
-import type { Choice, HardwareMemory, Profile, Strategy } from '../hardware/index.js';
-import type { Model } from '../model/index.js';
+import { HARDWARE } from '../cli/hardware-flags.js';
+import { EXIT_CODES } from '../errors.js';
+import type { Advised, Strategy } from '../hardware/index.js';
 
-const HARDWARE = ['auto', 'llama.cpp-cpu', 'vllm-h100', 'vllm-a100', 'laptop-8gb', 'mobile'] as const;
-/** Tokens of a conversation that most people have. */
+/** As src/hardware has it, which is too much to load for a summary. */
 const DEFAULT_CONTEXT = 4096;
 
 export default class Advise extends BaseCommand<typeof Advise> {
@@ -51,64 +50,20 @@ export default class Advise extends BaseCommand<typeof Advise> {
   ];
 
   async run(): Promise<Advice> {
-    const { choiceKey, chooseStrategy, hardwareCacheFile, readHardwareCache, writeHardwareCache } = await import(
-      '../hardware/index.js'
-    );
+    const { adviseFor } = await import('../hardware/index.js');
     const { openModel } = await import('../model/index.js');
     const { shellWord } = await import('../checkpoint/index.js');
-    const file = hardwareCacheFile();
-    const memory = await readHardwareCache(file);
     const model = await openModel(this.args.model);
     try {
-      const { profile, machines } = await this.#profile(memory);
-      const situation = this.#situation(model, profile);
-      const limits = this.#limits();
-      const key = choiceKey({
-        tensors: shapesOf(model),
-        profile: profile.name,
-        machine: machineOf(profile),
-        limits,
-        situation,
-      });
-      const before = this.flags.fresh ? undefined : memory.choices[key];
-      const choice = chooseStrategy(model, profile, { limits, situation, ...(before !== undefined && { before }) });
-      const { chosen } = choice;
-      if (chosen !== undefined) {
-        const choices = { ...memory.choices, [key]: chosen.strategy.name };
-        await writeHardwareCache(file, { machines, choices });
-      }
-      const remembered = chosen !== undefined && chosen.strategy.name === before;
-      const advice = this.#advice({ choice, profile, situation }, { remembered, model: shellWord(this.args.model) });
+      const { for: hardware, context, batch, fresh } = this.flags;
+      const advised = await adviseFor(model, { hardware, limits: this.#limits(), context, batch, fresh });
+      const advice = this.#advice(advised, shellWord(this.args.model));
       this.log(renderAdvice(advice));
-      if (chosen === undefined) process.exitCode = EXIT_CODES['gate-failed'];
+      if (advised.choice.chosen === undefined) process.exitCode = EXIT_CODES['gate-failed'];
       return advice;
     } finally {
       await model.checkpoint.close();
     }
-  }
-
-  /** The profile that was asked for; this machine's figures from memory, or measured now. */
-  async #profile({ machines }: HardwareMemory): Promise<{ profile: Profile; machines: HardwareMemory['machines'] }> {
-    const { machineKey, measureMachine, OWN_MACHINE, profileOfMachine, profiles } = await import(
-      '../hardware/index.js'
-    );
-    const named = profiles.get(this.flags.for);
-    if (named !== undefined) return { profile: named, machines };
-    if (!OWN_MACHINE.includes(this.flags.for)) throw new Error(`There is no profile ${this.flags.for}.`);
-    const key = machineKey();
-    const known = this.flags.fresh ? undefined : machines[key];
-    const figures = known ?? (await measureMachine());
-    return { profile: profileOfMachine(figures), machines: { ...machines, [key]: figures } };
-  }
-
-  #situation({ decoder }: Model, profile: Profile): { readonly context: number; readonly batch: number } {
-    const { context = Math.min(DEFAULT_CONTEXT, decoder.maxContext), batch = profile.batch } = this.flags;
-    if (context > decoder.maxContext) {
-      throw new BirdboneError('usage', `The model takes at most ${decoder.maxContext} tokens, not ${context}.`, {
-        suggestions: [`--context ${decoder.maxContext}`],
-      });
-    }
-    return { context, batch };
   }
 
   #limits() {
@@ -120,10 +75,7 @@ export default class Advise extends BaseCommand<typeof Advise> {
     };
   }
 
-  #advice(
-    { choice, profile, situation }: { choice: Choice; profile: Profile; situation: { context: number; batch: number } },
-    { remembered, model }: { remembered: boolean; model: string },
-  ): Advice {
+  #advice({ choice, profile, situation, remembered }: Advised, model: string): Advice {
     const chosen = choice.chosen?.strategy;
     const { name, description, source } = profile;
     return {
@@ -154,14 +106,4 @@ function commandFor(model: string, { name, step }: Strategy): string {
   const text = step.algorithm === undefined ? '--data TEXT' : `--algorithm ${step.algorithm} --calibration TEXT`;
   const groups = step.groupSize === undefined ? '' : ` --group-size ${step.groupSize}`;
   return `birdbone quantize ${model} --out ${out} --scheme ${step.scheme}${groups} --format ${step.format} ${text}`;
-}
-
-/** What of a model decides predictions. */
-function shapesOf({ checkpoint }: Model): unknown {
-  return [...checkpoint.tensors.values()].map(({ name, dtype, shape }) => [name, dtype, shape]);
-}
-
-/** What of a profile tells machines of one name apart. */
-function machineOf({ memoryBytes, unpacking }: Profile): unknown {
-  return [memoryBytes, unpacking?.cores ?? 0];
 }

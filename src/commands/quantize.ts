@@ -6,7 +6,14 @@ import { renderPlan } from '../cli/plan-report.js';
 import { renderCompressed } from '../cli/quality-report.js';
 import { quantizeFields, quantizeFlags } from '../cli/quantize-flags.js';
 import { dataFlags, gateFlags, recipeOverrides, runFlags, runSettings, textFlags } from '../cli/recipe-flags.js';
+import { type ChosenStrategy, type StrategyFields, strategyFields, strategyText } from '../cli/strategy-fields.js';
+import type { QuantizeSettings } from '../quantizing/index.js';
 import type { Plan, RunResult } from '../waves/index.js';
+
+/** A run, and what was chosen for the hardware that it is for. */
+interface ChosenRun extends RunResult {
+  readonly chosen?: ChosenStrategy;
+}
 
 export default class Quantize extends BaseCommand<typeof Quantize> {
   static override readonly summary =
@@ -54,18 +61,24 @@ export default class Quantize extends BaseCommand<typeof Quantize> {
         '<%= config.bin %> quantize models/fledgling --out out/fledgling.gguf --scheme q4_k_m --calibration models/fledgling/calibration.txt',
     },
     {
+      description: 'As it pays on a laptop, in at most 4 MB of weights',
+      command:
+        '<%= config.bin %> quantize models/fledgling --out out/laptop.gguf --for laptop-8gb --size 4MB --data models/fledgling/evaluation.txt',
+    },
+    {
       description: 'Four bits, but eight for the matrices that feed the residual stream',
       command:
         "<%= config.bin %> quantize models/fledgling --out out/mixed --scheme int4 --keep '*down_proj*=int8' --data models/fledgling/evaluation.txt",
     },
   ];
 
-  async run(): Promise<RunResult | Plan> {
+  async run(): Promise<ChosenRun | Plan> {
     const { parseRecipe } = await import('../recipe.js');
     const { defaultFormat } = await import('../quantizing/index.js');
     const { planRun, run } = await import('../waves/index.js');
-    const fields = quantizeFields(this.flags);
-    const { format = defaultFormat(fields, this.flags.out), tp: tensorParallel } = this.flags;
+    const strategy = this.flags.for === undefined ? undefined : await this.#strategyFor(this.flags.for);
+    const fields = strategy === undefined ? quantizeFields(this.flags) : this.#fieldsOf(strategy);
+    const { format = strategy?.format ?? defaultFormat(fields, this.flags.out), tp: tensorParallel } = this.flags;
     const recipe = parseRecipe(
       {
         recipe: 1,
@@ -84,6 +97,29 @@ export default class Quantize extends BaseCommand<typeof Quantize> {
     }
     const result = await run(options);
     this.log(renderCompressed(result));
-    return result;
+    return { ...result, ...(strategy && { chosen: strategy.chosen }) };
+  }
+
+  /** What `advise` would choose; a size is a limit then. */
+  async #strategyFor(hardware: string): Promise<StrategyFields> {
+    const { adviseFor } = await import('../hardware/index.js');
+    const { openModel } = await import('../model/index.js');
+    const model = await openModel(this.args.model);
+    try {
+      const { size: sizeBytes } = this.flags;
+      const limits = sizeBytes === undefined ? {} : { sizeBytes };
+      const strategy = strategyFields(await adviseFor(model, { hardware, limits }), this.args.model);
+      this.report({ type: 'notice', message: strategyText(strategy.chosen) });
+      return strategy;
+    } finally {
+      await model.checkpoint.close();
+    }
+  }
+
+  /** The strategy's fields, and what the flags say beside it: a size has been a limit of the choice. */
+  #fieldsOf({ fields }: StrategyFields): QuantizeSettings {
+    const { sizeBytes: _, ...asked } = quantizeFields(this.flags);
+    const { algorithm = fields.algorithm, groupSize = fields.groupSize } = asked;
+    return { ...asked, scheme: fields.scheme, algorithm, groupSize };
   }
 }

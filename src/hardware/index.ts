@@ -1,3 +1,4 @@
+export { type Advised, adviseFor, DEFAULT_CONTEXT, type Wish } from './advise-for.js';
 export { choiceKey, type HardwareMemory, hardwareCacheFile, readHardwareCache, writeHardwareCache } from './cache.js';
 export { type Candidate, type Choice, chooseStrategy, type Limits } from './choose.js';
 export type { Profile } from './profile.js';
