@@ -57,6 +57,9 @@ export { type ScoreOptions, type ScoreResult, score } from './scoring/index.js';
 export { type Mask, type Pattern, parsePattern, patterns } from './sparsity/index.js';
 export { availableDevices, type Device, type DeviceChoice, openDevice } from './tensor/index.js';
 export {
+  type ControlOptions,
+  type ControlResult,
+  controlRun,
   type Exported,
   type ExportOptions,
   exportState,

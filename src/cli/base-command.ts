@@ -38,8 +38,8 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   };
 
   /**
-   * Aborted, with an `interrupted` error as its reason, by the first Ctrl-C or SIGTERM; the second one kills. SIGUSR2 pauses what
-   * goes by it, and ends the pause (SIGUSR1 is Node's own, for its inspector).
+   * Aborted, with an `interrupted` error as its reason, by the first Ctrl-C or SIGTERM; the second one kills. SIGUSR2 pauses a
+   * command that carries out waves, and ends the pause (SIGUSR1 is Node's own, for its inspector).
    */
   protected get signal(): AbortSignal {
     return this.#stopping.signal;
@@ -58,7 +58,13 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     this.args = args as Args<T>;
     this.#sinks = this.#openSinks();
     makePausable(this.signal, this.#pausing);
-    process.once('SIGINT', this.#stop).once('SIGTERM', this.#stop).on('SIGUSR2', this.#toggle);
+    process.once('SIGINT', this.#stop).once('SIGTERM', this.#stop);
+    if (this.#isResumable) process.on('SIGUSR2', this.#toggle);
+  }
+
+  /** Whether it carries out waves: only those are long enough to be paused, and go on where they were. */
+  get #isResumable(): boolean {
+    return 'resume' in (this.ctor.flags ?? {});
   }
 
   /** Errors are printed, and turned into exit codes, in one place: main.ts. */
@@ -87,7 +93,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     if (!this.flags.quiet) ux.stderr('\nStopping; what is done so far is kept. Again to stop at once.');
     this.#stopping.abort(
       new BirdboneError('interrupted', 'Interrupted. Nothing was published that was not before.', {
-        suggestions: 'resume' in (this.ctor.flags ?? {}) ? ['Run the same command with --resume to continue.'] : [],
+        suggestions: this.#isResumable ? ['Run the same command with --resume to continue.'] : [],
       }),
     );
   };

@@ -1,8 +1,8 @@
 import type { LayerWriter, MemoryValues } from '../checkpoint/index.js';
 import { memoryLayer, overlay } from '../checkpoint/index.js';
-import { stopIfAborted } from '../errors.js';
 import type { Decomposition } from '../lowrank/index.js';
 import { disposeBlock, type HiddenStates, type LinearSpec, loadBlock, withCheckpoint } from '../model/index.js';
+import { goOn } from '../pause.js';
 import { advanceStates, calibrationStates } from '../pruning/index.js';
 import { decomposeBlock, type FactorizeContext } from './block-matrices.js';
 import { type Factorized, factorSinks } from './factor-sink.js';
@@ -30,7 +30,7 @@ export async function factorizeBlocks(
   const total = model.decoder.blocks.length;
   try {
     for (const { index } of model.decoder.blocks) {
-      stopIfAborted(signal);
+      await goOn(signal);
       await factorizeBlock(work, { index, states, made }, context);
       report({ type: 'progress', stage: 'factorize', done: index + 1, total, unit: 'blocks' });
     }

@@ -1,5 +1,4 @@
 import { mul, square, sub, sum, type Tensor, type Tensor3D } from '@tensorflow/tfjs-core';
-import { stopIfAborted } from '../errors.js';
 import { storedBlocks, valueAndGradients } from '../evidence/index.js';
 import {
   createHiddenStates,
@@ -13,6 +12,7 @@ import {
   runBlock,
   type TokenBatch,
 } from '../model/index.js';
+import { goOn } from '../pause.js';
 import { enableGradients } from '../tensor/index.js';
 import { GradientParts } from './gradient-parts.js';
 import { HealedBlocks } from './healed-blocks.js';
@@ -52,7 +52,7 @@ export async function* reconstruct(work: TrainWork, context: TrainContext): Asyn
       const { start, end } = spans.get(index) ?? { start: 0, end: 0 };
       const inBlock = blocks.learntIn(index);
       while (state.step >= start && state.step < end) {
-        stopIfAborted(context.signal);
+        await goOn(context.signal);
         const local = state.step - start;
         const group = groupOf(local + state.skipped, groups.length, settings.seed);
         const { loss, gradients } = await streams.fit(index, group);

@@ -1,5 +1,5 @@
-import { stopIfAborted } from '../errors.js';
 import type { TokenBatch } from '../model/index.js';
+import { goOn } from '../pause.js';
 import { enableGradients } from '../tensor/index.js';
 import { HealedBlocks } from './healed-blocks.js';
 import { HealingHead } from './healing-head.js';
@@ -31,7 +31,7 @@ export async function* distill(work: TrainWork, context: TrainContext): AsyncGen
   const stepContext = { ...context, memoryBytes: memoryBytes * (1 - BLOCKS_SHARE - TEACHER_SHARE) };
   try {
     while (state.step < settings.steps) {
-      stopIfAborted(context.signal);
+      await goOn(context.signal);
       const drawn = state.step + state.skipped;
       const group = batchOf(drawn);
       const upcoming = () => upcomingGroups(drawn, settings.steps - state.step, batchOf);

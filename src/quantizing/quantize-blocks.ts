@@ -1,6 +1,7 @@
 import type { TensorInfo } from '../checkpoint/index.js';
-import { BirdboneError, stopIfAborted } from '../errors.js';
+import { BirdboneError } from '../errors.js';
 import { type BlockSpec, disposeBlock, type HiddenStates, loadBlock, type Model } from '../model/index.js';
+import { goOn } from '../pause.js';
 import { calibrationStates } from '../pruning/index.js';
 import { BlockResult } from './block-result.js';
 import type { QuantizeContext, QuantizedSink, QuantizeRules, QuantizeTarget } from './quantizer.js';
@@ -23,7 +24,7 @@ export async function quantizeBlocks(
   const total = model.decoder.blocks.length;
   try {
     for (const spec of model.decoder.blocks) {
-      stopIfAborted(signal);
+      await goOn(signal);
       const isLast = spec.index + 1 === total;
       await quantizeBlock(rules, spec, { states, isLast, sink }, context);
       report({ type: 'progress', stage: 'quantize', done: spec.index + 1, total, unit: 'blocks' });

@@ -73,5 +73,5 @@ export function reasonOf(
   if (short === undefined) return 'every target reached';
   if (!waves.some(({ active }) => active)) return 'no wave was kept';
   const isLimited = waves.findLast(({ verdict }) => verdict === 'rolled-back')?.limit === true;
-  return isLimited && short === 'limit' ? 'no more of it may go' : SHORT[short];
+  return isLimited && (short === 'limit' || short === 'failures') ? 'no more of it may go' : SHORT[short];
 }
