@@ -41,8 +41,15 @@ const RULES: Readonly<Record<string, Rule>> = {
           'Keep one of them; other schemes for some matrices are its field "keep".',
         )
       : undefined,
+  'factors are not healed': ({ before, after }) =>
+    isFactors(before) && after.do === 'heal'
+      ? refused(
+          'heal gives a weight new values, and a product that is stored as two factors would become a whole matrix again',
+          'Put "heal" before "factorize", or fuse the factors: "format": "dense".',
+        )
+      : undefined,
   'factors are final': ({ before, after }) =>
-    isFactors(before) && after.do !== 'quantize'
+    isFactors(before) && after.do !== 'quantize' && after.do !== 'heal'
       ? refused(
           `${nameOf(after)} after ${nameOf(before)} would change a product that is stored as two factors: what it removes of the product makes neither factor smaller`,
           `Put "${after.do}" before "factorize", or fuse the factors: "format": "dense".`,

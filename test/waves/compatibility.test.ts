@@ -16,6 +16,7 @@ const recipe = (steps: Steps, format = 'native') =>
 const WEIGHTS = { do: 'prune', sparsity: 0.5 };
 const FFN = { do: 'prune', sparsity: 0.2, plates: 'ffn' };
 const TOKENS = { do: 'prune', plates: 'vocabulary' };
+const HEAL = { do: 'heal' };
 const INT4 = { do: 'quantize', scheme: 'int4' };
 const FACTORS = { do: 'factorize', ratio: 0.2 };
 const FUSED = { do: 'factorize', ratio: 0.2, format: 'dense' };
@@ -28,6 +29,8 @@ describe('steps in one recipe', () => {
     ['codes of codes', 'rounded once', [INT4, { ...INT4, scheme: 'int8' }], undefined],
     ['codes of codes with something between', 'codes are final', [INT4, FFN, INT4], undefined],
     ['weights out of factors', 'factors are final', [FACTORS, WEIGHTS], undefined],
+    ['codes that are healed', 'codes are final', [WEIGHTS, INT4, HEAL], undefined],
+    ['factors that are healed', 'factors are not healed', [FACTORS, HEAL], undefined],
     ['codes for factors', 'factors stay floats', [FACTORS, INT4], undefined],
     ['zeros that factors fill', 'low rank fills zeros', [WEIGHTS, FACTORS], undefined],
     ['other tokens than the dense model', 'tokens keep their numbers', [TOKENS, INT4], undefined],
@@ -57,6 +60,8 @@ describe('steps in one recipe', () => {
       ],
       'gguf',
     ],
+    ['healing between zeros and more of them', 0, [WEIGHTS, HEAL, { ...WEIGHTS, sparsity: 0.6 }], undefined],
+    ['a product that is healed', 0, [FUSED, HEAL], undefined],
     ['plates and weights', 0, [FFN, WEIGHTS], undefined],
     ['plates and factors', 0, [FFN, FACTORS], undefined],
     ['single weights, whose zeros codes keep at full size', 1, [WEIGHTS, INT4], undefined],
