@@ -2,6 +2,7 @@ import { BirdboneError, stopIfAborted } from '../errors.js';
 import { type Prepared, prepare } from './cluster.js';
 import type { Clustering, ClusteringSettings, Quality } from './clustering.js';
 import type { Features } from './features.js';
+import { yieldToOthers } from './yield-to-others.js';
 
 /** By which index the number of clusters is chosen. */
 export type Criterion = 'silhouette' | 'davies-bouldin' | 'calinski-harabasz';
@@ -19,7 +20,7 @@ export interface ChooseOptions {
   readonly to?: number;
   readonly by?: Criterion;
   readonly signal?: AbortSignal;
-  /** Called after each number that was tried. */
+  /** Called after each number that was tried; all are measured at the end. */
   readonly onStep?: (done: number, total: number) => void;
 }
 
@@ -56,19 +57,19 @@ export async function chooseClusters(
   const { by = 'silhouette', signal, onStep } = options;
   const prepared = await prepare(features, settings, false);
   const numbers = numbersToTry(prepared, features.count, options);
-  const trials: ClusterTrial[] = [];
-  let best: Clustering | undefined;
+  const divisions: ReturnType<Prepared['divide']>[] = [];
   for (const asked of numbers) {
     stopIfAborted(signal);
-    const next = prepared.into(asked);
-    trials.push({ asked, k: next.k, quality: next.quality });
-    if (best === undefined || merit(next, by) > merit(best, by)) best = next;
-    onStep?.(trials.length, numbers.length);
+    const next = prepared.divide(asked);
+    divisions.push(next);
+    onStep?.(divisions.length, numbers.length);
     // More would be asked of points that do not differ.
     if (prepared.method.isNumbered && next.k < asked) break;
     await yieldToOthers();
   }
-  return { best: best!, by, trials };
+  const found = prepared.describe(divisions);
+  const best = found.reduce((first, next) => (merit(next, by) > merit(first, by) ? next : first));
+  return { best, by, trials: found.map(({ k, quality }, at) => ({ asked: numbers[at]!, k, quality })) };
 }
 
 function numbersToTry({ method }: Prepared, count: number, { from = FROM, to = TO }: ChooseOptions): number[] {
@@ -86,9 +87,4 @@ function numbersToTry({ method }: Prepared, count: number, { from = FROM, to = T
 
 function merit({ quality }: Clustering, by: Criterion): number {
   return MERITS[by](quality) ?? Number.NEGATIVE_INFINITY;
-}
-
-/** Lets signals and timers in between two long computations. */
-export function yieldToOthers(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

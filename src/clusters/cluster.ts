@@ -6,15 +6,15 @@ import { checkFeatures, distinctPoints, type Features, type ScaledFeatures, scal
 import { clusterings } from './methods.js';
 import { qualityOf } from './quality.js';
 import { checkSettings } from './settings.js';
-import { silhouettes, silhouettesByCluster } from './silhouette.js';
+import { type Division, type Silhouettes, silhouettes, silhouettesByCluster } from './silhouette.js';
 
 /**
  * Returns the clusters of the points by one method: the same features, settings and seed give the same clusters. Throws `usage` for
  * features that are no finite numbers, settings out of range or of another method, and more points than the method takes.
  */
 export async function cluster(features: Features, settings: ClusteringSettings): Promise<Clustering> {
-  const prepared = await prepare(features, settings);
-  return prepared.into(settings.k ?? 1);
+  const { divide, describe } = await prepare(features, settings);
+  return describe([divide(settings.k ?? 1)])[0]!;
 }
 
 /** Points ready for one method, which divides them into as many clusters as it is asked for. */
@@ -22,14 +22,12 @@ export interface Prepared {
   readonly method: ClusteringMethod;
   /** The clusters alone. */
   divide(k: number): Divided;
-  /** The clusters, where they are, and how good they are. */
-  into(k: number): Clustering;
+  /** Where the clusters of each division are, and how good they are. */
+  describe(divisions: readonly Divided[]): Clustering[];
 }
 
-interface Divided {
-  /** Numbered in the order of their first points. */
-  readonly assignments: Int32Array;
-  readonly k: number;
+/** Clusters numbered in the order of their first points. */
+interface Divided extends Division {
   readonly notes: readonly string[];
 }
 
@@ -54,14 +52,20 @@ export async function prepare(features: Features, settings: ClusteringSettings, 
     const { assignments, notes = [] } = partitionInto(different);
     return { ...canonical(assignments), notes: [...fewer, ...notes] };
   };
-  return { method, divide, into: (asked) => describe(points, divide(asked), settings) };
+  return {
+    method,
+    divide,
+    describe(divisions) {
+      const measured = silhouettes(points, divisions, settings.seed);
+      return divisions.map((division, at) => described(points, division, measured[at]!, settings.method));
+    },
+  };
 }
 
 /** The clustering in the units of the features, with its figures. */
-function describe(points: ScaledFeatures, divided: Divided, { method, seed }: ClusteringSettings): Clustering {
+function described(points: ScaledFeatures, divided: Divided, measured: Silhouettes, method: string): Clustering {
   const { assignments, k, notes } = divided;
   const centres = centresOf(points, assignments, k);
-  const measured = silhouettes(points, assignments, k, seed);
   const quality = qualityOf(points, centres, measured);
   const inertia = quality.inertia * points.unit ** 2;
   const clustered = centres.sizes.reduce((sum, size) => sum + size, 0);

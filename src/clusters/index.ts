@@ -18,7 +18,6 @@ export { clusterings } from './methods.js';
 export { type Portrait, type PortraitOptions, portraitsOf } from './portraits.js';
 export { type ReduceOptions, type Reduction, reduce } from './reduce.js';
 export { checkSettings } from './settings.js';
-export { type Silhouettes, silhouettes } from './silhouette.js';
 export { type Agreement, type Stability, type StabilityOptions, stability } from './stability.js';
 export { standardize } from './standardize.js';
 export { type Tendency, type TendencyOptions, tendency } from './tendency.js';

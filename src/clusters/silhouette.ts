@@ -23,25 +23,58 @@ export interface Silhouettes {
   readonly mean: number | null;
 }
 
+/** Points divided into the clusters 0 … k − 1, none of which is empty. */
+export interface Division {
+  readonly assignments: Int32Array;
+  readonly k: number;
+}
+
 /**
- * Returns the silhouettes (Rousseeuw 1987) of the points that belong to a cluster: a is a point's mean distance to the others of
- * its cluster, b that to the nearest other cluster. Of more than 5792 points some are drawn by the seed (`silhouettePoints`), and
- * each of those is compared with all points. Memory grows with the points and the clusters, not with their squares.
+ * Returns for each division of the same points the silhouettes (Rousseeuw 1987) of those that belong to a cluster: a is a point's mean
+ * distance to the others of its cluster, b that to the nearest other cluster. Of more than 5792 points some are drawn by the seed
+ * (`silhouettePoints`), and each of those is compared with all points. A distance is measured once for all divisions; memory grows
+ * with the points and the clusters, not with their squares.
  */
-export function silhouettes(points: Features, assignments: Int32Array, k: number, seed: number): Silhouettes {
-  const members = Int32Array.from({ length: points.count }, (_, i) => i).filter((i) => assignments[i]! >= 0);
+export function silhouettes(points: Features, divisions: readonly Division[], seed: number): Silhouettes[] {
+  const measuring = divisions.map((division) => measuringOf(division, seed));
+  const distances = new Float64Array(points.count);
+  for (let i = 0; i < points.count; i += 1) {
+    const due = measuring.filter(({ drawn: own, values }) => own[values.length] === i);
+    if (due.length === 0) continue;
+    for (let j = 0; j < points.count; j += 1) distances[j] = Math.sqrt(squaredDistance(points, i, points.values, j));
+    for (const one of due) one.values.push(silhouetteAt(one, i, distances));
+  }
+  return measuring.map(({ drawn: own, values }) => {
+    const mean = values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+    return { points: own, values: Float64Array.from(values), mean };
+  });
+}
+
+interface Measuring extends Division {
+  readonly sizes: Int32Array;
+  /** The points to measure, ascending, and the silhouettes of the first of them. */
+  readonly drawn: Int32Array;
+  readonly values: number[];
+}
+
+function measuringOf({ assignments, k }: Division, seed: number): Measuring {
+  const members = Int32Array.from(assignments.keys()).filter((i) => assignments[i]! >= 0);
   const sizes = new Int32Array(k);
   for (const i of members) sizes[assignments[i]!]! += 1;
-  if (k < 2 || k === members.length) return { points: new Int32Array(0), values: new Float64Array(0), mean: null };
-  const few = drawn(members.length, silhouettePoints(members.length), seededRandom(seed));
-  const measured = few.map((at) => members[at]!);
-  const sums = new Float64Array(k);
-  const values = Float64Array.from(measured, (i) => {
-    sums.fill(0);
-    for (const j of members) sums[assignments[j]!]! += Math.sqrt(squaredDistance(points, i, points.values, j));
-    return silhouetteOf(sums, sizes, assignments[i]!);
-  });
-  return { points: measured, values, mean: values.reduce((sum, value) => sum + value, 0) / values.length };
+  const isDefined = k >= 2 && k < members.length;
+  const few = isDefined
+    ? drawn(members.length, silhouettePoints(members.length), seededRandom(seed))
+    : new Int32Array(0);
+  return { assignments, k, sizes, drawn: few.map((at) => members[at]!), values: [] };
+}
+
+function silhouetteAt({ assignments, sizes }: Measuring, i: number, distances: Float64Array): number {
+  const sums = new Float64Array(sizes.length);
+  for (let j = 0; j < distances.length; j += 1) {
+    const cluster = assignments[j]!;
+    if (cluster >= 0) sums[cluster]! += distances[j]!;
+  }
+  return silhouetteOf(sums, sizes, assignments[i]!);
 }
 
 /** Returns the mean silhouette of each cluster 0 … k − 1 over its points that were measured; null where none was. */

@@ -1,11 +1,11 @@
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { seededRandom } from '../random.js';
-import { yieldToOthers } from './choose.js';
 import { prepare } from './cluster.js';
 import type { ClusteringSettings } from './clustering.js';
 import { compareClusterings } from './compare.js';
 import { type Features, pointsAt } from './features.js';
 import { bestJaccard, onePerPoint, resample } from './resample.js';
+import { yieldToOthers } from './yield-to-others.js';
 
 export interface StabilityOptions {
   /** Further seeds that the points are clustered with; 10 unless given. */

@@ -1,11 +1,12 @@
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { type Random, seededRandom } from '../random.js';
-import { chooseClusters, yieldToOthers } from './choose.js';
+import { chooseClusters } from './choose.js';
 import { cluster } from './cluster.js';
 import type { ClusteringSettings } from './clustering.js';
 import type { Features } from './features.js';
 import { nextNormal } from './normal.js';
 import { reduce } from './reduce.js';
+import { yieldToOthers } from './yield-to-others.js';
 
 export interface TendencyOptions {
   /** Clouds that the points are compared with; 19 unless given, with which the chance cannot be below 0.05. */

@@ -3,12 +3,17 @@ import { describe, expect, it } from 'vitest';
 import { centresOf } from '../../src/clusters/centroids.js';
 import { cluster, type Features } from '../../src/clusters/index.js';
 import { qualityOf } from '../../src/clusters/quality.js';
-import { silhouettePoints, silhouettes, silhouettesByCluster } from '../../src/clusters/silhouette.js';
+import {
+  type Silhouettes,
+  silhouettePoints,
+  silhouettes,
+  silhouettesByCluster,
+} from '../../src/clusters/silhouette.js';
 import { ELEVEN, planted, pointsOf, rowsOf } from './planted.js';
 
 const quality = (points: Features, assignments: Int32Array) => {
   const k = Math.max(-1, ...assignments) + 1;
-  return qualityOf(points, centresOf(points, assignments, k), silhouettes(points, assignments, k, 1));
+  return qualityOf(points, centresOf(points, assignments, k), silhouettes(points, [{ assignments, k }], 1)[0]!);
 };
 
 describe('on eleven points, as scikit-learn 1.2.1 has them, and numpy by the formulas', () => {
@@ -43,7 +48,7 @@ describe('on eleven points, as scikit-learn 1.2.1 has them, and numpy by the for
     expect(found.daviesBouldin).toBeCloseTo(daviesBouldin, 13);
     expect(found.calinskiHarabasz! / calinskiHarabasz).toBeCloseTo(1, 12);
     expect(found.inertia / inertia).toBeCloseTo(1, 13);
-    const { values, points } = silhouettes(ELEVEN, assignments, Math.max(...labels) + 1, 1);
+    const [{ values, points }] = silhouettes(ELEVEN, [{ assignments, k: Math.max(...labels) + 1 }], 1) as [Silhouettes];
     expect([...points]).toEqual(labels.map((_, i) => i));
     for (const [i, value] of values.entries()) expect(value).toBeCloseTo(each[i]!, 13);
     const means = [...new Set(labels)].map((cluster) => {
@@ -147,7 +152,21 @@ it('draws the points that it measures where there are many, comes near the mean 
   } = await cluster(features, { method: 'minibatch', seed: 7, k: 3, restarts: 1 });
   expect(found.silhouettePoints).toBe(4194);
   expect(notes).toEqual(['The silhouette is that of 4194 points out of 8000.']);
-  const first = silhouettes(pointsOf(rowsOf(features).slice(0, 1500)), assignments.slice(0, 1500), 3, 7);
+  const division = { assignments: assignments.slice(0, 1500), k: 3 };
+  const first = silhouettes(pointsOf(rowsOf(features).slice(0, 1500)), [division], 7)[0]!;
   expect(first.points.length).toBe(1500);
   expect(Math.abs(found.silhouette! - first.mean!)).toBeLessThan(0.02);
+});
+
+it('measures several divisions at once as each by itself, some with noise', () => {
+  const { features, truth } = planted({ count: 60, dimensions: 3, k: 4, apart: 2, seed: 5 });
+  const divisions = [
+    { assignments: truth, k: 4 },
+    { assignments: truth.map((cluster) => (cluster === 0 ? -1 : cluster - 1)), k: 3 },
+    { assignments: truth.map(() => 0), k: 1 },
+    { assignments: truth.map((cluster) => cluster % 2), k: 2 },
+  ];
+  const alone = divisions.map((division) => silhouettes(features, [division], 3)[0]);
+  expect(silhouettes(features, divisions, 3)).toEqual(alone);
+  expect(alone.map((one) => one!.mean === null)).toEqual([false, false, true, false]);
 });
