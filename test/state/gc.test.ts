@@ -69,6 +69,18 @@ describe('collectGarbage', () => {
     for (const file of garbage) expect(existsSync(path.join(folder.root, file))).toBe(true);
   });
 
+  it('keeps the progress of a run that may go on, and removes that of one that is over', async () => {
+    const { garbage } = await plant();
+    await mkdir(folder.progress);
+    for (const name of ['wave-3.safetensors', '.wave-3.safetensors.tmp-1a2b3c4d5e6f'])
+      await writeFile(path.join(folder.progress, name), 'progress');
+    expect(relative(await collectGarbage(folder, { dryRun: false }))).toEqual(garbage.sort());
+    const journal = await Journal.open(folder.journal, { repair: true });
+    await journal.append({ type: 'finish', reached: true, reason: 'over' });
+    expect(relative(await collectGarbage(folder, { dryRun: false }))).toEqual(['progress']);
+    expect(existsSync(folder.progress)).toBe(false);
+  });
+
   it('keeps what was written within the grace period, and by a clock that was ahead', async () => {
     const { garbage } = await plant();
     const now = Date.now() / 1000;
@@ -116,7 +128,7 @@ describe('collectGarbage', () => {
     await collectGarbage(folder, { dryRun: false });
   });
 
-  it.each(['objects/notes.txt', 'objects/ab/notes.txt', 'spill/notes.txt'])(
+  it.each(['objects/notes.txt', 'objects/ab/notes.txt', 'spill/notes.txt', 'progress/notes.txt'])(
     'leaves all as it is beside %s',
     async (name) => {
       const { garbage } = await plant();
