@@ -7,6 +7,7 @@ import { freeBytes, historyOf, stateFolder } from '../state/index.js';
 import { type Device, measureMatMul, openDevice } from '../tensor/index.js';
 import { checkPlace, readableJournal } from './begin.js';
 import { monitorSample } from './examine.js';
+import { healingSeconds } from './healing-time.js';
 import { closeInputs, type Inputs, openInputs } from './inputs.js';
 import { type AdaptiveBounds, adaptiveBounds, wavesAtBest } from './plan-waves.js';
 import type { RunOptions } from './settings.js';
@@ -93,8 +94,13 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
   const flopsPerWave = waveFlops(inputs, texts);
   const flopsPerSecond = await measureMatMul(device);
   const evaluationFlops = 2 * texts.evaluationTokens * size.multiplied;
-  const most = waves.reduce((sum, list, index) => sum + (adaptive[index]?.mostWaves ?? list.length), 0);
-  const secondsOf = (waveCount: number) => (evaluationFlops + waveCount * flopsPerWave) / flopsPerSecond;
+  const planned = waves.map((list) => list.length);
+  const most = planned.map((each, index) => adaptive[index]?.mostWaves ?? each);
+  const secondsOf = (counts: readonly number[]) => {
+    const waveCount = counts.reduce((sum, each) => sum + each, 0);
+    const seconds = (evaluationFlops + waveCount * flopsPerWave) / flopsPerSecond;
+    return seconds + healingSeconds(inputs, counts, flopsPerSecond);
+  };
   return {
     recipe,
     out: folder.out,
@@ -115,18 +121,14 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
       layers: layerBytes(size, {
         waves: count,
         sparsity: Math.max(...edits.map(({ target }) => target)),
-        replaced: replacedBytes(
-          model,
-          edits,
-          waves.map((list) => list.length),
-        ),
+        replaced: replacedBytes(model, edits, planned),
       }),
       free: await freeBytes(path.dirname(folder.out)),
     },
     time: {
       flopsPerWave,
       flopsPerSecond,
-      seconds: secondsOf(count),
+      seconds: secondsOf(planned),
       ...(adaptive.some((bounds) => bounds !== null) && { mostSeconds: secondsOf(most) }),
     },
   };
