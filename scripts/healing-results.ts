@@ -108,7 +108,7 @@ counted, and the comparison fails otherwise.
 
 ## How far waves come inside a gate of 3 %
 
-The same waves (steps of 5 %, halved after a wave that the gate refuses, down to 1 %), with and without healing in each wave. The gate: relative loss
+The same waves (steps of 20 %, halved after each wave that the gate refuses, down to 1 %), with and without healing in each wave. The gate: relative loss
 of next-token accuracy below 3 %.
 `;
 
