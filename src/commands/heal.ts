@@ -46,14 +46,14 @@ export default class Heal extends BaseCommand<typeof Heal> {
   };
   static override readonly examples = [
     {
-      description: 'Give back what pruning took, for as long as it takes to make tea',
+      description: 'Give back what pruning took, in as many steps on every machine',
       command:
-        '<%= config.bin %> heal out/half --base models/fledgling --out out/healed --calibration models/fledgling/calibration.txt',
+        '<%= config.bin %> heal out/half --base models/fledgling --out out/healed --steps 60 --calibration models/fledgling/calibration.txt',
     },
     {
-      description: 'As many steps on every machine, of the weights themselves',
+      description: 'For ten minutes, the weights that are left themselves, measured on a text of its own',
       command:
-        '<%= config.bin %> heal out/half --base models/fledgling --out out/healed --rank full --steps 200 --calibration models/fledgling/calibration.txt --data models/fledgling/evaluation.txt',
+        '<%= config.bin %> heal out/half --base models/fledgling --out out/healed --rank full --minutes 10 --calibration models/fledgling/calibration.txt --data models/fledgling/evaluation.txt',
     },
     {
       description: 'Train beside weights in 4 bits, and refuse what is still more than 3 % worse than the dense model',

@@ -60,4 +60,20 @@ describe('kill -9', () => {
     expect(trials.map((trial) => [trial.resumeCode, trial.sameBytes])).toEqual(trials.map(() => [0, true]));
     expect(trials.some((trial) => !trial.tooLate)).toBe(true);
   });
+
+  it('while waves are healed: before their first snapshot, between snapshots, and after the last', {
+    timeout: 180_000,
+  }, async () => {
+    const place = makeWorkplace();
+    const model = path.join(place, 'models/fledgling');
+    const healing = ['--heal', '--heal-steps', '41', '--heal-rank', '4'];
+    const args = [model, '--sparsity', '0.5', '--waves', '2', '--max-drop', '100%', ...healing, ...COMMON];
+    let moment = 0;
+    const random = () => 0.45 + moment++ / 6;
+    const text = ['--calibration', path.join(model, 'calibration.txt')];
+    const trials = await trialsOf([...args, ...text], { kills: 3, random });
+    rmSync(place, { recursive: true });
+    expect(trials.map((trial) => [trial.resumeCode, trial.sameBytes])).toEqual(trials.map(() => [0, true]));
+    expect(trials.some((trial) => !trial.tooLate)).toBe(true);
+  });
 });
