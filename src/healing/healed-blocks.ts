@@ -73,15 +73,16 @@ export class HealedBlocks {
     const frozen = this.#resident.get(index) ?? (await this.#load(index));
     try {
       const learnt = this.learntIn(index);
-      const linears = new Map(frozen.block.linears);
-      // Activations pass as they are: rounding has no gradient.
-      for (const [name, { rounding: _, ...linear }] of frozen.block.linears) linears.set(name, linear);
+      // Activations, keys and values pass as they are: rounding has no gradient.
+      const { keyValues: _, ...block } = frozen.block;
+      const linears = new Map(block.linears);
+      for (const [name, { rounding: _, ...linear }] of block.linears) linears.set(name, linear);
       const made = learnt.map((each) => this.#effective(each, frozen));
       learnt.forEach(({ spec }, i) => {
         linears.set(spec.weight, { ...linears.get(spec.weight)!, weight: made[i]! });
       });
       try {
-        return await use({ ...frozen.block, linears });
+        return await use({ ...block, linears });
       } finally {
         for (const { parts } of made) for (const part of parts) part.dispose();
       }

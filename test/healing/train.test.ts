@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainer } from '../../src/healing/index.js';
 import type { HealSettings, TrainState } from '../../src/healing/types.js';
-import { openModel } from '../../src/model/index.js';
+import { openModel, withCacheScales } from '../../src/model/index.js';
 import { dequantizeMatrix, quantizeMatrix, schemes } from '../../src/quantization/index.js';
 import { type Device, openDevice } from '../../src/tensor/index.js';
 import { writeTinyModel } from '../reference/tiny-model.js';
@@ -152,6 +152,13 @@ describe('training', () => {
     const values = Float32Array.from(ill.pruned.tensors.get(none)!.values);
     expect(trainer.merge(spec, values, state, settings)).toEqual(values);
     expect(trainer.factors(spec, state, settings)).toBeUndefined();
+  });
+
+  it('goes past what rounds keys and values, which has no gradient', async () => {
+    const settings = settingsFor(ill, { steps: 2 });
+    const student = withCacheScales(ill.student, new Map());
+    const cached = await allSteps(trainer.train({ ...workOf(ill, settings), student }, contextOn(device)));
+    expect(cached).toEqual(await train(settings));
   });
 
   it('without a teacher learns the next token', async () => {
