@@ -4,6 +4,8 @@
  *
  * @packageDocumentation
  */
+
+export { type AssessOptions, type AssessResult, assess } from './assessing/index.js';
 export {
   type Checkpoint,
   openCheckpoint,

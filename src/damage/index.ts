@@ -7,14 +7,13 @@ export {
   type PredictionPrior,
   predictError,
 } from './prediction.js';
-export { SEVERITY_LIMITS, severityOf } from './severity.js';
-export {
-  type BlockDamage,
-  type ClusterDamage,
-  DAMAGE_SEVERITIES,
-  type Damage,
-  type DamageSeverity,
-  type Drift,
-  type HealingTask,
-  type MatrixDamage,
+export { severityOf } from './severity.js';
+export type {
+  BlockDamage,
+  ClusterDamage,
+  Damage,
+  DamageSeverity,
+  Drift,
+  HealingTask,
+  MatrixDamage,
 } from './types.js';

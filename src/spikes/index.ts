@@ -10,23 +10,20 @@ export {
   upperTail,
 } from './control-charts.js';
 export {
-  SPIKE_POLICY,
   type SpikeDecision,
   type SpikePolicy,
   type SpikePolicySettings,
   type SpikePolicyState,
   spikePolicy,
 } from './policy.js';
-export {
-  DETECTORS,
-  type DetectorName,
-  type Observed,
-  SEVERITIES,
-  type SpikeDetector,
-  type SpikeReading,
-  type SpikeSeverity,
-  type TrainingStep,
-  type Vote,
+export type {
+  DetectorName,
+  Observed,
+  SpikeDetector,
+  SpikeReading,
+  SpikeSeverity,
+  TrainingStep,
+  Vote,
 } from './reading.js';
 export { SPIKE_SETTINGS, type SpikeSettings } from './settings.js';
 export { spikeDetector } from './spike-detector.js';

@@ -49,6 +49,8 @@ export interface Warning {
   readonly chart: 'cusum' | 'ewma';
   readonly value: number;
   readonly limit: number;
+  /** `spike`: this wave alone has jumped. `degrading`: both charts of its series sound. As the severities of src/spikes. */
+  readonly severity?: 'slight' | 'degrading' | 'spike';
   /** In words. */
   readonly reason: string;
 }

@@ -43,7 +43,7 @@ export function warningsAt(waves: readonly DamagePoint[]): Warning[] {
   return [...accuracy, ...inBlocks.flat()];
 }
 
-type Alarm = Pick<Warning, 'chart' | 'value' | 'limit' | 'reason'>;
+type Alarm = Pick<Warning, 'chart' | 'value' | 'limit' | 'reason' | 'severity'>;
 
 /** The charts that sound at the last observation. */
 function chartsOf(rates: readonly Observation[], settings: ChartSettings): Alarm[] {
@@ -52,11 +52,14 @@ function chartsOf(rates: readonly Observation[], settings: ChartSettings): Alarm
     ['cusum', cusum(deviates, settings).at(-1)],
     ['ewma', ewma(deviates, settings).at(-1)],
   ];
+  const sounding = charts.filter(([, point]) => point?.alarm).length;
+  // A wave that alone is as far off as all together may be has jumped; others have crept up to it.
+  const severity = (deviates.at(-1) ?? 0) > settings.h ? 'spike' : sounding > 1 ? 'degrading' : 'slight';
   return charts.flatMap(([chart, point]) => {
     if (point === undefined || !point.alarm) return [];
     const { value, limit } = point;
     const shown = `${chart.toUpperCase()} ${value.toFixed(2)}, limit ${limit.toFixed(2)}`;
-    return [{ chart, value, limit, reason: `${fasterThan(rates)} (${shown})` }];
+    return [{ chart, value, limit, severity, reason: `${fasterThan(rates)} (${shown})` }];
   });
 }
 

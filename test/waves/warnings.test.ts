@@ -65,6 +65,20 @@ describe('warningsAt', () => {
     expect(all[0]!.reason).toMatch(/block 4's output grows \d+\.\d times as fast .*(CUSUM|EWMA)/);
   });
 
+  it('tells a jump of one wave from what has crept up', () => {
+    const [jumped] = warningsAt(damage({ waves: 9, change: { at: 8, factor: 30 }, seed: 3 }));
+    expect(jumped).toMatchObject({ severity: 'spike' });
+    const severities = Array.from({ length: 60 }, (_, seed) => {
+      const waves = damage({ waves: 12, change: { at: 8, factor: 1.35 }, seed: seed + 2000 });
+      const first = firstWarning(waves);
+      return first < 0 ? 'none' : warningsAt(waves.slice(0, first + 1))[0]!.severity;
+    });
+    // A rise by three deviations adds up before any wave stands out by itself.
+    const count = (wanted: string) => severities.filter((severity) => severity === wanted).length;
+    expect(count('slight') + count('degrading')).toBeGreaterThan(4 * count('spike'));
+    expect(count('slight') + count('degrading')).toBeGreaterThan(10);
+  });
+
   it('says how much faster accuracy is lost', () => {
     const waves = damage({ waves: 9, change: { at: 8, factor: 30 }, seed: 3 });
     const [warning] = warningsAt(waves);
