@@ -25,7 +25,7 @@ export interface PredictionPrior {
   readonly confidence: number;
 }
 
-/** Relative errors of hidden states, as docs/damage.md measured them on three models. */
+/** Relative errors of hidden states, near what docs/damage.md measured. */
 export const OUTPUT_ERROR_PRIOR: PredictionPrior = {
   exponent: 1.5,
   exponentDeviation: 0.5,
