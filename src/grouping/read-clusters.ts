@@ -1,9 +1,12 @@
 import { z } from 'zod';
-import { readJsonFile, unreadable } from '../checkpoint/index.js';
+import { type ByteSource, FileSource, readJson, unreadable } from '../checkpoint/index.js';
 import { DESCRIPTIONS, NEURON_KINDS } from '../clustering/index.js';
 
 /** Two million neurons: beside the text, its numbers take eight bytes each while it is read, 40 MB in all. */
 export const MAX_CLUSTER_FILE_BYTES = 4 * 2 ** 20;
+
+/** The file's own lists and objects, with room to spare; a parser's memory grows with how deep they go. */
+const MAX_DEPTH = 16;
 
 /** What is taken from a cluster file of an earlier run to compare with. */
 export interface EarlierClusters {
@@ -45,9 +48,7 @@ const schema = z.object({
  * file above `MAX_CLUSTER_FILE_BYTES`.
  */
 export async function readClusters(file: string): Promise<EarlierClusters> {
-  const found = await readJsonFile(file, { maxBytes: MAX_CLUSTER_FILE_BYTES });
-  if (found === undefined) throw unreadable(file, 'there is no such file');
-  const result = schema.safeParse(found.value);
+  const result = schema.safeParse(await readValue(file));
   if (!result.success) {
     const [issue] = result.error.issues;
     throw notClusters(file, `${issue?.path.join('.') || 'the whole'}: ${issue?.message ?? 'not clusters'}`);
@@ -60,6 +61,44 @@ export async function readClusters(file: string): Promise<EarlierClusters> {
     return { name: population.name, k: population.k, assignments: assignmentsOf(file, population) };
   });
   return { model, neurons, by, method, populations: checked };
+}
+
+/** The JSON in a file that is small enough, and flat enough, to be parsed. */
+async function readValue(file: string): Promise<unknown> {
+  const source = await FileSource.open(file);
+  try {
+    const { size } = source;
+    if (size > MAX_CLUSTER_FILE_BYTES) {
+      throw unreadable(file, `it has ${size} bytes; of clusters at most ${MAX_CLUSTER_FILE_BYTES} are read`);
+    }
+    if (await isDeep(source)) throw notClusters(file, `lists are in lists, more than ${MAX_DEPTH} deep`);
+    return (await readJson(source, { maxBytes: MAX_CLUSTER_FILE_BYTES })).value;
+  } finally {
+    await source.close();
+  }
+}
+
+const CHUNK_BYTES = 64 * 1024;
+const [QUOTE, BACKSLASH] = [0x22, 0x5c];
+const OPENING: ReadonlySet<number> = new Set([0x5b, 0x7b]);
+const CLOSING: ReadonlySet<number> = new Set([0x5d, 0x7d]);
+
+/** Whether lists and objects are in each other too often, of bytes a few at a time. */
+async function isDeep(source: ByteSource): Promise<boolean> {
+  let depth = 0;
+  let isText = false;
+  let isEscaped = false;
+  for (let offset = 0; offset < source.size; offset += CHUNK_BYTES) {
+    for (const byte of await source.read(offset, Math.min(CHUNK_BYTES, source.size - offset))) {
+      if (isEscaped) isEscaped = false;
+      else if (isText && byte === BACKSLASH) isEscaped = true;
+      else if (byte === QUOTE) isText = !isText;
+      else if (!isText && OPENING.has(byte)) depth += 1;
+      else if (!isText && CLOSING.has(byte)) depth -= 1;
+      if (depth > MAX_DEPTH) return true;
+    }
+  }
+  return false;
 }
 
 /** Every cluster up to k has a neuron, so that k is no larger than the file. */

@@ -16,7 +16,9 @@ export interface GroupMap {
 }
 
 const SIZE = { width: 360, height: 260 } as const;
-const MARGINS = { top: 24, right: 40, bottom: 44, left: 56 } as const;
+const MARGINS = { top: 24, right: 40, bottom: 44, left: 76 } as const;
+/** Discs at the ends of the axes are whole, in pixels. */
+const PADDING = 18;
 /** In square pixels. */
 const LARGEST_AREA = 900;
 const SMALLEST_AREA = 60;
@@ -40,8 +42,22 @@ export function groupMap({ title, description, x, y, groups, edges }: GroupMap):
       { name: 'edges', values: lines },
     ],
     scales: [
-      { name: 'x', type: 'linear', nice: true, zero: false, domain: { data: 'groups', field: 'x' }, range: 'width' },
-      { name: 'y', type: 'linear', nice: true, zero: false, domain: { data: 'groups', field: 'y' }, range: 'height' },
+      {
+        name: 'x',
+        type: 'linear',
+        padding: PADDING,
+        zero: false,
+        domain: { data: 'groups', field: 'x' },
+        range: 'width',
+      },
+      {
+        name: 'y',
+        type: 'linear',
+        padding: PADDING,
+        zero: false,
+        domain: { data: 'groups', field: 'y' },
+        range: 'height',
+      },
     ],
     axes: [
       { orient: 'bottom', scale: 'x', title: legible(x), tickCount: 6 },
