@@ -15,7 +15,7 @@ const NEW = -2;
 const dbscan: ClusteringMethod = {
   takes: ['epsilon', 'minPoints'],
   isNumbered: false,
-  limit: { points: 32_768, because: 'every point is compared with every other, twice' },
+  limit: { points: 16_384, because: 'every point is compared with every other, and again with a radius to find' },
   prepare(points, settings, unit) {
     // Sander et al. 1998 have twice the dimensions, which no data fills where there are many; Birant & Kut 2007 ln n.
     const minPoints = settings.minPoints ?? Math.max(4, Math.round(Math.log(points.count)));
