@@ -125,7 +125,7 @@ async function regain(each: Case, work: { folder: string; sparsity: number; heal
 async function reach(each: Case, work: { folder: string; healing: string; heal: Healing | undefined }): Promise<void> {
   const { folder, healing, heal } = work;
   const started = process.cpuUsage();
-  const step = { do: 'prune', sparsity: 0.8, waves: 4, schedule: 'constant', minStep: 0.01 } as const;
+  const step = { do: 'prune', sparsity: 0.8, waves: 4, schedule: 'linear', minStep: 0.01 } as const;
   const steps = [{ ...step, ...(heal && { heal }) }];
   const result = await carryOut(each, folder, { out: path.join(folder, 'out'), steps, maxDrop: 0.03 });
   keepRow({
