@@ -20,6 +20,12 @@ export class PauseSwitch {
   #wake: () => void = () => {};
   #holding: Promise<void> | undefined;
   #watch: HoldWatch | undefined;
+  #heldMilliseconds = 0;
+
+  /** How long work was held by it, in all. */
+  get heldMilliseconds(): number {
+    return this.#heldMilliseconds;
+  }
 
   get wanted(): boolean {
     return this.#wanted;
@@ -53,6 +59,7 @@ export class PauseSwitch {
   async #hold(signal: AbortSignal): Promise<void> {
     // A promise alone keeps no process alive.
     const alive = setInterval(() => {}, 60_000);
+    const begun = performance.now();
     try {
       await this.#watch?.held();
       await new Promise<void>((resolve) => {
@@ -63,6 +70,7 @@ export class PauseSwitch {
       await this.#watch?.released(signal.aborted);
     } finally {
       clearInterval(alive);
+      this.#heldMilliseconds += performance.now() - begun;
       this.#holding = undefined;
     }
   }

@@ -57,6 +57,7 @@ describe('goOn', () => {
       await work;
     }
     expect(told).toEqual(['held', 'released', 'held', 'released']);
+    expect(pause.heldMilliseconds).toBeGreaterThan(0);
   });
 
   it('throws interrupted when the signal is aborted, before the pause and in it', async () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Model } from '../model/index.js';
+import { pauseSwitchOf } from '../pause.js';
 import type { EditContext } from '../pruning/index.js';
 import { type Trained, trainGuarded } from './guarded-training.js';
 import { type Distance, distanceOf, divideWindows, type HealingText } from './held-out.js';
@@ -86,8 +87,10 @@ async function workOf(
   const base = { student: model, teacher: dense, windows: text.learnt };
   if (steps !== undefined) return { ...base, settings: healSettings(choices, { ...known, steps }) };
   const trial = { ...base, settings: healSettings(choices, { ...known, steps: 1 }) };
+  // A run that is paused while its steps are timed has no slower steps by that.
+  const working = () => clock() - (pauseSwitchOf(context.signal)?.heldMilliseconds ?? 0);
   const decision: StepsDecision = await decide('healing-steps', () =>
-    stepsForMinutes(trainer, trial, { minutes, clock }, context),
+    stepsForMinutes(trainer, trial, { minutes, clock: working }, context),
   );
   return { ...base, settings: { ...trial.settings, steps: decision.steps } };
 }

@@ -33,6 +33,7 @@ const log: ShownLog = {
     wave(3, { verdict: 'rolled-back', active: false, reason: 'accuracy loss 9 % ≥ 3 %' }),
     { kind: 'tag', at, name: 'gentle', state: { wave: 1, tensors: [] } },
     { kind: 'tag', at, name: 'old', state: null },
+    { kind: 'control', at, action: 'skip', wave: 4, target: 0.45, by: 'request' },
     {
       kind: 'rollback',
       at,
@@ -64,6 +65,7 @@ describe('renderLog', () => {
 
       2026-11-21 08:05  tag gentle = wave 1
       2026-11-21 08:05  tag old removed
+      2026-11-21 08:05  wave 4 skipped on request, on its way to 45.0 %
       2026-11-21 08:05  rollback of *q_proj* to wave 1: 1 tensor moved, now wave 2, but 1 tensor at wave 1"
     `);
   });

@@ -43,6 +43,23 @@ describe('progress away from a terminal', () => {
     );
   });
 
+  it('says what was done by hand', () => {
+    const by = 'request' as const;
+    const text = recorded({ isTTY: false }, [
+      { type: 'control', action: 'pause', wave: 3, by: 'signal' },
+      { type: 'control', action: 'resume', wave: 3, by },
+      { type: 'control', action: 'skip', wave: 3, step: 0, target: 0.4, by },
+      { type: 'control', action: 'stop', wave: 4, by },
+    ]);
+    expect(text.split('\n')).toEqual([
+      'paused at wave 3 by a signal',
+      'went on with wave 3 on request',
+      'wave 3 skipped on request, on its way to 40.0 %',
+      'stopped before wave 4 on request',
+      '',
+    ]);
+  });
+
   it('says a notice once', () => {
     const notice: Event = { type: 'notice', message: 'plain WASM' };
     expect(recorded({ isTTY: false }, [notice, notice])).toBe('Note: plain WASM\n');
