@@ -17,10 +17,10 @@ import { describeCommit } from './pruning-table.js';
  * docs/results/healing.json row by row, and docs/healing-table.md is made of all of them: the table can be completed in pieces. Fails where
  * a zero moved, or healing did not lead further.
  *
- *   npm run compare:healing -- [--only TEXT]… [--missing] [--render] [--minutes N] [--wave-steps N]
+ *   npm run compare:healing -- [--only TEXT]… [--missing] [--render] [--minutes N | --steps N] [--wave-steps N]
  *
  * `--only` takes rows whose "model kind sparsity healing" contains the text; all texts must be in it. `--missing` takes those that are
- * not there yet.
+ * not there yet. `--steps` heals so many steps in place of minutes, which a machine that does other things as well cannot tell.
  */
 
 interface Case {
@@ -67,12 +67,14 @@ const { values: options } = parseArgs({
     missing: { type: 'boolean', default: false },
     render: { type: 'boolean', default: false },
     minutes: { type: 'string', default: '5' },
+    steps: { type: 'string' },
     'wave-steps': { type: 'string', default: '100' },
   },
 });
 if (sharedMissing !== undefined) throw new Error(`nothing to heal: ${sharedMissing}`);
 const commit = await describeCommit();
-const minutes = Number(options.minutes);
+const amount =
+  options.steps === undefined ? { minutes: Number(options.minutes) } : { steps: Number(options.steps) };
 const waveSteps = Number(options['wave-steps']);
 
 if (options.render) writePage();
@@ -84,7 +86,7 @@ for (const failure of shortfalls(readRows())) {
 
 async function compare(each: Case): Promise<void> {
   const { model } = each;
-  const healing = `${minutes} minutes`;
+  const healing = 'steps' in amount ? `${amount.steps} steps` : `${amount.minutes} minutes`;
   for (const sparsity of SPARSITIES) {
     if (isAskedFor(keyOf({ kind: 'regained', model, healing, sparsity }))) {
       await inFolder((folder) => regain(each, { folder, sparsity, healing }));
@@ -111,7 +113,7 @@ async function regain(each: Case, work: { folder: string; sparsity: number; heal
   const started = process.cpuUsage();
   await carryOut(each, folder, { out: out('pruned'), steps: [{ do: 'prune', sparsity, waves: 1 }] });
   const healed = { model: out('pruned'), reference: each.folder, out: out('healed') };
-  const result = await carryOut(each, folder, { ...healed, steps: [{ do: 'heal', minutes }] });
+  const result = await carryOut(each, folder, { ...healed, steps: [{ do: 'heal', ...amount }] });
   keepRow({
     ...{ kind: 'regained', model: each.model, sparsity, healing, ...made(started) },
     steps: healingsOf(result)[0]!.taken,
