@@ -3,7 +3,7 @@ export { clusterRows } from './cluster-rows.js';
 export { checkDescribable, type DescribeModelOptions, describeModel } from './describe-model.js';
 export type { NeuronPoints } from './features.js';
 export { populationNames } from './legs.js';
-export { OUTPUT_FIGURES, type OutputFigures, type Population } from './population.js';
+export type { OutputFigures, Population } from './population.js';
 export type { ClusterRows, MatrixRowClusters, RowClusterFigures } from './row-clusters.js';
 export {
   type ClusteringContext,

@@ -5,10 +5,7 @@ export const NO_GROUP = -1;
 
 const SHAPES = ['circle', 'square', 'triangle-up', 'diamond'] as const;
 
-/** Groups that can be told apart: each has a colour and a shape that no other has both of. */
-export const MOST_GROUPS = KIND_COLOURS.length * SHAPES.length;
-
-/** A group's colour; those after the last begin again with another shape. */
+/** A group's colour; those after the last begin again, with another shape. */
 export function groupColour(group: number): string {
   return group === NO_GROUP ? FAINT : KIND_COLOURS[group % KIND_COLOURS.length]!;
 }

@@ -5,7 +5,6 @@ export { type ErrorSeries, errorChart } from './error-chart.js';
 export { type FrontKind, type FrontSeries, frontChart } from './front-chart.js';
 export { type GroupBars, groupBars } from './group-bars.js';
 export { type GroupMap, groupMap } from './group-map.js';
-export { MOST_GROUPS, NO_GROUP } from './group-marks.js';
 export { type Heatmap, heatmap } from './heatmap.js';
 export { type Histograms, histograms } from './histograms.js';
 export { escapeMarkup, legible } from './legible.js';
