@@ -39,6 +39,7 @@ const SHOWN = [
   'removed',
   'blocks',
   'effectiveness',
+  'foretold',
   'warnings',
   'selective',
   'stopped',

@@ -64,8 +64,23 @@ describe('monitors', () => {
     });
     const log = await readLog({ out: OUT() });
     expect(log.entries[1]).toMatchObject({ blocks: history.waves[1]!.blocks });
+    // What the first wave foretold of the second: errors that grow as what is removed to the power of 1.5.
+    const [first, second] = history.waves;
+    expect(first).not.toHaveProperty('foretold');
+    expect(log.entries[1]).toMatchObject({ foretold: second!.foretold });
+    expect(second!.foretold!.learntFrom).toBe(1);
+    const shareOf = ({ layers }: typeof first & object) => layers.reduce((sum, { sparsity }) => sum + sparsity, 0) / 14;
+    for (const { block, expected, low, high, actual } of second!.foretold!.blocks) {
+      expect(actual).toBe(second!.blocks!.errors[block]);
+      const grown = shareOf(second!) / shareOf(first!);
+      expect(expected / (first!.blocks!.errors[block]! * grown ** 1.5)).toBeCloseTo(1, 1);
+      expect(low).toBeLessThan(expected);
+      expect(high).toBeGreaterThan(expected);
+    }
+    expect(second!.foretold!.kl!.actual).toBe(second!.figures['kl']);
     for (const text of [renderRun(result), renderLog(log)]) {
       expect(text).toMatch(/KL +same top +shed\/point/);
+      expect(text).toMatch(/foretold {4}wave 2: output error [\d.]+ % \([\d.]+ % to [\d.]+ %\); [\d.]+ % came/);
       expect(text).toMatch(/blocks {6}.{2} {2}output error .* after wave 2; damage starts in block 0/);
     }
   });
