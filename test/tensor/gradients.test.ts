@@ -114,6 +114,28 @@ describe('gradients through the operations', () => {
     tf.dispose([cos, sin]);
   });
 
+  it('causalAttention of more heads than go through at once, as of each text alone', async () => {
+    // 12 key heads of 128 KiB of scores each, of which 8 are made at once.
+    const [texts, t, d] = [3, 128, 2];
+    const q = upload([texts, 8, t, d], 1) as tf.Tensor4D;
+    const [k, v] = [2, 3].map((seed) => upload([texts, 4, t, d], seed) as tf.Tensor4D) as [tf.Tensor4D, tf.Tensor4D];
+    const ahead = Float32Array.from({ length: t * t }, (_, i) => (i % t > Math.floor(i / t) ? -1e9 : 0));
+    const mask = device.upload(ahead, [t, t]) as tf.Tensor2D;
+    const gradients = (...inputs: tf.Tensor4D[]) =>
+      tf.grads((a, b, c) => {
+        const output = causalAttention(a as tf.Tensor4D, b as tf.Tensor4D, c as tf.Tensor4D, mask);
+        return tf.sum(tf.square(output));
+      })(inputs);
+    const together = gradients(q, k, v);
+    for (let text = 0; text < texts; text += 1) {
+      const alone = gradients(...[q, k, v].map((x) => tf.slice(x, text, 1)));
+      for (const [i, one] of alone.entries())
+        expect(await device.read(tf.slice(together[i]!, text, 1))).toEqual(await device.read(one));
+      tf.dispose(alone);
+    }
+    tf.dispose([q, k, v, mask, ...together]);
+  });
+
   it('causalAttention with grouped queries, by query, key and value', async () => {
     const mask = device.upload(Float32Array.of(0, -1e9, -1e9, 0, 0, -1e9, 0, 0, 0), [3, 3]) as tf.Tensor2D;
     const q = upload([1, 4, 3, 2], 1) as tf.Tensor4D;
