@@ -36,7 +36,8 @@ export function reasonsOf(
     const { matrix, cluster: number, rows, elements, figures, name } = cluster;
     const removed = counts.get(name)!;
     const { price } = found[i]!;
-    const reason = reasonOf(cluster, { sparsity: removed / elements, target, relative: price / mean });
+    const relative = mean > 0 ? price / mean : Number.NaN;
+    const reason = reasonOf(cluster, { sparsity: removed / elements, target, relative });
     return {
       tensor: matrix,
       cluster: number,
