@@ -7,8 +7,8 @@ interface ShownRecord {
   readonly rank: number | 'full';
   readonly steps: number;
   readonly taken: number;
-  readonly before: { readonly kl: number };
-  readonly after: { readonly kl: number };
+  readonly before: { readonly kl: number } | null;
+  readonly after: { readonly kl: number } | null;
   readonly regained: number;
   readonly applied: boolean;
   readonly spikes: readonly object[];
@@ -32,7 +32,7 @@ function lineOf(wave: number, { rank, matrices, taken, steps, curve, spikes, ...
   const what = rank === 'full' ? `${matrices} matrices` : `${matrices} adapters of rank ${rank}`;
   const much = taken === steps ? formatCount(steps) : `${formatCount(taken)} of ${formatCount(steps)}`;
   const { before, after, regained, applied } = record;
-  const kl = `KL ${before.kl.toPrecision(3)} → ${after.kl.toPrecision(3)} held out`;
+  const kl = `KL ${[before, after].map((each) => each?.kl.toPrecision(3) ?? 'no number').join(' → ')} held out`;
   const came = applied ? `${formatPercent(regained)} regained` : 'no gain, left as it was';
   const jumps = spikes.length === 0 ? '' : `, ${spikes.length} loss spikes`;
   return `wave ${wave}: ${what}, ${much} steps ${sparkline(curve.losses)}  ${kl}: ${came}${jumps}`;

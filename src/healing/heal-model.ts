@@ -130,7 +130,17 @@ function recordOf({ choices, context, settings, text, trained, before, after, ap
     learningRate,
     caution: cautionOf(earlierOf(context)),
     windows: { learnt: text.learnt.length, heldOut: text.heldOut.length },
-    ...{ before, after, regained: before.kl === 0 ? 0 : 1 - after.kl / before.kl },
+    ...{ before: numbersOf(before), after: numbersOf(after), regained: regainedOf(before, after) },
     ...{ applied, stopped, spikes, curve },
   };
+}
+
+/** A distance as JSON can hold it. */
+function numbersOf(distance: Distance): Distance | null {
+  return Object.values(distance).every(Number.isFinite) ? distance : null;
+}
+
+function regainedOf(before: Distance, after: Distance): number {
+  const regained = 1 - after.kl / before.kl;
+  return Number.isFinite(regained) ? regained : 0;
 }

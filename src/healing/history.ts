@@ -17,9 +17,9 @@ export interface HealingRecord {
   /** What earlier healing of the run made of the rate: 1, or less after one that did not help. */
   readonly caution: number;
   readonly windows: { readonly learnt: number; readonly heldOut: number };
-  /** Against the dense model on the held-out windows. */
-  readonly before: Distance;
-  readonly after: Distance;
+  /** Against the dense model on the held-out windows; null where the model gives no numbers. */
+  readonly before: Distance | null;
+  readonly after: Distance | null;
   /** Part of the divergence that is gone: 1 − after / before. */
   readonly regained: number;
   /** Whether the model was changed: not where it would be no nearer to the dense one. */

@@ -18,10 +18,7 @@ export interface HealChoices {
 /** How long healing takes where nobody says. */
 export const DEFAULT_MINUTES = 5;
 
-/**
- * What healing learns with where nobody says otherwise. docs/healing.md has what rank, rate and batch were chosen by; clipping and moments
- * are QLoRA's (ALGORITHMS §3.11).
- */
+/** What healing learns with where nobody says otherwise: LLM-Pruner's rank, and steps of a size that two cores take in a second or two. */
 export const HEAL_DEFAULTS = {
   method: 'distill',
   rank: 8,

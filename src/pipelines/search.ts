@@ -3,7 +3,7 @@ import { BirdboneError } from '../errors.js';
 import { DEFAULT_MEMORY_BYTES } from '../model/index.js';
 import { lock, stateFolder } from '../state/index.js';
 import { openDevice } from '../tensor/index.js';
-import { openInputs, type RunOptions } from '../waves/index.js';
+import { closeInputs, openInputs, type RunOptions } from '../waves/index.js';
 import { candidatesOf } from './candidates.js';
 import { Race } from './race.js';
 import type { SearchResult } from './search-result.js';
@@ -35,7 +35,7 @@ export async function search(options: RunOptions): Promise<SearchResult> {
       await device.close();
     }
   } finally {
-    await inputs.model.checkpoint.close();
+    await closeInputs(inputs);
   }
 }
 

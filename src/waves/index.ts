@@ -3,7 +3,7 @@ export { type ControlOptions, type ControlResult, controlRun } from './control-r
 export { type Exported, type ExportOptions, exportState } from './export-state.js';
 export { type HealAdapterOptions, healAdapter } from './heal-adapter.js';
 export type { RollbackPlan, RollbackTarget, StateFigures } from './impact.js';
-export { type Inputs, openInputs } from './inputs.js';
+export { closeInputs, type Inputs, openInputs } from './inputs.js';
 export { type Log, type LogFilter, readLog } from './log.js';
 export type { ControlEntry, LogEntry, RollbackEntry, TagEntry, WaveEntry } from './log-entries.js';
 export { marksOf } from './marks.js';

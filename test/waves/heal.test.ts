@@ -62,8 +62,8 @@ describe('healing a pruned model', () => {
     const healing = healingOf(result);
     expect(healing).toMatchObject({ rank: 'full', steps: 25, taken: 25, applied: true, stopped: false, spikes: [] });
     expect(healing).toMatchObject({ windows: { learnt: 3, heldOut: 1 }, caution: 1 });
-    expect(healing.after.kl).toBeLessThan(healing.before.kl);
-    expect(healing.regained).toBeCloseTo(1 - healing.after.kl / healing.before.kl, 12);
+    expect(healing.after!.kl).toBeLessThan(healing.before!.kl);
+    expect(healing.regained).toBeCloseTo(1 - healing.after!.kl / healing.before!.kl, 12);
     const log = await readLog({ out: result.out });
     expect(JSON.stringify(log)).toContain('"healing"');
   });
