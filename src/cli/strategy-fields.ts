@@ -1,5 +1,23 @@
 import { BirdboneError } from '../errors.js';
-import type { Advised, Strategy } from '../hardware/index.js';
+
+/** Advice for some hardware, as far as quantizing goes by it. */
+export interface ShownAdvised {
+  readonly profile: { readonly name: string };
+  readonly choice: {
+    /** Absent where nothing keeps to the limits. */
+    readonly chosen?: { readonly strategy: { readonly name: string; readonly step: StrategyStep } };
+    readonly reason: string;
+    readonly shed?: number;
+  };
+  readonly remembered: boolean;
+}
+
+interface StrategyStep {
+  readonly scheme: string;
+  readonly format: string;
+  readonly algorithm?: string;
+  readonly groupSize?: number;
+}
 
 /** What was chosen for some hardware, as results have it. */
 export interface ChosenStrategy {
@@ -12,8 +30,8 @@ export interface ChosenStrategy {
 
 /** A quantizing step's fields and format as the chosen strategy has them, and what to tell of the choice. */
 export interface StrategyFields {
-  readonly fields: Pick<Strategy['step'], 'scheme' | 'algorithm' | 'groupSize'>;
-  readonly format: Strategy['step']['format'];
+  readonly fields: Omit<StrategyStep, 'format'>;
+  readonly format: string;
   readonly chosen: ChosenStrategy;
 }
 
@@ -21,7 +39,7 @@ export interface StrategyFields {
  * What `quantize --for` does. Throws `gate-failed` where nothing keeps to the limits, and `usage` where sixteen bits do, which leave
  * nothing to quantize: both with the reasons.
  */
-export function strategyFields({ profile, choice, remembered }: Advised, model: string): StrategyFields {
+export function strategyFields({ profile, choice, remembered }: ShownAdvised, model: string): StrategyFields {
   const { chosen, reason, shed } = choice;
   if (chosen === undefined) {
     throw new BirdboneError('gate-failed', `No way to store ${model} for ${profile.name}: ${reason}`, {
