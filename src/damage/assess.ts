@@ -65,18 +65,25 @@ export async function assessDamage(
 }
 
 function checkAlike({ decoder: base }: Model, { decoder: now }: Model): void {
-  const counts = [base.blocks.length, now.blocks.length];
-  if (counts[0] === counts[1] && base.hidden === now.hidden) return;
-  const what =
-    counts[0] === counts[1]
-      ? `${now.hidden} hidden dimensions, not ${base.hidden}`
-      : `${counts[1]} blocks, not ${counts[0]}`;
-  throw new BirdboneError('unsupported', `The compressed model has ${what}: its blocks have no counterparts.`, {
-    suggestions: [
-      'Compare what whole models give: birdbone evaluate MODEL --base DENSE --data FILE',
-      'Name a state of the run, whose shapes are whole: OUT@current',
-    ],
-  });
+  const sizes = [
+    ['blocks', now.blocks.length, base.blocks.length],
+    ['hidden dimensions', now.hidden, base.hidden],
+    // Of another vocabulary, whose tokenizer reads the text as other tokens.
+    ['tokens in its vocabulary', now.vocabulary, base.vocabulary],
+  ] as const;
+  const different = sizes.find(([, left, right]) => left !== right);
+  if (different === undefined) return;
+  const [what, has, wanted] = different;
+  throw new BirdboneError(
+    'unsupported',
+    `The compressed model has ${has} ${what}, the dense one ${wanted}: they cannot be held against each other block by block.`,
+    {
+      suggestions: [
+        'Compare what whole models give: birdbone evaluate MODEL --base DENSE --data FILE',
+        'Name a state of the run, whose shapes are whole: OUT@current',
+      ],
+    },
+  );
 }
 
 function notFinite(block: number, { checkpoint }: Model): BirdboneError {

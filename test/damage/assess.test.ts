@@ -5,6 +5,8 @@ import { assessDamage, type Damage, healingQueue, severityOf } from '../../src/d
 import { blockErrors } from '../../src/evaluation/index.js';
 import { type Model, openModel, withCheckpoint } from '../../src/model/index.js';
 import { type Device, openDevice } from '../../src/tensor/index.js';
+import { architectureFixtures, fixtureModel, withTensors, writeFixture } from '../fixtures/architectures/index.js';
+import { randomWindows } from '../pruning/shed-once.js';
 import { referenceLogits } from '../reference/float64-decoder.js';
 import { TINY_LLAMA, tinyModel, uniform, writeTinyModel } from '../reference/tiny-model.js';
 
@@ -197,13 +199,56 @@ it('gives the same when hidden states go to files', async () => {
   expect(spilled).toEqual(await assess(now));
 });
 
+it('knows what a block is worth whose matrices have other shapes', async () => {
+  const other = writeTinyModel(tinyModel({ ...config, intermediate_size: 40 }, 2));
+  const cut = await openModel(other);
+  try {
+    const damage = await assess(cut);
+    for (const { role, own, total, effect, atOutput, rows, columns, block } of damage.matrices) {
+      if (!['gate', 'up', 'down'].includes(role)) {
+        expect(effect).toBeGreaterThan(0);
+        continue;
+      }
+      expect([own, total, effect]).toEqual([null, null, null]);
+      // By its size: 7 matrices of 7296 weights together.
+      const part = Math.sqrt((rows * columns) / 7296);
+      expect(atOutput / (part * damage.blocks[block]!.atOutput)).toBeCloseTo(1, 9);
+    }
+    expect(healingQueue(damage)).toHaveLength(7 * BLOCKS);
+  } finally {
+    await cut.checkpoint.close();
+    rmSync(other, { recursive: true });
+  }
+});
+
+it('tells an expert that was hurt from those that were not', async () => {
+  const dense = fixtureModel(architectureFixtures['mixtral']!);
+  const hurt = [...dense.tensors.keys()].find((name) => name.includes('layers.0') && /experts\.1\.w2/.test(name))!;
+  const { values } = dense.tensors.get(hurt)!;
+  const pruned = withTensors(dense, new Map([[hurt, values.map((value, i) => (i % 2 === 0 ? 0 : value))]]));
+  const folders = [dense, pruned].map((of) => writeFixture(of));
+  const [before, after] = await Promise.all(folders.map((of) => openModel(of)));
+  try {
+    const windows = randomWindows(3, 4, 12, before!.decoder.vocabulary);
+    const damage = await assessDamage(before!, after!, windows, { device });
+    const hit = damage.matrices.filter(({ effect }) => effect! > 0);
+    expect(hit.map(({ weight, expert }) => [weight, expert])).toEqual([[hurt, 1]]);
+    expect(hit[0]!.effect).toBeCloseTo(damage.blocks[0]!.own.relativeError, 6);
+    expect(hit[0]!.own!.relativeError).toBeGreaterThan(0.3);
+    for (const { expert, total } of damage.matrices) if (expert !== undefined) expect(total).toBeNull();
+  } finally {
+    for (const of of [before!, after!]) await of.checkpoint.close();
+    for (const of of folders) rmSync(of, { recursive: true });
+  }
+});
+
 it('refuses models whose blocks have no counterparts', async () => {
   const other = writeTinyModel(tinyModel({ ...config, num_hidden_layers: 2 }));
   const smaller = await openModel(other);
   try {
     await expect(assess(smaller)).rejects.toMatchObject({
       code: 'unsupported',
-      message: expect.stringContaining('2 blocks, not 4'),
+      message: expect.stringContaining('2 blocks, the dense one 4'),
     });
   } finally {
     await smaller.checkpoint.close();
