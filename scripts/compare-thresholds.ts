@@ -8,7 +8,7 @@ import { type PassageScore, scorePassages, summarize } from '../src/evaluation/i
 import { metrics } from '../src/importance/index.js';
 import { loadTokenizer, type Model, openModel } from '../src/model/index.js';
 import { pruneBlockByBlock } from '../src/pruning/block-by-block.js';
-import { type Edit, pruneEdit, shedEdit } from '../src/pruning/index.js';
+import { type Edit, pruneEdit, shedEdit, type ThresholdSettings } from '../src/pruning/index.js';
 import { removals } from '../src/pruning/plan-masks.js';
 import { seededRandom } from '../src/random.js';
 import { solvers } from '../src/solvers/index.js';
@@ -57,6 +57,7 @@ const { values: options } = parseArgs({
 interface Work {
   readonly model: string;
   readonly data: string;
+  readonly search: ThresholdSettings;
   readonly pattern: PatternName;
   readonly thresholds: string;
   readonly seed: number;
@@ -134,13 +135,13 @@ function drawn<Window>(windows: readonly Window[], seed: number): Window[] {
     .map((place) => windows[place]!);
 }
 
-async function editOf({ pattern, thresholds }: Work, model: Model): Promise<Edit> {
+async function editOf({ pattern, thresholds, search: clusterThresholds }: Work, model: Model): Promise<Edit> {
   if (pattern === 'ffn 25%') {
-    const clustered = thresholds === 'cluster' ? { thresholds } : {};
+    const clustered = thresholds === 'cluster' ? { thresholds, clusterThresholds } : {};
     return shedEdit({ plates: 'ffn', sparsity: 0.25 * channelShare(model), ...clustered });
   }
   const sparsity = Number(pattern.slice(0, -1)) / 100;
-  const edit = await pruneEdit({ metric: 'wanda', pattern: 'unstructured', sparsity, thresholds });
+  const edit = await pruneEdit({ metric: 'wanda', pattern: 'unstructured', sparsity, thresholds, clusterThresholds });
   return thresholds === 'uniform' ? uniformOnBudget(edit) : edit;
 }
 

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+/** What is pruned, its text, and what of the search is other than the default: the largest would take hours a row. */
 export const MODELS = [
-  { model: 'tinystories-656k', data: 'tinystories-1000' },
-  { model: 'stories260k', data: 'tinystories-1000' },
-  { model: 'novels-5m', data: 'novels' },
+  { model: 'tinystories-656k', data: 'tinystories-1000', search: {} },
+  { model: 'stories260k', data: 'tinystories-1000', search: {} },
+  { model: 'novels-5m', data: 'novels', search: { clusters: 2, generations: 12 } },
 ] as const;
 /** Single weights, and whole channels of the feed-forward networks. */
 export const PATTERNS = ['50%', '70%', 'ffn 25%'] as const;
