@@ -16,24 +16,33 @@ export interface PopulationComparison {
   readonly events: readonly ClusterEvent[];
 }
 
+/** Throws `usage` unless some population of an earlier run has one of these names. */
+export function checkShared(file: string, before: EarlierClusters, names: readonly string[]): void {
+  const earlier = new Set(before.populations.map(({ name }) => name));
+  if (names.some((name) => earlier.has(name))) return;
+  throw new BirdboneError(
+    'usage',
+    `${file} has clusters of ${before.neurons} (${before.populations[0]!.name} and so on); there are none of ${names[0]}.`,
+    { file, suggestions: [`Cluster the same neurons: --neurons ${before.neurons}`] },
+  );
+}
+
 /**
- * Compares populations with those of the same name in an earlier run, in their order. Throws `usage` where neither has a population of
- * the other, and where one has another number of neurons.
+ * Compares populations with those of the same name in an earlier run, in their order. Throws as `checkShared`, and `usage` where one has
+ * another number of neurons.
  */
 export function comparePopulations(
   file: string,
   before: EarlierClusters,
   now: readonly PopulationRecord[],
 ): PopulationComparison[] {
+  checkShared(
+    file,
+    before,
+    now.map(({ name }) => name),
+  );
   const earlier = new Map(before.populations.map((population) => [population.name, population]));
   const shared = now.filter(({ name }) => earlier.has(name));
-  if (shared.length === 0) {
-    throw new BirdboneError(
-      'usage',
-      `${file} has clusters of ${before.neurons} (${before.populations[0]!.name} and so on); there are none of ${now[0]!.name}.`,
-      { file, suggestions: [`Cluster the same neurons: --neurons ${before.neurons}`] },
-    );
-  }
   return shared.map(({ name, neurons, k, assignments }) => {
     const other = earlier.get(name)!;
     if (other.assignments.length !== neurons) {

@@ -8,7 +8,7 @@ import { hashCheckpoint } from '../manifest/index.js';
 import { loadTokenizer, type Model, openModel, withCheckpoint } from '../model/index.js';
 import { openState, parseReference, readLog } from '../waves/index.js';
 import { CLUSTER_FORMATS, type ClusterFormat, type ClusterHeader, writeClusters, writeWhole } from './cluster-file.js';
-import { comparePopulations, type PopulationComparison } from './compare.js';
+import { checkShared, comparePopulations, type PopulationComparison } from './compare.js';
 import { type GroupedModel, groupModel, type Windows, withDevice } from './group-model.js';
 import type { GroupOptions } from './options.js';
 import { type EarlierClusters, readClusters } from './read-clusters.js';
@@ -44,6 +44,7 @@ export async function groupNeurons(options: GroupOptions): Promise<GroupResult> 
   const opened = await openGrouped(states.at(-1)!.reference, options);
   try {
     checkNeurons(opened.model, options);
+    if (earlier) checkShared(options.compare!, earlier, populationNames(opened.model.decoder.blocks, options.neurons));
     const calibration = await readText(opened, options);
     checkDescribable(opened.model, options.by, calibration?.passages.length ?? 0);
     const header = await headerOf(opened, calibration, options);

@@ -63,6 +63,8 @@ describe('clustering a model', () => {
 
   it('agrees with itself when it is compared with its own file', async () => {
     await groupNeurons(options);
+    const heads = groupNeurons({ ...options, neurons: 'heads', dryRun: true, compare: options.out });
+    await expect(heads).rejects.toThrow(/has clusters of ffn \(block 0 ffn and so on\); there are none of heads/);
     const { comparisons } = await groupNeurons({ ...options, out: at('again.json'), compare: options.out });
     expect(comparisons!.map(({ adjustedRand }) => adjustedRand)).toEqual([1, 1]);
     expect(JSON.parse(readFileSync(at('again.json'), 'utf8'))).toMatchObject({
