@@ -90,7 +90,9 @@ export async function measure(
   { onlyGate = false }: { readonly onlyGate?: boolean } = {},
 ): Promise<Measurement> {
   const { inputs, scoring } = session;
-  const withBase = inputs.gate.needsBaseLogits || (!onlyGate && inputs.recipe.monitor === 'full');
+  // What heals is judged by its divergence from the dense model, and so is what it begins with.
+  const needsDivergence = inputs.recipe.monitor === 'full' || inputs.edits.some(({ heals }) => heals === true);
+  const withBase = inputs.gate.needsBaseLogits || (!onlyGate && needsDivergence);
   const base = withBase ? { base: heldAgainst(inputs) } : {};
   const { scores, comparisons } = await scorePassages(candidate, passagesOf(session), { ...scoring, ...base });
   const seed = { seed: inputs.recipe.seed };
