@@ -8,7 +8,7 @@ import type { Situation } from './roofline.js';
 import { machineKey, measureMachine, profileOfMachine } from './this-machine.js';
 
 /** Tokens of a conversation that most people have. */
-export const DEFAULT_CONTEXT = 4096;
+const DEFAULT_CONTEXT = 4096;
 
 /** What a model is to be stored for. */
 export interface Wish {

@@ -1,9 +1,8 @@
-export { type Advised, adviseFor, DEFAULT_CONTEXT, type Wish } from './advise-for.js';
-export { choiceKey, type HardwareMemory, hardwareCacheFile, readHardwareCache, writeHardwareCache } from './cache.js';
+export { type Advised, adviseFor, type Wish } from './advise-for.js';
 export { type Candidate, type Choice, chooseStrategy, type Limits } from './choose.js';
 export type { Profile } from './profile.js';
 export { OWN_MACHINE, profiles } from './profiles.js';
 export { type Bound, overheadOf, type Prediction, predict, type Situation } from './roofline.js';
 export { type Strategy, strategies } from './strategy.js';
-export { type MachineFigures, machineKey, measureMachine, profileOfMachine } from './this-machine.js';
+export { type MachineFigures, measureMachine, profileOfMachine } from './this-machine.js';
 export { type WeightUse, workloadOf } from './workload.js';
