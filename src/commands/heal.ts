@@ -48,7 +48,7 @@ export default class Heal extends BaseCommand<typeof Heal> {
     {
       description: 'Give back what pruning took, in as many steps on every machine',
       command:
-        '<%= config.bin %> heal out/half --base models/fledgling --out out/healed --steps 60 --calibration models/fledgling/calibration.txt',
+        '<%= config.bin %> heal out/half --base models/fledgling --out out/healed --steps 20 --calibration models/fledgling/calibration.txt',
     },
     {
       description: 'For ten minutes, the weights that are left themselves, measured on a text of its own',
