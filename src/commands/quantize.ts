@@ -61,9 +61,9 @@ export default class Quantize extends BaseCommand<typeof Quantize> {
         '<%= config.bin %> quantize models/fledgling --out out/fledgling.gguf --scheme q4_k_m --calibration models/fledgling/calibration.txt',
     },
     {
-      description: 'As it pays on a laptop, in at most 4 MB of weights',
+      description: 'As it pays on a laptop, in at most 2 MB of weights',
       command:
-        '<%= config.bin %> quantize models/fledgling --out out/laptop.gguf --for laptop-8gb --size 4MB --data models/fledgling/evaluation.txt',
+        '<%= config.bin %> quantize models/fledgling --out out/laptop.gguf --for laptop-8gb --size 2MB --data models/fledgling/evaluation.txt',
     },
     {
       description: 'Four bits, but eight for the matrices that feed the residual stream',
