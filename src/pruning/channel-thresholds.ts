@@ -12,6 +12,7 @@ import {
   type NamedStart,
   optimiseThresholds,
   type ThresholdCluster,
+  type ThresholdResult,
 } from '../thresholds/index.js';
 import type { BlockVariants, Candidates } from './candidate-contest.js';
 import type { ChannelQuota } from './channel-order.js';
@@ -61,7 +62,7 @@ export async function channelThresholds(
       const result = await optimiseThresholds({ clusters, target, budgets, starts, trial, search, seed, onStep });
       report({ type: 'notice', message: expectation(result, { target, clusters }) });
       return {
-        quotas: quotasOf(networks, result.counts, graph.blocks.length),
+        quotas: isAsWithout(result) ? [] : quotasOf(networks, result.counts, graph.blocks.length),
         details: thresholdDetails(result, clusters, target),
       };
     } finally {
@@ -85,6 +86,11 @@ export function checkChannelThresholds({ plates, compensation }: ShedRules): voi
   throw new BirdboneError('usage', '--thresholds cluster tries candidates by least squares, not with --fold flap.', {
     suggestions: ['Fold by least squares: --fold ls', 'Leave --thresholds out.'],
   });
+}
+
+/** Quotas would hold behind other blocks what was counted before any of them was shed. */
+function isAsWithout({ chosen }: ThresholdResult): boolean {
+  return chosen === 'uniform';
 }
 
 /** The channels that go without clusters, as counts of the clusters. */

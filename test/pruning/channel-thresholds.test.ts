@@ -87,6 +87,13 @@ describe('thresholds of clusters of channels', () => {
     expect(chosen.deciding).toBeLessThanOrEqual(uniform.deciding);
   });
 
+  it('shed the same channels as without clusters where trading gains nothing: here there is nobody to trade with', async () => {
+    const clusterThresholds = { ...SETTINGS.clusterThresholds, clusters: 1 };
+    const { proposal } = await shed({ ...SETTINGS, clusterThresholds, sparsity: 0.3 });
+    const without = await shed({ plates: 'ffn', sparsity: 0.3 });
+    expect(proposal.marks!.toJSON()).toEqual(without.proposal.marks!.toJSON());
+  });
+
   it('count in a later wave what has gone, and take nothing back', async () => {
     const first = await shed({ ...SETTINGS, sparsity: 0.15 });
     const marks = first.proposal.marks!;
