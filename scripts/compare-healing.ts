@@ -73,8 +73,7 @@ const { values: options } = parseArgs({
 });
 if (sharedMissing !== undefined) throw new Error(`nothing to heal: ${sharedMissing}`);
 const commit = await describeCommit();
-const amount =
-  options.steps === undefined ? { minutes: Number(options.minutes) } : { steps: Number(options.steps) };
+const amount = options.steps === undefined ? { minutes: Number(options.minutes) } : { steps: Number(options.steps) };
 const waveSteps = Number(options['wave-steps']);
 
 if (options.render) writePage();

@@ -157,8 +157,11 @@ export function outputFormat({ out, output }: Pick<Recipe, 'out' | 'output'>): O
 /** Checks a recipe object and fills in the defaults. Throws `usage` that lists every wrong field. */
 export function parseRecipe(input: unknown, source: string): Recipe {
   const result = recipeSchema.safeParse(input);
-  const faults = result.success ? [...paceFaults(result.data), ...thresholdFaults(result.data)] : result.error.issues.map(faultText);
-  if (result.success && faults.length === 0) return { ...result.data, steps: result.data.steps.map(withPace).map(withThresholds) };
+  const faults = result.success
+    ? [...paceFaults(result.data), ...thresholdFaults(result.data)]
+    : result.error.issues.map(faultText);
+  if (result.success && faults.length === 0)
+    return { ...result.data, steps: result.data.steps.map(withPace).map(withThresholds) };
   throw new BirdboneError(
     'usage',
     `${source} is not a valid recipe.\n${faults.map((fault) => `  ${fault}`).join('\n')}`,

@@ -51,7 +51,12 @@ describe('help', () => {
         calibrate  make a calibration set out of texts: each once, balanced, described
                    and hashed
         check      check that a run's state is all there, and undamaged
+        cluster    find groups of neurons that behave alike, say how good they are,
+                   and draw them
+        control    pause, continue or stop a run that is under way, skip its wave, or
+                   see what it is at
         convert    write a model in another format: safetensors, GGUF
+        damage     show where compression hurt a model, and what to heal first
         diff       show what differs between two models or states, tensor by tensor
         doctor     say what this machine and this repository can do, and what to
                    repair
@@ -62,6 +67,8 @@ describe('help', () => {
         gc         clean up a run's state: layers and files that nothing refers to any
                    more
         hash       hash the weights of models, and record or check the hashes in git
+        heal       train a compressed model towards what it was, with its zeros kept
+                   bit for bit
         imatrix    measure which inputs of a model count most, as llama.cpp's
                    importance matrix
         init       make a git repository safe for weights

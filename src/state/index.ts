@@ -1,6 +1,6 @@
 export type { WaveChange } from './affected.js';
 export { type CheckOptions, checkState, type StateCheck, type StateFinding } from './check.js';
-export { CONTROL_ACTIONS, type ControlAction, type ControlRecord } from './control-record.js';
+export type { ControlAction, ControlRecord } from './control-record.js';
 export { type CollectOptions, collectGarbage, type Garbage } from './gc.js';
 export {
   type BaselineRecord,

@@ -180,13 +180,17 @@ function nothingKept(session: Session): BirdboneError {
     );
   }
   if (recipe.steps.every((step) => step.do === 'heal')) {
-    return new BirdboneError('gate-failed', `The healed model is not kept: ${smallest.reason}. Nothing was published.`, {
-      suggestions: [
-        'Train longer: --minutes 15',
-        'Learn from more text: --calibration-windows 512',
-        'Train the weights that are left themselves: --rank full',
-      ],
-    });
+    return new BirdboneError(
+      'gate-failed',
+      `The healed model is not kept: ${smallest.reason}. Nothing was published.`,
+      {
+        suggestions: [
+          'Train longer: --minutes 15',
+          'Learn from more text: --calibration-windows 512',
+          'Train the weights that are left themselves: --rank full',
+        ],
+      },
+    );
   }
   return new BirdboneError(
     'gate-failed',
