@@ -55,6 +55,11 @@ const CASES: readonly Case[] = [
     calibration: path.join(FLEDGLING, 'calibration.txt'),
     evaluation: path.join(FLEDGLING, 'evaluation.txt'),
   },
+  {
+    ...{ model: 'novels-5m', folder: sharedModel('novels-5m'), context: 256, windows: 678, limit: 128 },
+    calibration: sharedData('novels', 'calibration.txt'),
+    evaluation: sharedData('novels', 'eval.txt'),
+  },
 ];
 
 const SPARSITIES = [0.5, 0.7];

@@ -13,7 +13,7 @@ import { describeCommit } from './pruning-table.js';
 import { type Figures, type Row, renderSheddingTable } from './shedding-table.js';
 
 /**
- * Sheds plates of the real checkpoints as `prune` does, with and without the fold, measures what it has published, and writes
+ * Sheds plates of the real checkpoints as `prune` does, with and without the fold, healed or not, measures what it has published, and writes
  * docs/shedding-table.md and docs/results/shedding.json. Fails when a fold does not beat dropping.
  *
  *   npm run compare:shedding -- [--models tinystories-656k,…] [--folds none,ls,flap] [--windows N] [--out FOLDER]
@@ -38,6 +38,7 @@ const CASES: readonly Case[] = [
       { plates: 'auto', sparsity: 0.25, fold: 'none' },
       { plates: 'auto', sparsity: 0.25, fold: 'flap' },
       { plates: 'auto', sparsity: 0.25 },
+      { plates: 'auto', sparsity: 0.25, heal: { steps: 150 } },
       { plates: 'auto', sparsity: 0.25, shedding: 'targeted', target: 'llama.cpp' },
       { plates: 'auto', sparsity: 0.25, shedding: 'adaptive', target: 'llama.cpp' },
     ],
@@ -51,6 +52,7 @@ const CASES: readonly Case[] = [
       { plates: 'ffn', sparsity: 0.25, target: 'llama.cpp', fold: 'none' },
       { plates: 'ffn', sparsity: 0.25, target: 'llama.cpp', fold: 'flap' },
       { plates: 'ffn', sparsity: 0.25, target: 'llama.cpp' },
+      { plates: 'ffn', sparsity: 0.25, target: 'llama.cpp', heal: { steps: 60 } },
     ],
   },
 ];
@@ -110,7 +112,7 @@ async function measured(each: Case, step: Step | undefined): Promise<Row> {
 
 function withDefaults(step: Step) {
   const { plates = 'auto', sparsity = 0, shedding = 'uniform', fold = 'ls', target = 'hf' } = step;
-  return { plates, sparsity, shedding, fold, target };
+  return { plates, sparsity, shedding, fold, target, ...(step.heal && { heal: step.heal }) };
 }
 
 async function shed({ model, data }: Case, step: Step, folder: string) {

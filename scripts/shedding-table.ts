@@ -22,6 +22,8 @@ export interface Row extends Figures {
     readonly shedding: string;
     readonly fold: string;
     readonly target: string;
+    /** What was trained afterwards, in the same wave. */
+    readonly heal?: { readonly steps?: number };
   };
   /** Processor time of the run that shed. */
   readonly seconds?: number;
@@ -43,7 +45,8 @@ export function renderSheddingTable(
 Made by \`npm run compare:shedding\` at commit ${[...new Set(rows.map(({ commit }) => commit))].join(', ')}; figures in [results/shedding.json](results/shedding.json).
 
 Each line is a folder that \`birdbone prune --plates\` has published in one wave, with the gate off, measured again with \`evaluate\`
-(windows of ${context} tokens). Calibration: ${windows} windows of ${context} tokens. Nothing was trained afterwards. \`none\` drops what is
+(windows of ${context} tokens). Calibration: ${windows} windows of ${context} tokens. Nothing was trained afterwards but
+where the line says healed: by so many steps of [healing](healing.md) on the calibration windows, with its defaults. \`none\` drops what is
 shed, and chooses what to drop for that; \`ls\` folds it into what stays by least squares; \`flap\` keeps what it gave on average as a bias,
 and chooses what varies least.
 
@@ -61,7 +64,7 @@ function renderRow(row: Row, dense: Row): string {
   const cells = [
     row.model,
     step === undefined ? 'nothing' : `${step.plates} ${step.sparsity}, ${step.shedding}, for ${step.target}`,
-    step?.fold ?? '',
+    step === undefined ? '' : `${step.fold}${step.heal === undefined ? '' : `, healed (${step.heal.steps} steps)`}`,
     row.architecture,
     same(row.channels),
     same(row.groups),
