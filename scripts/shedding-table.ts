@@ -23,7 +23,7 @@ export interface Row extends Figures {
     readonly fold: string;
     readonly target: string;
     /** What was trained afterwards, in the same wave. */
-    readonly heal?: { readonly steps?: number };
+    readonly heal?: { readonly steps?: number | undefined };
   };
   /** Processor time of the run that shed. */
   readonly seconds?: number;
