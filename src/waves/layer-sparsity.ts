@@ -56,6 +56,22 @@ export function sparsityKept(plan: LayerPlan, { waves }: Pick<History, 'waves'>)
   return { elements, removed, newlyRemoved: 0, layers };
 }
 
+/**
+ * The sparsity after a wave that moves only weights that are not 0: the zeros of its tensors, those that the model came with among them. None
+ * of them is the wave's doing.
+ */
+export async function sparsityFound(plan: LayerPlan, seen: Checkpoint): Promise<WaveSparsity> {
+  const tensors: TensorSparsity[] = [];
+  for (const { name, elements } of plannedTensors(plan)) {
+    tensors.push({ name, elements, removed: await zerosIn(seen, name) });
+  }
+  return {
+    ...totalOf(tensors),
+    newlyRemoved: 0,
+    layers: tensors.map(({ name, elements, removed }) => ({ name, sparsity: removed / elements })),
+  };
+}
+
 /** The tensors that an edit may remove from, masked or replaced, and how many elements each has. */
 function plannedTensors({ masks, values }: LayerPlan): { readonly name: string; readonly elements: number }[] {
   const replaced = values.map(({ name, shape }) => ({

@@ -1,3 +1,4 @@
+import type { LayerPlan } from '../checkpoint/index.js';
 import type { Model } from '../model/index.js';
 import type { Edit } from '../pruning/index.js';
 import { discardLayer, forgetProgress, type History, objectFile, type WaveJournalRecord } from '../state/index.js';
@@ -5,7 +6,7 @@ import { ObjectStore, openStoredLayer } from '../store/index.js';
 import { effectivenessOf } from './effectiveness.js';
 import { stoppedError } from './emergency-stop.js';
 import { type Examination, examine } from './examine.js';
-import { sparsityAfter, sparsityKept, type WaveSparsity } from './layer-sparsity.js';
+import { sparsityAfter, sparsityFound, sparsityKept, type WaveSparsity } from './layer-sparsity.js';
 import { cacheScales } from './layout-extras.js';
 import type { Baseline } from './measure.js';
 import { figuresBefore, nearerVerdict } from './nearer.js';
@@ -48,10 +49,7 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
     ];
     const candidate = await stacked(inputs.model, layers);
     const { plan } = proposed;
-    const sparsity =
-      shapes === 'final'
-        ? sparsityKept(plan, past)
-        : await sparsityAfter(plan, past, { layers, seen: candidate.checkpoint });
+    const sparsity = await sparsityOf(settings.edit, plan, { past, layers, seen: candidate.checkpoint });
     const isChanged = plan.values.length > 0 || sparsity.newlyRemoved !== 0 || !proposed.shed.isEmpty;
     const examined = await examination({ settings, proposed, isChanged, past, candidate }, baseline, session);
     const found =
@@ -68,6 +66,19 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
   } finally {
     await closeLayers(opened);
   }
+}
+
+function sparsityOf(
+  { shapes, heals }: Edit,
+  plan: LayerPlan,
+  now: {
+    readonly past: History;
+    readonly layers: readonly StackableLayer[];
+    readonly seen: StackedModel['checkpoint'];
+  },
+): WaveSparsity | Promise<WaveSparsity> {
+  if (shapes === 'final') return sparsityKept(plan, now.past);
+  return heals ? sparsityFound(plan, now.seen) : sparsityAfter(plan, now.past, now);
 }
 
 /** What the edit's wave is proposed over: with the plates that are gone at zero, or cut out for an edit of final shapes. */

@@ -58,6 +58,7 @@ describe('healing a pruned model', () => {
     expect(result.baseline['perplexity']).toBeDefined();
     expect(result.waves).toMatchObject([{ verdict: 'committed', removed: { parameters: expect.any(Number) } }]);
     expect(await zerosIn(result.out)).toEqual(await zerosIn(at('out/half')));
+    expect(result.sparsity).toBeCloseTo(PRUNE.sparsity, 2);
     expect(await weightsOf(result.out)).not.toBe(await weightsOf(at('out/half')));
     const healing = healingOf(result);
     expect(healing).toMatchObject({ rank: 'full', steps: 25, taken: 25, applied: true, stopped: false, spikes: [] });
