@@ -1,5 +1,5 @@
 import { sparkline } from './picture.js';
-import { formatCount, formatPercent } from './quantities.js';
+import { counted, formatCount, formatPercent } from './quantities.js';
 
 /** What one healing did, in the details of its wave. */
 interface ShownRecord {
@@ -29,11 +29,12 @@ export function healingLines(waves: readonly ShownWave[]): string[] {
 }
 
 function lineOf(wave: number, { rank, matrices, taken, steps, curve, spikes, ...record }: ShownRecord): string {
-  const what = rank === 'full' ? `${matrices} matrices` : `${matrices} adapters of rank ${rank}`;
+  const what =
+    rank === 'full' ? counted(matrices, 'matrix', 'matrices') : `${counted(matrices, 'adapter')} of rank ${rank}`;
   const much = taken === steps ? formatCount(steps) : `${formatCount(taken)} of ${formatCount(steps)}`;
   const { before, after, regained, applied } = record;
   const kl = `KL ${[before, after].map((each) => each?.kl.toPrecision(3) ?? 'no number').join(' → ')} held out`;
   const came = applied ? `${formatPercent(regained)} regained` : 'no gain, left as it was';
-  const jumps = spikes.length === 0 ? '' : `, ${spikes.length} loss spikes`;
+  const jumps = spikes.length === 0 ? '' : `, ${counted(spikes.length, 'loss spike')}`;
   return `wave ${wave}: ${what}, ${much} steps ${sparkline(curve.losses)}  ${kl}: ${came}${jumps}`;
 }

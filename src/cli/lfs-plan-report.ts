@@ -1,4 +1,4 @@
-import { formatBytes } from './quantities.js';
+import { counted, formatBytes } from './quantities.js';
 
 /** Paths and refs listed by name; the rest is a number. */
 const MAX_LISTED = 20;
@@ -68,8 +68,4 @@ function refs({ refs: { rewritten, remote, untouched }, remotes }: ShownLfsPlan)
 function listed(lines: readonly string[]): string[] {
   const rest = lines.length - MAX_LISTED;
   return rest > 0 ? [...lines.slice(0, MAX_LISTED), `and ${rest} more`] : [...lines];
-}
-
-function counted(count: number, unit: string): string {
-  return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }

@@ -86,3 +86,8 @@ export function formatDuration(seconds: number): string {
   const rest = `${pad(Math.floor((whole % 3600) / 60))}:${pad(whole % 60)}`;
   return hours > 0 ? `${hours}:${rest}` : rest;
 }
+
+/** "1 file", "2 files", "3 matrices": a count and what is counted. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

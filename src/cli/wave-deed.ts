@@ -1,4 +1,4 @@
-import { formatPercent } from './quantities.js';
+import { counted, formatPercent } from './quantities.js';
 
 /** A wave as far as its deed goes. */
 interface DoneWave {
@@ -23,8 +23,12 @@ export function storedText({ details }: DoneWave): string | undefined {
   const quantized = changedOf(details?.['quantized']);
   const factorized = changedOf(details?.['factorized']);
   const parts = [
-    ...(quantized.length === 0 ? [] : [`${counted(quantized)} at ${meanBits(quantized).toFixed(2)} bits`]),
-    ...(factorized.length === 0 ? [] : [`${counted(factorized)} as factors, ${savedText(factorized)}`]),
+    ...(quantized.length === 0
+      ? []
+      : [`${counted(quantized.length, 'matrix', 'matrices')} at ${meanBits(quantized).toFixed(2)} bits`]),
+    ...(factorized.length === 0
+      ? []
+      : [`${counted(factorized.length, 'matrix', 'matrices')} as factors, ${savedText(factorized)}`]),
   ];
   return parts.length === 0 ? undefined : parts.join('; ');
 }
@@ -36,10 +40,6 @@ export function deedText(wave: DoneWave): string {
 
 function changedOf(rows: readonly object[] | undefined): StoredMatrix[] {
   return ((rows ?? []) as readonly StoredMatrix[]).filter(({ algorithm }) => algorithm !== undefined);
-}
-
-function counted({ length }: readonly StoredMatrix[]): string {
-  return length === 1 ? '1 matrix' : `${length} matrices`;
 }
 
 function meanBits(matrices: readonly StoredMatrix[]): number {
