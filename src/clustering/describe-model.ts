@@ -1,15 +1,11 @@
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import {
-  apartAbove,
-  batchesOf,
-  createHiddenStates,
   disposeBlock,
-  embedBatches,
+  embeddedWindows,
   type HiddenStates,
   type LoadedBlock,
   loadBlock,
   type Model,
-  tokensPerBatch,
 } from '../model/index.js';
 import { type DescribedNeurons, describeBlock } from './describe-block.js';
 import { HEADS } from './legs.js';
@@ -85,14 +81,5 @@ async function statesOf(
   { calibration, device, memoryBytes, spillFolder }: ClusteringContext,
 ): Promise<HiddenStates | undefined> {
   if (calibration.length === 0) return undefined;
-  const longest = calibration.reduce((length, { ids }) => Math.max(length, ids.length), 0);
-  const batches = batchesOf(calibration, tokensPerBatch(model.decoder, longest, device), apartAbove(model.decoder));
-  const states = await createHiddenStates(batches, model.decoder.hidden, { memoryBytes, spillFolder });
-  try {
-    await embedBatches(model, states);
-  } catch (error) {
-    await states.close();
-    throw error;
-  }
-  return states;
+  return embeddedWindows(model, calibration, { device, memoryBytes, spillFolder });
 }

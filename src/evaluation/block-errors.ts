@@ -5,10 +5,9 @@ import { type Report, silent } from '../events.js';
 import {
   apartAbove,
   batchesOf,
-  createHiddenStates,
   DEFAULT_MEMORY_BYTES,
   disposeBlock,
-  embedBatches,
+  embeddedStates,
   type HiddenStates,
   loadBlock,
   type Model,
@@ -69,17 +68,7 @@ interface Side {
 
 async function begin(model: Model, batches: readonly TokenBatch[], options: BlockErrorOptions): Promise<Side> {
   const { memoryBytes = DEFAULT_MEMORY_BYTES, spillFolder = tmpdir() } = options;
-  const states = await createHiddenStates(batches, model.decoder.hidden, {
-    memoryBytes: memoryBytes / 2,
-    spillFolder,
-  });
-  try {
-    await embedBatches(model, states);
-    return { model, states };
-  } catch (error) {
-    await states.close();
-    throw error;
-  }
+  return { model, states: await embeddedStates(model, batches, { memoryBytes: memoryBytes / 2, spillFolder }) };
 }
 
 async function advance({ model, states }: Side, index: number, { device, signal }: BlockErrorOptions): Promise<void> {

@@ -2,19 +2,15 @@ import { keep, mul, type Scalar, sum } from '@tensorflow/tfjs-core';
 import { readFloats } from '../checkpoint/index.js';
 import type { Passage } from '../corpus/index.js';
 import {
-  apartAbove,
   type BlockSpec,
-  batchesOf,
-  createHiddenStates,
   disposeBlock,
-  embedBatches,
+  embeddedWindows,
   type HiddenStates,
   type LinearInput,
   type LoadedBlock,
   loadBlock,
   type Model,
   runBlock,
-  tokensPerBatch,
 } from '../model/index.js';
 import type { Device } from '../tensor/index.js';
 
@@ -49,11 +45,8 @@ export async function findNotFinite(
   options: NotFiniteOptions,
 ): Promise<NotFinite> {
   const { decoder } = model;
-  const longest = passages.reduce((length, { ids }) => Math.max(length, ids.length), 0);
-  const batches = batchesOf(passages, tokensPerBatch(decoder, longest, options.device), apartAbove(decoder));
-  const states = await createHiddenStates(batches, decoder.hidden, options);
+  const states = await embeddedWindows(model, passages, options);
   try {
-    await embedBatches(model, states);
     if (!(await areFinite(states))) return faultOf(model, [decoder.embedding, decoder.positions], decoder.embedding);
     for (const spec of decoder.blocks) {
       const block = await loadBlock(model, spec.index, options.device);

@@ -1,5 +1,4 @@
-import { open, rm } from 'node:fs/promises';
-import { renameDurably, temporaryName, writing } from '../checkpoint/index.js';
+import { writeFileDurably } from '../checkpoint/index.js';
 import type { ClusterSettings, NeuronKind } from '../clustering/index.js';
 import type { PopulationComparison } from './compare.js';
 import type { PopulationRecord } from './record.js';
@@ -31,43 +30,9 @@ export interface ClusterFileContent {
   readonly history?: readonly PopulationHistory[];
 }
 
-/** Lines that are written at once. */
-const CHUNK_LINES = 1024;
-
 /** Writes clusters to a file that appears whole or not at all. Throws `unwritable`. */
 export function writeClusters(file: string, format: ClusterFormat, content: ClusterFileContent): Promise<void> {
-  return writeWhole(file, format === 'csv' ? csvLines(content.populations) : jsonLines(content));
-}
-
-/** Writes pieces of text to a file that appears whole or not at all. Throws `unwritable`. */
-export function writeWhole(file: string, pieces: Iterable<string>): Promise<void> {
-  return writing(file, async () => {
-    const temporary = temporaryName(file);
-    const handle = await open(temporary, 'wx');
-    try {
-      try {
-        for (const chunk of chunksOf(pieces)) await handle.appendFile(chunk);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await renameDurably(temporary, file);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
-  });
-}
-
-function* chunksOf(pieces: Iterable<string>): Generator<string> {
-  let chunk: string[] = [];
-  for (const piece of pieces) {
-    chunk.push(piece);
-    if (chunk.length < CHUNK_LINES) continue;
-    yield chunk.join('');
-    chunk = [];
-  }
-  yield chunk.join('');
+  return writeFileDurably(file, format === 'csv' ? csvLines(content.populations) : jsonLines(content));
 }
 
 /** One population a line, so that a file of a large model never is one string. */

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { type FileKind, outputFileFormat } from '../checkpoint/index.js';
+import { type FileKind, outputFileFormat, writeFileDurably } from '../checkpoint/index.js';
 import { checkDescribable, populationNames } from '../clustering/index.js';
 import { checkSettings, clusterings } from '../clusters/index.js';
 import { type Calibration, readCalibration } from '../corpus/index.js';
@@ -7,7 +7,7 @@ import { BirdboneError } from '../errors.js';
 import { hashCheckpoint } from '../manifest/index.js';
 import { loadTokenizer, type Model, openModel, withCheckpoint } from '../model/index.js';
 import { openState, parseReference, readLog } from '../waves/index.js';
-import { CLUSTER_FORMATS, type ClusterFormat, type ClusterHeader, writeClusters, writeWhole } from './cluster-file.js';
+import { CLUSTER_FORMATS, type ClusterFormat, type ClusterHeader, writeClusters } from './cluster-file.js';
 import { checkShared, comparePopulations, type PopulationComparison } from './compare.js';
 import { type GroupedModel, groupModel, type Windows, withDevice } from './group-model.js';
 import type { GroupOptions } from './options.js';
@@ -199,5 +199,5 @@ async function draw(
   const { clusterPicture } = await import('./cluster-picture.js');
   const { page, sheet } = await import('../pictures/index.js');
   const picture = await clusterPicture(drawn.header, drawn);
-  await writeWhole(file, [format === 'html' ? page(picture) : sheet(picture)]);
+  await writeFileDurably(file, format === 'html' ? page(picture) : sheet(picture));
 }

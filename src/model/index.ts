@@ -30,6 +30,7 @@ export type {
   VectorSpec,
 } from './decoder.js';
 export { describeModel } from './describe.js';
+export { embeddedStates, embeddedWindows } from './embedded-states.js';
 export { type EmbeddingOptions, embedBatches } from './embedding.js';
 export { type BlockHalf, halfInput, halfOutput } from './halves.js';
 export { type HeadSection, headSections, loadFinalNorm, loadHead } from './head.js';

@@ -1,8 +1,8 @@
 import type { Device } from '../tensor/index.js';
 import type { TokenBatch } from './batches.js';
 import type { Model } from './decoder.js';
-import { embedBatches } from './embedding.js';
-import { createHiddenStates, type HiddenStates } from './hidden-states.js';
+import { embeddedStates } from './embedded-states.js';
+import type { HiddenStates } from './hidden-states.js';
 import { disposeBlock, loadBlock } from './loaded-block.js';
 import { runBlock } from './passes.js';
 
@@ -22,9 +22,8 @@ export async function runBlocks(
   options: RunBlocksOptions,
 ): Promise<HiddenStates> {
   const { device, signal } = options;
-  const states = await createHiddenStates(batches, model.decoder.hidden, options);
+  const states = await embeddedStates(model, batches, options);
   try {
-    await embedBatches(model, states);
     for (const { index } of model.decoder.blocks) {
       const block = await loadBlock(model, index, device, { factored: true });
       try {

@@ -1,32 +1,12 @@
-import {
-  apartAbove,
-  batchesOf,
-  createHiddenStates,
-  disposeBlock,
-  embedBatches,
-  type HiddenStates,
-  loadBlock,
-  type Model,
-  runBlock,
-  tokensPerBatch,
-} from '../model/index.js';
+import { disposeBlock, embeddedWindows, type HiddenStates, loadBlock, type Model, runBlock } from '../model/index.js';
 import type { EditContext } from './edit.js';
 
 /** The calibration windows' hidden states before the first block. The caller closes them. */
-export async function calibrationStates(
+export function calibrationStates(
   context: Pick<EditContext, 'model' | 'device' | 'calibration' | 'memoryBytes' | 'spillFolder'>,
 ): Promise<HiddenStates> {
   const { model, device, calibration, memoryBytes, spillFolder } = context;
-  const longest = calibration.reduce((length, passage) => Math.max(length, passage.ids.length), 0);
-  const batches = batchesOf(calibration, tokensPerBatch(model.decoder, longest, device), apartAbove(model.decoder));
-  const states = await createHiddenStates(batches, model.decoder.hidden, { memoryBytes, spillFolder });
-  try {
-    await embedBatches(model, states);
-  } catch (error) {
-    await states.close();
-    throw error;
-  }
-  return states;
+  return embeddedWindows(model, calibration, { device, memoryBytes, spillFolder });
 }
 
 /** Replaces the hidden states by what a block of the model makes of them. */

@@ -1,5 +1,4 @@
-import { open, rm } from 'node:fs/promises';
-import { renameDurably } from '../checkpoint/index.js';
+import { writeFileDurably } from '../checkpoint/index.js';
 import { summariesToCsv } from '../importance/index.js';
 import type { MetricComparison } from './comparison.js';
 import type { LinearSummary } from './linear-summary.js';
@@ -33,23 +32,7 @@ export interface ScoreFileContent {
 
 /** Writes the summaries of all matrices to a file that appears whole or not at all. */
 export function writeScores(file: string, format: ScoreFormat, content: ScoreFileContent): Promise<void> {
-  return writeWhole(file, format === 'csv' ? summariesToCsv(content.summaries) : toJson(content));
-}
-
-/** Writes text to a file that appears whole or not at all. */
-export async function writeWhole(file: string, parts: Iterable<string>): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  const handle = await open(temporary, 'w');
-  try {
-    for (const part of parts) await handle.appendFile(part);
-    await handle.sync();
-  } catch (error) {
-    await handle.close();
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await handle.close();
-  await renameDurably(temporary, file);
+  return writeFileDurably(file, format === 'csv' ? summariesToCsv(content.summaries) : toJson(content));
 }
 
 /** One matrix a line, so that a file of a large model never is one string. */

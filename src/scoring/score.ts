@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { type FileKind, outputFileFormat } from '../checkpoint/index.js';
+import { type FileKind, outputFileFormat, writeFileDurably } from '../checkpoint/index.js';
 import { type Calibration, readCalibration } from '../corpus/index.js';
 import { BirdboneError } from '../errors.js';
 import type { Report } from '../events.js';
@@ -9,7 +9,7 @@ import { loadTokenizer, type Model, openPrunable } from '../model/index.js';
 import type { DeviceChoice } from '../tensor/index.js';
 import type { MetricComparison } from './comparison.js';
 import type { LinearSummary } from './linear-summary.js';
-import { SCORE_FORMATS, type ScoreFormat, type ScoreHeader, writeScores, writeWhole } from './score-file.js';
+import { SCORE_FORMATS, type ScoreFormat, type ScoreHeader, writeScores } from './score-file.js';
 import { type ModelScores, runScores } from './score-run.js';
 import { type ThresholdCounts, thresholdCounts } from './threshold.js';
 
@@ -133,7 +133,7 @@ async function writePicture(
   const { scorePicture } = await import('./score-picture.js');
   const { page, sheet } = await import('../pictures/index.js');
   const picture = await scorePicture(drawn.header, drawn.scores, drawn.threshold);
-  await writeWhole(file, [format === 'html' ? page(picture) : sheet(picture)]);
+  await writeFileDurably(file, format === 'html' ? page(picture) : sheet(picture));
 }
 
 async function readText(chosen: Metrics, model: Model, options: ScoreOptions): Promise<Calibration | undefined> {

@@ -1,11 +1,7 @@
-import { open, rm } from 'node:fs/promises';
-import { renameDurably, temporaryName } from '../checkpoint/index.js';
+import { writeFileDurably } from '../checkpoint/index.js';
 import type { PlateGraph } from '../plates/index.js';
 import type { PlateList } from './list.js';
 import { type ListedPlate, sliceText } from './listing.js';
-
-/** Lines that are written at once. */
-const CHUNK_LINES = 1024;
 
 /** What the file says besides the plates. */
 export type PlatesHeader = Readonly<Record<string, unknown>>;
@@ -17,30 +13,7 @@ export async function writePlates(
   { list, graph }: { readonly list: PlateList; readonly graph: PlateGraph },
 ): Promise<void> {
   const isCsv = file.toLowerCase().endsWith('.csv');
-  await writeWhole(file, isCsv ? csvLines(list, graph) : jsonLines(header, list, graph));
-}
-
-/** Writes pieces of text to a file that appears whole or not at all. */
-export async function writeWhole(file: string, pieces: Iterable<string>): Promise<void> {
-  const temporary = temporaryName(file);
-  const handle = await open(temporary, 'w');
-  try {
-    let chunk: string[] = [];
-    for (const piece of pieces) {
-      chunk.push(piece);
-      if (chunk.length < CHUNK_LINES) continue;
-      await handle.appendFile(chunk.join(''));
-      chunk = [];
-    }
-    await handle.appendFile(chunk.join(''));
-    await handle.sync();
-  } catch (error) {
-    await handle.close();
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await handle.close();
-  await renameDurably(temporary, file);
+  await writeFileDurably(file, isCsv ? csvLines(list, graph) : jsonLines(header, list, graph));
 }
 
 function* jsonLines(header: PlatesHeader, list: PlateList, graph: PlateGraph): Generator<string> {

@@ -1,9 +1,8 @@
-import type { FileKind } from '../checkpoint/index.js';
+import { type FileKind, writeFileDurably } from '../checkpoint/index.js';
 import { type Chart, type Picture, page, sheet } from '../pictures/index.js';
 import { KINDS_OF_BLOCKS, type PlateKind } from '../plates/index.js';
 import type { PlateList } from './list.js';
 import { type PlateRow, platesChart } from './plates-chart.js';
-import { writeWhole } from './plates-file.js';
 import type { Survey } from './survey.js';
 
 export const PICTURE_FILE: FileKind<'svg' | 'html'> = { name: 'picture', flag: '--picture', formats: ['svg', 'html'] };
@@ -32,7 +31,7 @@ export async function drawPlates(file: string, survey: Survey, list: PlateList):
     sections: [{ heading: 'Shed, protected and kept', charts }],
   };
   const text = file.toLowerCase().endsWith('.svg') ? sheet(picture) : page(picture);
-  await writeWhole(file, [text]);
+  await writeFileDurably(file, text);
 }
 
 /** One row a block; sub-blocks and blocks, of which each block has one, make a row together. */

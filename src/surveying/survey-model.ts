@@ -2,17 +2,7 @@ import { stopIfAborted } from '../errors.js';
 import type { Report } from '../events.js';
 import { collectGradients } from '../evidence/index.js';
 import type { ImportanceMetric } from '../importance/index.js';
-import {
-  apartAbove,
-  batchesOf,
-  createHiddenStates,
-  disposeBlock,
-  embedBatches,
-  type HiddenStates,
-  loadBlock,
-  type Model,
-  tokensPerBatch,
-} from '../model/index.js';
+import { disposeBlock, embeddedWindows, loadBlock, type Model } from '../model/index.js';
 import type { AxisSums, PlateGraph } from '../plates/index.js';
 import type { Device } from '../tensor/index.js';
 import { type BlockSurvey, scoreAll, surveyBlock } from './block-survey.js';
@@ -38,7 +28,8 @@ export interface SurveyContext {
 export async function* surveyModel(context: SurveyContext): AsyncGenerator<BlockSurvey> {
   const { model, device, report, signal } = context;
   const scored = gradientKinds(context.metric).size === 0 ? [] : await scoreBackward(context);
-  const states = context.calibration.length === 0 ? undefined : await statesOf(context);
+  const states =
+    context.calibration.length === 0 ? undefined : await embeddedWindows(context.model, context.calibration, context);
   const total = model.decoder.blocks.length;
   try {
     for (let index = 0; index < total; index += 1) {
@@ -73,18 +64,4 @@ async function scoreBackward(context: SurveyContext): Promise<ReadonlyMap<string
     }
   }
   return scored;
-}
-
-async function statesOf(context: SurveyContext): Promise<HiddenStates> {
-  const { model, device, calibration, memoryBytes, spillFolder } = context;
-  const longest = calibration.reduce((length, { ids }) => Math.max(length, ids.length), 0);
-  const batches = batchesOf(calibration, tokensPerBatch(model.decoder, longest, device), apartAbove(model.decoder));
-  const states = await createHiddenStates(batches, model.decoder.hidden, { memoryBytes, spillFolder });
-  try {
-    await embedBatches(model, states);
-  } catch (error) {
-    await states.close();
-    throw error;
-  }
-  return states;
 }

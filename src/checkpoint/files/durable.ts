@@ -6,6 +6,9 @@ import { systemCode, unwritableBecause } from './failure.js';
 /** Characters of a file's name that its temporary name keeps: a name may have 255 bytes, and a character up to 3. */
 const KEPT_CHARACTERS = 60;
 
+/** Pieces of text that go into one call: pieces are lines, and a call for each takes far longer than the line. */
+const JOINED_PIECES = 1024;
+
 /** A leftover of a process that was killed has not changed for so long; a younger one may be somebody's that still writes. */
 const LEFTOVER_MILLISECONDS = 24 * 3600 * 1000;
 
@@ -44,16 +47,17 @@ async function isOld(leftover: string): Promise<boolean> {
 
 /**
  * Writes a file whole or not at all: beside it, synced, renamed, and the folder synced. A crash leaves the old file or the new
- * one, and at most a temporary file. Throws `unwritable`, with the old file untouched and the temporary one removed.
+ * one, and at most a temporary file. Text may come in pieces, of which a file may have too many for one string. Throws `unwritable`, with the old file untouched and the temporary one removed.
  */
-export async function writeFileDurably(file: string, data: string | Uint8Array): Promise<void> {
+export async function writeFileDurably(file: string, data: string | Uint8Array | Iterable<string>): Promise<void> {
   const temporary = temporaryName(file);
   await writing(file, async () => {
     await removeLeftovers(file);
     try {
       const handle = await open(temporary, 'wx');
       try {
-        await handle.writeFile(data);
+        if (typeof data === 'string' || data instanceof Uint8Array) await handle.writeFile(data);
+        else for (const text of joined(data)) await handle.appendFile(text);
         await handle.sync();
       } finally {
         await handle.close();
@@ -64,6 +68,17 @@ export async function writeFileDurably(file: string, data: string | Uint8Array):
       throw error;
     }
   });
+}
+
+function* joined(pieces: Iterable<string>): Generator<string> {
+  let some: string[] = [];
+  for (const piece of pieces) {
+    some.push(piece);
+    if (some.length < JOINED_PIECES) continue;
+    yield some.join('');
+    some = [];
+  }
+  yield some.join('');
 }
 
 /** Renames a file or folder within one file system; the new name is on disk when this returns. Throws `unwritable`. */
