@@ -28,6 +28,15 @@ export function keepResults(parts: Readonly<Record<string, unknown>>): string {
   return path.relative(process.cwd(), file);
 }
 
+/** Writes pictures of a page under docs/; the paths are as the page names them. */
+export function writePictures(pictures: Readonly<Record<string, string>>): void {
+  for (const [name, svg] of Object.entries(pictures)) {
+    const file = path.resolve(path.dirname(PERFORMANCE), name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, svg);
+  }
+}
+
 /** Replaces the section between `<!-- bench:name -->` and `<!-- /bench:name -->` of a page, docs/performance.md by default. */
 export function writeSection(name: string, content: string, page = PERFORMANCE): void {
   const [start, end] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];

@@ -6,6 +6,7 @@ import { diffCheckpoints, hashCheckpoint } from '../../src/manifest/index.js';
 import { markdownTable } from '../record.js';
 import { writeSyntheticMistral } from '../synthetic-mistral.js';
 import { interleave, secondsOf, secondsOfProgram } from '../timing.js';
+import { partOf } from './part.js';
 
 const ROUNDS = 5;
 
@@ -20,11 +21,13 @@ export interface Hashing {
   }[];
 }
 
+export default partOf('Hashing and diffing against sha256sum', hashing, renderHashing);
+
 /**
  * Hashing and diffing a checkpoint of 1 GB (embedding, head and one block of Mistral-7B, bf16) against `sha256sum` of the same
  * files, all in the page cache.
  */
-export async function hashing(): Promise<Hashing> {
+async function hashing(): Promise<Hashing> {
   const folder = await mkdtemp(path.join(tmpdir(), 'birdbone-bench-'));
   const [dense, copy, pruned] = ['dense', 'copy', 'pruned'].map((name) => path.join(folder, name)) as [
     string,
@@ -60,7 +63,7 @@ export async function hashing(): Promise<Hashing> {
   }
 }
 
-export function renderHashing({ work }: Hashing): string {
+function renderHashing({ work }: Hashing): string {
   return markdownTable(
     ['work', 'ours', '`sha256sum`', 'ratio'],
     work.map(({ name, bytesPerSecond, sha256sumBytesPerSecond, ratio }) => [

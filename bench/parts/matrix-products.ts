@@ -11,6 +11,7 @@ import { type Device, openDevice } from '../../src/tensor/index.js';
 import { markdownTable } from '../record.js';
 import { MISTRAL, syntheticMistral } from '../synthetic-mistral.js';
 import { interleave } from '../timing.js';
+import { partOf } from './part.js';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const repository = path.resolve(here, '../..');
@@ -49,8 +50,14 @@ export interface MatrixProducts {
   readonly geometricMeans: Readonly<Record<string, number>>;
 }
 
+export default partOf(
+  'Matrix products on the CPU device against OpenBLAS',
+  ({ threads }) => matrixProducts(threads),
+  renderMatrixProducts,
+);
+
 /** Our CPU device against OpenBLAS on as many threads, over the linear layers of real and Mistral-shaped models. */
-export async function matrixProducts(threads = availableParallelism()): Promise<MatrixProducts> {
+async function matrixProducts(threads = availableParallelism()): Promise<MatrixProducts> {
   const device = await openDevice('cpu', { threads });
   const openblas = await OpenBlas.start(threads);
   try {
@@ -68,7 +75,7 @@ export async function matrixProducts(threads = availableParallelism()): Promise<
   }
 }
 
-export function renderMatrixProducts({ device, threads, blas, products, geometricMeans }: MatrixProducts): string {
+function renderMatrixProducts({ device, threads, blas, products, geometricMeans }: MatrixProducts): string {
   const rows = products.map(({ model, rows: tokens, inner, columns, gflops, openblasGflops, ratio }) => [
     model,
     `[${tokens}, ${inner}] · [${inner}, ${columns}]`,

@@ -10,6 +10,7 @@ import { openInLlama } from '../llama-speed.js';
 import { markdownTable } from '../record.js';
 import { writeSyntheticLlama } from '../synthetic-llama.js';
 import { interleave } from '../timing.js';
+import { partOf } from './part.js';
 
 const SHAPE = { hidden: 768, layers: 12, ffn: 3072, heads: 12, kvHeads: 4, headDim: 64 };
 const SPARSITY = 0.25;
@@ -23,11 +24,13 @@ export interface ShedSpeed {
   readonly ratio: number;
 }
 
+export default partOf('A shed model in llama.cpp against the dense one', shedSpeed, renderShedSpeed);
+
 /**
  * Tokens that llama.cpp generates in a second from a synthetic model of 100 million parameters, and from the same model with a
  * quarter of its heads and channels shed for llama.cpp: medians of paired runs, F16, on one core. Needs `npm run setup:llama`.
  */
-export async function shedSpeed(): Promise<ShedSpeed> {
+async function shedSpeed(): Promise<ShedSpeed> {
   const folder = await mkdtemp(path.join(tmpdir(), 'birdbone-speed-'));
   try {
     const dense = await writeSyntheticLlama(path.join(folder, 'dense'), SHAPE);
@@ -42,7 +45,7 @@ export async function shedSpeed(): Promise<ShedSpeed> {
   }
 }
 
-export function renderShedSpeed({ parameters, tokensPerSecond, ratio }: ShedSpeed): string {
+function renderShedSpeed({ parameters, tokensPerSecond, ratio }: ShedSpeed): string {
   const row = (name: 'dense' | 'shed') => [name, String(parameters[name]), tokensPerSecond[name].toFixed(2)];
   return markdownTable(
     ['model', 'parameters', 'tokens in a second', 'times dense'],

@@ -7,6 +7,7 @@ import { planGguf } from '../../src/checkpoint/gguf/plan.js';
 import { megabytes } from '../machine.js';
 import { measureNode } from '../measured-process.js';
 import { markdownTable } from '../record.js';
+import { partOf } from './part.js';
 
 const bin = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../bin/run.js');
 
@@ -22,8 +23,10 @@ export interface Sparse {
   readonly commands: readonly { readonly command: string; readonly seconds: number; readonly peakBytes: number }[];
 }
 
+export default partOf('A sparse file of 10 GB', sparse, renderSparse);
+
 /** Time and peak memory of hashing a sparse GGUF of 10 GiB, and of diffing two that differ at the start and the end. Needs a build. */
-export async function sparse(): Promise<Sparse> {
+async function sparse(): Promise<Sparse> {
   const folder = await mkdtemp(path.join(tmpdir(), 'birdbone-sparse-'));
   try {
     const [first, second] = [path.join(folder, 'first.gguf'), path.join(folder, 'second.gguf')];
@@ -44,7 +47,7 @@ export async function sparse(): Promise<Sparse> {
   }
 }
 
-export function renderSparse({ commands }: Sparse): string {
+function renderSparse({ commands }: Sparse): string {
   return markdownTable(
     ['command', 'time', 'peak memory', 'bound', ''],
     commands.map(({ command, seconds, peakBytes }) => [

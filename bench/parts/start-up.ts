@@ -2,6 +2,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { markdownTable } from '../record.js';
 import { interleave, secondsOfProgram } from '../timing.js';
+import { partOf } from './part.js';
 
 const bin = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../bin/run.js');
 const ROUNDS = 15;
@@ -11,8 +12,10 @@ export interface StartUp {
   readonly bareNodeMilliseconds: number;
 }
 
+export default partOf('Start-up against node -e 0', startUp, renderStartUp);
+
 /** `birdbone --help` against a Node that does nothing: medians of 15 runs each, turn about. Needs a build. */
-export async function startUp(): Promise<StartUp> {
+async function startUp(): Promise<StartUp> {
   const { ours, theirs } = await interleave(
     ROUNDS,
     async () => secondsOfProgram(process.execPath, [bin, '--help']),
@@ -23,7 +26,7 @@ export async function startUp(): Promise<StartUp> {
   return result;
 }
 
-export function renderStartUp(result: StartUp): string {
+function renderStartUp(result: StartUp): string {
   return markdownTable(['`birdbone --help`, ms', '`node -e 0`, ms', 'difference, ms'], [renderRow(result)]);
 }
 

@@ -1,0 +1,14 @@
+import { registryOf } from '../../src/registry.js';
+import type { Part } from './part.js';
+
+/**
+ * What `npm run bench` measures, by the name of its results and of its section in docs/performance.md, in this order. A new part is a
+ * file beside this one, a row here, and the markers `<!-- bench:name -->` and `<!-- /bench:name -->` in the page.
+ */
+export const parts = registryOf<Part>()('part of the bench', {
+  products: () => import('./matrix-products.js'),
+  hashing: () => import('./hashing.js'),
+  sparse: () => import('./sparse.js'),
+  'shed-speed': () => import('./shed-speed.js'),
+  'start-up': () => import('./start-up.js'),
+});
