@@ -24,21 +24,26 @@ export const MISTRAL = {
   torch_dtype: 'bfloat16',
 };
 
+type SyntheticDtype = 'BF16' | 'F16';
+
 export interface SyntheticOptions {
   /** Six make 3.1 GB. */
   readonly blocks?: number;
   readonly seed?: number;
+  /** BF16 unless given. */
+  readonly dtype?: SyntheticDtype;
   /** Fraction of the values that are zero: the smallest ones, as pruning by magnitude leaves them. */
   readonly sparsity?: number;
 }
 
 /**
- * A checkpoint in the shapes of Mistral-7B, bf16, whose values are made when they are read: normal with σ = 0.02 (norm gains:
+ * A checkpoint in the shapes of Mistral-7B, 16 bits a value, whose values are made when they are read: normal with σ = 0.02 (norm gains:
  * 1), a function of seed, tensor and position. The same options give the same bytes in whatever pieces they are read.
  */
-export function syntheticMistral({ blocks = 6, seed = 1, sparsity = 0 }: SyntheticOptions = {}): Checkpoint {
-  const infos = tensorInfos(blocks);
-  const values = normalQuantiles(sparsity);
+export function syntheticMistral(options: SyntheticOptions = {}): Checkpoint {
+  const { blocks = 6, seed = 1, dtype = 'BF16', sparsity = 0 } = options;
+  const infos = tensorInfos(blocks, dtype);
+  const values = normalQuantiles(sparsity, dtype);
   const tensors = new Map(infos.map((info) => [info.name, info]));
   return {
     path: 'synthetic-mistral',
@@ -49,7 +54,7 @@ export function syntheticMistral({ blocks = 6, seed = 1, sparsity = 0 }: Synthet
     async read(name, range) {
       const info = tensors.get(name)!;
       const { offset, length } = range ?? { offset: 0, length: info.byteLength };
-      if (name.includes('norm')) return ones(length);
+      if (name.includes('norm')) return ones(length, dtype);
       // Values come in pairs, one per 32-bit hash: take whole pairs, then cut.
       const [first, last] = [Math.floor(offset / 4), Math.ceil((offset + length) / 4)];
       const key = Math.imul(seed, 0x9e37_79b9) ^ Math.imul(infos.indexOf(info), 0x85eb_ca6b);
@@ -60,48 +65,47 @@ export function syntheticMistral({ blocks = 6, seed = 1, sparsity = 0 }: Synthet
   };
 }
 
-function tensorInfos(blocks: number): TensorInfo[] {
+function tensorInfos(blocks: number, dtype: SyntheticDtype): TensorInfo[] {
   const { hidden_size: hidden, intermediate_size: ffn, vocab_size: vocabulary, head_dim: headDim } = MISTRAL;
   const [queries, keys] = [MISTRAL.num_attention_heads * headDim, MISTRAL.num_key_value_heads * headDim];
-  const bf16 = (name: string, ...shape: number[]): TensorInfo => ({
+  const half = (name: string, ...shape: number[]): TensorInfo => ({
     name,
-    dtype: 'BF16',
+    dtype,
     shape,
     byteLength: 2 * shape.reduce((product, size) => product * size, 1),
   });
   const block = (prefix: string) => [
-    bf16(`${prefix}.self_attn.q_proj.weight`, queries, hidden),
-    bf16(`${prefix}.self_attn.k_proj.weight`, keys, hidden),
-    bf16(`${prefix}.self_attn.v_proj.weight`, keys, hidden),
-    bf16(`${prefix}.self_attn.o_proj.weight`, hidden, queries),
-    bf16(`${prefix}.mlp.gate_proj.weight`, ffn, hidden),
-    bf16(`${prefix}.mlp.up_proj.weight`, ffn, hidden),
-    bf16(`${prefix}.mlp.down_proj.weight`, hidden, ffn),
-    bf16(`${prefix}.input_layernorm.weight`, hidden),
-    bf16(`${prefix}.post_attention_layernorm.weight`, hidden),
+    half(`${prefix}.self_attn.q_proj.weight`, queries, hidden),
+    half(`${prefix}.self_attn.k_proj.weight`, keys, hidden),
+    half(`${prefix}.self_attn.v_proj.weight`, keys, hidden),
+    half(`${prefix}.self_attn.o_proj.weight`, hidden, queries),
+    half(`${prefix}.mlp.gate_proj.weight`, ffn, hidden),
+    half(`${prefix}.mlp.up_proj.weight`, ffn, hidden),
+    half(`${prefix}.mlp.down_proj.weight`, hidden, ffn),
+    half(`${prefix}.input_layernorm.weight`, hidden),
+    half(`${prefix}.post_attention_layernorm.weight`, hidden),
   ];
   const infos = [
-    bf16('model.embed_tokens.weight', vocabulary, hidden),
-    bf16('model.norm.weight', hidden),
-    bf16('lm_head.weight', vocabulary, hidden),
+    half('model.embed_tokens.weight', vocabulary, hidden),
+    half('model.norm.weight', hidden),
+    half('lm_head.weight', vocabulary, hidden),
     ...Array.from({ length: blocks }, (_, index) => block(`model.layers.${index}`)).flat(),
   ];
   return infos.sort((left, right) => (left.name < right.name ? -1 : 1));
 }
 
-/** bf16 1 is 0x3f80. */
-function ones(length: number): Uint8Array {
-  return new Uint8Array(new Uint16Array(length / 2).fill(0x3f80).buffer);
+function ones(length: number, dtype: SyntheticDtype): Uint8Array {
+  return encodeFromF32(new Float32Array(length / 2).fill(1), dtype);
 }
 
-/** bf16 codes at 65536 evenly spaced probabilities of N(0, 0.02²), the middle ones 0: 16 random bits pick one. */
-function normalQuantiles(sparsity: number): Uint16Array {
+/** Codes at 65536 evenly spaced probabilities of N(0, 0.02²), the middle ones 0: 16 random bits pick one. */
+function normalQuantiles(sparsity: number, dtype: SyntheticDtype): Uint16Array {
   const values = new Float32Array(65_536);
   for (let i = 0; i < values.length; i += 1) {
     const probability = (i + 0.5) / values.length;
     values[i] = Math.abs(2 * probability - 1) < sparsity ? 0 : 0.02 * normalQuantile(probability);
   }
-  return new Uint16Array(encodeFromF32(values, 'BF16').buffer);
+  return new Uint16Array(encodeFromF32(values, dtype).buffer);
 }
 
 /** Winitzki's approximation of the inverse error function (2008); two digits are plenty for random weights. */
@@ -132,7 +136,8 @@ function randomPairs(
 /** Writes the checkpoint as a sharded folder with its config.json, chunk by chunk. */
 export async function writeSyntheticMistral(folder: string, options: SyntheticOptions = {}): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const config = { ...MISTRAL, num_hidden_layers: options.blocks ?? 6 };
+  const { blocks = 6, dtype = 'BF16' } = options;
+  const config = { ...MISTRAL, num_hidden_layers: blocks, torch_dtype: dtype === 'F16' ? 'float16' : 'bfloat16' };
   await writeCheckpoint(syntheticMistral(options), folder, {
     maxShardBytes: 1_000_000_000,
     extraFiles: { 'config.json': `${JSON.stringify(config, undefined, 2)}\n` },
