@@ -37,6 +37,7 @@ const mayImport = {
     'clustering',
     'plates',
     'shedding',
+    'damage',
   ],
   coding: ['tensor', 'checkpoint', 'quantization'],
   threads: [],

@@ -2,7 +2,7 @@ export { type ClusteredPopulation, clusterPopulation, type PopulationOptions } f
 export { clusterRows } from './cluster-rows.js';
 export { checkDescribable, type DescribeModelOptions, describeModel } from './describe-model.js';
 export type { NeuronPoints } from './features.js';
-export { populationNames } from './legs.js';
+export { neuronsOf, populationNames } from './legs.js';
 export type { OutputFigures, Population } from './population.js';
 export type { ClusterRows, MatrixRowClusters, RowClusterFigures } from './row-clusters.js';
 export {

@@ -4,7 +4,6 @@ import type { PlateGraph } from '../plates/index.js';
 import type { Allotment } from '../shedding/index.js';
 import {
   bounded,
-  type ClusterFigures,
   type Counts,
   clusterName,
   ERROR_LEVELS,
@@ -16,6 +15,7 @@ import {
 } from '../thresholds/index.js';
 import type { BlockVariants, Candidates } from './candidate-contest.js';
 import type { ChannelQuota } from './channel-order.js';
+import { channelHealth } from './cluster-health.js';
 import type { EditContext, ProposalDetails } from './edit.js';
 import { type NetworkChannels, Networks } from './network-channels.js';
 import type { ShedRules } from './shed-settings.js';
@@ -47,7 +47,9 @@ export async function channelThresholds(
   const networks = await Networks.of(survey, clusterSettings(settings, seed), context);
   try {
     const budgets = networks.all.map((network) => network.wanted);
-    const clusters = bounded(networks.all.flatMap(clustersOf), settings, budgets);
+    const health = await channelHealth(networks.all, context);
+    const all = networks.all.flatMap((network, pool) => clustersOf(network, pool, health));
+    const clusters = bounded(all, settings, budgets);
     const trial = await openTexts((candidates) => foldedVariants(networks, clusters, candidates, context), context);
     try {
       const whole = orderStart(networks, clusters);
@@ -105,7 +107,7 @@ function orderStart(networks: Networks, clusters: readonly ThresholdCluster[]): 
   return counts;
 }
 
-function clustersOf(network: NetworkChannels, pool: number): ThresholdCluster[] {
+function clustersOf(network: NetworkChannels, pool: number, health: ReadonlyMap<string, number>): ThresholdCluster[] {
   const { block, consumer, assignments } = network;
   const count = 1 + Math.max(...assignments);
   return Array.from({ length: count }, (_, cluster) => {
@@ -113,8 +115,9 @@ function clustersOf(network: NetworkChannels, pool: number): ThresholdCluster[] 
     const gone = network.gone.filter((channel) => assignments[channel] === cluster).length;
     const errors = errorsOf(network, cluster);
     const free = network.order.filter((channel) => assignments[channel] === cluster).length;
+    const name = clusterName(consumer.spec.weight, cluster);
     return {
-      name: clusterName(consumer.spec.weight, cluster),
+      name,
       matrix: consumer.spec.weight,
       block,
       cluster,
@@ -123,7 +126,7 @@ function clustersOf(network: NetworkChannels, pool: number): ThresholdCluster[] 
       elements: members.length,
       gone,
       most: gone + free,
-      figures: figuresOf(network, members, gone),
+      figures: { ...figuresOf(network, members, gone), health: health.get(name) ?? 1 },
       errors,
     };
   });
@@ -144,15 +147,13 @@ function errorsOf({ assignments, order, errors, gone }: NetworkChannels, cluster
   return sums;
 }
 
-function figuresOf({ population }: NetworkChannels, members: readonly number[], gone: number): ClusterFigures {
+function figuresOf({ population }: NetworkChannels, members: readonly number[], gone: number) {
   const mean = (values: ArrayLike<number>) => members.reduce((sum, i) => sum + values[i]!, 0) / members.length;
   const { contribution, norm, outputs } = population;
-  const left = 1 - gone / members.length;
   return {
     importance: mean(contribution ?? norm),
     variance: outputs === undefined ? 0 : mean(outputs.variance),
-    density: left,
-    health: left,
+    density: 1 - gone / members.length,
   };
 }
 

@@ -1,12 +1,11 @@
 import { type ClusterSettings, clusterRows, type MatrixRowClusters } from '../clustering/index.js';
 import type { LinearSpec } from '../model/index.js';
-import { readWeight } from '../shedding/index.js';
 import type { MatrixScores } from '../sparsity/index.js';
 import { clusterName, ERROR_LEVELS, type ThresholdCluster } from '../thresholds/index.js';
 import { zerosByRow } from './allocate.js';
+import { clusterHealth } from './cluster-health.js';
 import type { EditContext } from './edit.js';
 import { prunableLinears } from './plan-masks.js';
-import { passWanda } from './wanda-pass.js';
 
 /** One matrix, its clusters, and what is gone of its rows. */
 export interface ClusteredMatrix {
@@ -88,7 +87,10 @@ export async function thresholdClusters(
   errors: ErrorSums,
   context: EditContext,
 ): Promise<ThresholdCluster[]> {
-  const health = await healthOf(matrices, context);
+  const health = await clusterHealth(
+    new Map(matrices.map(({ spec, found }) => [spec.weight, found.assignments])),
+    context,
+  );
   return matrices.flatMap(({ spec, block, found, gone, members }) =>
     found.clusters.map(({ cluster, importance, variance = 0 }): ThresholdCluster => {
       const rows = members[cluster]!;
@@ -110,33 +112,4 @@ export async function thresholdClusters(
       };
     }),
   );
-}
-
-/** Of each cluster, the share of the dense model's Σ score² that is on weights which are still there; empty where all are. */
-async function healthOf(
-  matrices: readonly ClusteredMatrix[],
-  context: EditContext,
-): Promise<ReadonlyMap<string, number>> {
-  const { model, dense } = context;
-  const health = new Map<string, number>();
-  if (dense === undefined || matrices.every(({ gone }) => gone.every((zeros) => zeros === 0))) return health;
-  const named = new Map(matrices.map((matrix) => [matrix.spec.weight, matrix]));
-  await passWanda({ ...context, model: dense }, async ({ linears, score }) => {
-    for (const spec of linears) {
-      const { values } = await score(spec);
-      const now = await readWeight(model.checkpoint, spec);
-      for (const [cluster, rows] of named.get(spec.weight)!.members.entries()) {
-        let [left, all] = [0, 0];
-        for (const row of rows) {
-          for (let i = row * spec.columns; i < (row + 1) * spec.columns; i += 1) {
-            const square = values[i]! ** 2;
-            all += square;
-            if (now.values[i] !== 0) left += square;
-          }
-        }
-        health.set(clusterName(spec.weight, cluster), all === 0 ? 1 : left / all);
-      }
-    }
-  });
-  return health;
 }

@@ -8,7 +8,7 @@ export interface ClusterFigures {
   readonly variance: number;
   /** The fraction of its weights that are not 0. */
   readonly density: number;
-  /** 1: its outputs are as the dense model's; 0: nothing is left of them. The share of Σ (W_ij ‖X_j‖₂)² that earlier waves left. */
+  /** 1 − ‖Y' − Y‖² / ‖Y‖² of its outputs against the dense model's: 1 where they have not drifted, 0 where nothing is left of them. */
   readonly health: number;
 }
 
