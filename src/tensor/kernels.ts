@@ -2,7 +2,9 @@ import {
   engine,
   getBackend,
   getKernel,
+  type KernelConfig,
   type NamedAttrMap,
+  type NamedTensorInfoMap,
   type NamedTensorMap,
   type Tensor,
   tidy,
@@ -23,7 +25,12 @@ export type OperationKernel =
   | 'birdbone.LogitStatistics'
   | 'birdbone.LogitDivergence';
 
-export interface Operation<Result extends Tensor> {
+/** An entry of tfjs's table that takes only some calls of its operation; all of them where it has no `fits`. */
+export interface FittingKernel extends KernelConfig {
+  readonly fits?: (inputs: NamedTensorInfoMap, attributes: NamedAttrMap) => boolean;
+}
+
+export interface Operation<Result extends Tensor | Tensor[]> {
   readonly inputs: NamedTensorMap;
   readonly attributes?: NamedAttrMap;
   /** The same result from plain tfjs operations: the fallback, the kernel's oracle, and what gradients go through. */
@@ -31,11 +38,15 @@ export interface Operation<Result extends Tensor> {
 }
 
 /**
- * The operation's result, from the open device's own kernel where it has one. While gradients are recorded the composition
- * runs, as only its parts have gradients.
+ * The operation's result, from the open device's own kernel where it has one that fits. While gradients are recorded the
+ * composition runs, as only its parts have gradients.
  */
-export function runOperation<Result extends Tensor>(name: OperationKernel, operation: Operation<Result>): Result {
-  const hasKernel = !engine().isTapeOn() && getKernel(name, getBackend()) !== undefined;
-  if (!hasKernel) return tidy(operation.compose);
-  return engine().runKernel(name, operation.inputs, operation.attributes ?? {});
+export function runOperation<Result extends Tensor | Tensor[]>(
+  name: OperationKernel,
+  operation: Operation<Result>,
+): Result {
+  const { inputs, attributes = {}, compose } = operation;
+  const kernel: FittingKernel | undefined = engine().isTapeOn() ? undefined : getKernel(name, getBackend());
+  if (kernel === undefined || kernel.fits?.(inputs, attributes) === false) return tidy(compose);
+  return engine().runKernel(name, inputs, attributes);
 }

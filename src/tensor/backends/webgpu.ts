@@ -1,9 +1,12 @@
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Device, type DeviceBackend, type FoundDevice, TFJS_BACKENDS } from '../device.js';
+import { wgslKernels } from '../wgsl/index.js';
+import { firstTile } from '../wgsl/tile-policy.js';
 import { replaceKernels } from './replace-kernels.js';
 import { type FaultLog, watchFaults } from './webgpu-faults.js';
 import { guardBackend, releaseIdleBuffers, takeValues } from './webgpu-guard.js';
+import { hasInternals, kernelConfigs, openGpu } from './webgpu-kernels.js';
 import { broadcastingProducts } from './webgpu-products.js';
 
 /** What is used of the optional package `webgpu`: Dawn, Chrome's implementation of WebGPU, as a Node addon. */
@@ -46,7 +49,8 @@ export default webgpuBackend();
 
 /** WebGPU's constants are globals, and tfjs looks for `navigator.gpu` before it builds a backend, though it is handed a device. */
 function startDawn({ create, globals }: DawnPackage): GPU {
-  const gpu = create([]);
+  // Matrix units are behind this switch; it allows features to be asked for, and turns none on.
+  const gpu = create(['enable-dawn-features=allow_unsafe_apis']);
   Object.assign(globalThis, globals);
   const scope = globalThis as { navigator?: object };
   scope.navigator ??= {};
@@ -93,6 +97,9 @@ function isSoftware({ isFallbackAdapter, architecture, description }: GPUAdapter
   return isFallbackAdapter || architecture === 'software' || /llvmpipe|swiftshader/i.test(description);
 }
 
+const OTHER_TFJS =
+  'The GPU runs on plain TensorFlow.js operations, as the installed version is not the one that our kernels were made for: weights take twice the memory, and matrix products several times as long. Install @tensorflow/tfjs-backend-webgpu@4.22.0.';
+
 /** Limits that tfjs's kernels use beyond WebGPU's defaults. */
 const LIMITS = [
   'maxBufferSize',
@@ -103,23 +110,42 @@ const LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
 ] as const satisfies readonly (keyof GPUSupportedLimits)[];
 
+/** Features that our kernels have a use for; a GPU that lacks one runs what does without. */
+const FEATURES = [
+  'shader-f16',
+  'subgroups',
+  // Dawn's name of matrix units, which the standard has none for yet.
+  'chromium-experimental-subgroup-matrix',
+] as readonly string[] as readonly GPUFeatureName[];
+
 async function openAdapter(adapter: GPUAdapter, { description, software }: FoundDevice): Promise<Device> {
   const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
-  const gpuDevice = await adapter.requestDevice({ requiredLimits });
+  const gpuDevice = await adapter.requestDevice({
+    requiredLimits,
+    requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
+  });
   const faults = watchFaults(gpuDevice);
   const maxTensorBytes = Math.min(gpuDevice.limits.maxStorageBufferBindingSize, gpuDevice.limits.maxBufferSize);
   tf.enableProdMode();
   const backend = new WebGPUBackend(gpuDevice, adapter.info);
   guardBackend(backend, maxTensorBytes);
+  const ours = hasInternals(backend);
+  const gpu = openGpu({ backend, adapterInfo: adapter.info, tiles: firstTile });
   const products = tf.getKernel('BatchMatMul', TFJS_BACKENDS.webgpu)!;
-  const restoreKernels = replaceKernels([broadcastingProducts(products)]);
+  const restoreKernels = replaceKernels([
+    broadcastingProducts(products),
+    ...(ours ? kernelConfigs(wgslKernels, gpu) : []),
+  ]);
   tf.registerBackend(TFJS_BACKENDS.webgpu, () => backend);
   await tf.setBackend(TFJS_BACKENDS.webgpu);
   return {
     name: 'webgpu',
     description,
-    fastPaths: [],
-    notices: software ? [`${description} imitates a GPU in software: results are right, but slow.`] : [],
+    fastPaths: ours ? ['fused operations'] : [],
+    notices: [
+      ...(software ? [`${description} imitates a GPU in software: results are right, but slow.`] : []),
+      ...(ours ? [] : [OTHER_TFJS]),
+    ],
     maxTensorBytes,
     upload: (values, shape) => upload(backend, values, shape),
     read: (tensor) => read(backend, faults, tensor),
