@@ -153,6 +153,7 @@ const mayImport = {
   assessing: ['tensor', 'checkpoint', 'model', 'corpus', 'damage', 'grouping', 'pictures', 'waves'],
   calibrating: ['tensor', 'checkpoint', 'model', 'evidence', 'pruning', 'corpus', 'evaluation', 'waves'],
   scanning: ['checkpoint'],
+  benchmarking: ['tensor', 'checkpoint', 'translation', 'coding', 'model', 'corpus', 'evaluation', 'hardware', 'state'],
   conversion: ['tensor', 'checkpoint', 'translation', 'model', 'coding', 'layouts', 'ggml', 'imatrix'],
   cli: [],
 };
@@ -218,10 +219,10 @@ export default {
     },
     only('oclif-at-the-edge', 'node_modules/@oclif/', '^src/(cli|commands)/'),
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
-      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|grouping|surveying|assessing|calibrating|vocabulary|scanning|conversion|weighing|cli)/',
+      '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|grouping|surveying|assessing|calibrating|vocabulary|scanning|conversion|weighing|benchmarking|cli)/',
       '^src/recipe\\.ts$',
     ]),
-    only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|cli)/']),
+    only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|benchmarking|cli)/']),
     only(
       'native-addons-in-backends',
       'node_modules/(onnxruntime-node|webgpu|@tensorflow/tfjs-(backend-|node))',

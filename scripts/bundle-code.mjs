@@ -15,6 +15,7 @@ await build({
   entryPoints: [
     'src/index.ts',
     'src/cli/main.ts',
+    'src/benchmarking/probe.ts',
     ...globSync(['src/commands/**/*.ts', 'src/cli/hooks/*.ts'], { cwd: root }).sort(),
   ],
   outdir: 'dist',
