@@ -28,8 +28,14 @@ export const DEFAULT_DAMP = 0.01;
 const DAMP_STEP = 10;
 const MOST_DAMP = 1;
 
-/** Up to here factors are kept in double precision: half a second at this size, and twice the room. */
+/** Up to here factors are computed and kept in double precision: half a second on the host at this size, and twice the room. */
 const DOUBLE_COLUMNS = 1024;
+
+/**
+ * Up to here they are computed in double precision by a device that has products of doubles, and kept in single precision:
+ * matrix, copy and result are the three matrices of 4 bytes an element that a factorization is allowed (docs/solvers.md).
+ */
+const DEVICE_DOUBLE_COLUMNS = 4096;
 
 /** A matrix to factor, and what was added to its diagonal. */
 export interface DampedFactor {
@@ -40,10 +46,23 @@ export interface DampedFactor {
   readonly fraction: number;
 }
 
-/** Storage for the factor of a matrix of this size: the matrix itself when `overwrite`, in double precision when it is small. */
-export function workingCopy(values: Float32Array, size: number, overwrite: boolean): Reals {
-  if (size <= DOUBLE_COLUMNS) return new Float64Array(values);
+/** What is factored is a copy in double precision where that is fast enough, otherwise the matrix itself when `overwrite`. */
+export function workingCopy(
+  values: Float32Array,
+  size: number,
+  { overwrite = false, device }: { readonly overwrite?: boolean; readonly device?: Device | undefined },
+): Reals {
+  const most = device?.doubles === undefined ? DOUBLE_COLUMNS : DEVICE_DOUBLE_COLUMNS;
+  if (size <= most) return new Float64Array(values);
   return overwrite ? values : values.slice();
+}
+
+/** The factor as it is kept: double precision for small ones alone, in `room` where that is given. */
+export function keptFactor(factor: Reals, size: number, room?: Float32Array): Reals {
+  if (factor instanceof Float32Array || size <= DOUBLE_COLUMNS) return factor;
+  if (room === undefined) return new Float32Array(factor);
+  room.set(factor);
+  return room;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type DampingOptions, diagonalOf, factorDamped, type Gram, workingCopy } from './damping.js';
+import { type DampingOptions, diagonalOf, factorDamped, type Gram, keptFactor, workingCopy } from './damping.js';
 import type { Reals } from './panel.js';
 import { matrixProducts } from './products.js';
 import { invertLower } from './triangular.js';
@@ -29,13 +29,14 @@ export interface InverseFactor {
  */
 export async function inverseUpperFactor(gram: Gram, options: InverseOptions = {}): Promise<InverseFactor> {
   const { columns: size } = gram;
-  const values = workingCopy(gram.values, size, options.overwrite === true);
+  const values = workingCopy(gram.values, size, options);
   values.reverse();
   const damped = await factorDamped(values, size, options);
   if (damped === undefined) return diagonalFactor(values, size, options);
   await invertLower(damped.factor, matrixProducts(options.device));
   values.reverse();
-  return { size, values, damp: damped.fraction, isDiagonal: false };
+  const kept = keptFactor(values, size, options.overwrite === true ? gram.values : undefined);
+  return { size, values: kept, damp: damped.fraction, isDiagonal: false };
 }
 
 /** The diagonal of (G + dI)⁻¹, [columns]: how much each input is determined by the others. Damping and throws as above. */
@@ -54,7 +55,7 @@ function diagonalFactor(values: Reals, size: number, { name = 'a matrix', report
   values.fill(0);
   for (let i = 0; i < size; i += 1) values[i * size + i] = 1 / Math.sqrt(diagonal[i]! || 1);
   report?.({ type: 'notice', message: oneByOne(name) });
-  return { size, values, damp: 0, isDiagonal: true };
+  return { size, values: keptFactor(values, size), damp: 0, isDiagonal: true };
 }
 
 function oneByOne(name: string): string {

@@ -1,4 +1,4 @@
-import { type DampingOptions, factorDamped, type Gram, workingCopy } from './damping.js';
+import { type DampingOptions, factorDamped, type Gram, keptFactor, workingCopy } from './damping.js';
 import type { Reals } from './panel.js';
 
 /**
@@ -7,9 +7,9 @@ import type { Reals } from './panel.js';
  */
 export async function lowerFactor(gram: Gram, options: DampingOptions): Promise<Reals | undefined> {
   const { columns: size } = gram;
-  const values = workingCopy(gram.values, size, false);
+  const values = workingCopy(gram.values, size, options);
   const damped = await factorDamped(values, size, options);
   if (damped === undefined) return undefined;
   for (let row = 0; row < size; row += 1) values.fill(0, row * size + row + 1, (row + 1) * size);
-  return values;
+  return keptFactor(values, size);
 }

@@ -1,5 +1,5 @@
-import { type Device, multiplyOnDevice } from '../tensor/index.js';
-import { columnsOfPanel, type Panel, packDoubles, packSingles, rowStart, rowsOfPanel } from './panel.js';
+import { type Device, type DoubleMatrix, type DoubleProducts, multiplyOnDevice } from '../tensor/index.js';
+import { columnsOfPanel, type Panel, packDoubles, packSingles, type Reals, rowStart, rowsOfPanel } from './panel.js';
 
 /** How the blocked algorithms multiply: the one operation that nearly all of their time goes into. */
 export interface MatrixProducts {
@@ -13,12 +13,18 @@ export interface MatrixProducts {
 /** Below this many multiplications a product in double precision on the host is done before a device has copied its operands. */
 const DEVICE_MULTIPLICATIONS = 2 ** 22;
 
+/** The same for the device's own products of doubles, which copy nothing but the pieces: calling it takes as long as so many. */
+const DOUBLES_MULTIPLICATIONS = 2 ** 15;
+
 /** Elements of one piece that is sent to the device, or comes back: 64 MiB of single precision. */
 const PIECE_ELEMENTS = 2 ** 24;
 
+/** As `PIECE_ELEMENTS`, of doubles: 32 MiB. A piece is in memory beside the matrices. */
+const DOUBLE_PIECE_ELEMENTS = 2 ** 22;
+
 /**
- * Products on the host in double precision; given a device, large products between single-precision matrices go there. The
- * same operands give the same bits on the same device.
+ * Products on the host in double precision; given a device, large products between single-precision matrices go there, and
+ * all others to its library for doubles, if it has one. The same operands give the same bits on the same device.
  */
 export function matrixProducts(device?: Device): MatrixProducts {
   return {
@@ -26,39 +32,76 @@ export function matrixProducts(device?: Device): MatrixProducts {
       if (target.rows === 0 || target.columns === 0 || left.columns === 0) return;
       const multiplications = target.rows * target.columns * left.columns;
       const single = target.values instanceof Float32Array && left.values instanceof Float32Array;
-      if (device === undefined || !single || multiplications < DEVICE_MULTIPLICATIONS) {
-        subtractOnHost(target, left, right, transposeRight);
+      if (device !== undefined && single && multiplications >= DEVICE_MULTIPLICATIONS) {
+        const most = Math.min(PIECE_ELEMENTS, Math.floor(device.maxTensorBytes / 4));
+        await byPieces({ target, left, right, transposeRight }, most, singlesOn(device));
+      } else if (device?.doubles !== undefined && multiplications >= DOUBLES_MULTIPLICATIONS) {
+        await byPieces({ target, left, right, transposeRight }, DOUBLE_PIECE_ELEMENTS, doublesBy(device.doubles));
       } else {
-        await subtractOnDevice(target, left, right, { device, transposeRight });
+        subtractOnHost(target, left, right, transposeRight);
       }
     },
   };
 }
 
-async function subtractOnDevice(
-  target: Panel,
-  left: Panel,
-  right: Panel,
-  { device, transposeRight }: { readonly device: Device; readonly transposeRight: boolean },
+interface Subtraction {
+  readonly target: Panel;
+  readonly left: Panel;
+  readonly right: Panel;
+  readonly transposeRight: boolean;
+}
+
+/** Makes a product of two pieces: the right one is prepared once for all pieces of the left one. */
+type PieceProduct = (right: Panel, transposeRight: boolean) => (left: Panel) => Promise<Reals> | Reals;
+
+async function byPieces(
+  { target, left, right, transposeRight }: Subtraction,
+  pieceElements: number,
+  product: PieceProduct,
 ): Promise<void> {
   const inner = left.columns;
-  const pieceElements = Math.min(PIECE_ELEMENTS, Math.floor(device.maxTensorBytes / 4));
   const columnStep = Math.max(1, Math.floor(pieceElements / inner));
   for (let column = 0; column < target.columns; column += columnStep) {
     const columns = Math.min(columnStep, target.columns - column);
-    const cut = transposeRight ? rowsOfPanel(right, column, columns) : columnsOfPanel(right, column, columns);
-    const operand = { values: packSingles(cut), rows: cut.rows, columns: cut.columns };
+    const times = product(
+      transposeRight ? rowsOfPanel(right, column, columns) : columnsOfPanel(right, column, columns),
+      transposeRight,
+    );
     const rowStep = Math.max(1, Math.floor(pieceElements / Math.max(inner, columns)));
     for (let row = 0; row < target.rows; row += rowStep) {
       const rows = Math.min(rowStep, target.rows - row);
-      const values = packSingles(rowsOfPanel(left, row, rows));
-      const product = await multiplyOnDevice({ values, rows, columns: inner }, operand, device, { transposeRight });
-      takeAway(columnsOfPanel(rowsOfPanel(target, row, rows), column, columns), product);
+      const piece = await times(rowsOfPanel(left, row, rows));
+      takeAway(columnsOfPanel(rowsOfPanel(target, row, rows), column, columns), piece);
     }
   }
 }
 
-function takeAway(target: Panel, product: Float32Array | Float64Array): void {
+function singlesOn(device: Device): PieceProduct {
+  return (right, transposeRight) => {
+    const operand = { values: packSingles(right), rows: right.rows, columns: right.columns };
+    return (left) =>
+      multiplyOnDevice({ values: packSingles(left), rows: left.rows, columns: left.columns }, operand, device, {
+        transposeRight,
+      });
+  };
+}
+
+function doublesBy(doubles: DoubleProducts): PieceProduct {
+  return (right, transposeRight) => {
+    const operand = asDoubles(right);
+    return (left) => doubles.multiply(asDoubles(left), operand, { transposeRight });
+  };
+}
+
+/** The panel as a matrix without gaps: a view where it has none and is in double precision. */
+function asDoubles(panel: Panel): DoubleMatrix {
+  const { values, stride, rows, columns } = panel;
+  if (!(values instanceof Float64Array) || stride !== columns) return { values: packDoubles(panel), rows, columns };
+  const start = rowStart(panel, 0);
+  return { values: values.subarray(start, start + rows * columns), rows, columns };
+}
+
+function takeAway(target: Panel, product: Reals): void {
   const { values, rows, columns } = target;
   let next = 0;
   for (let row = 0; row < rows; row += 1) {

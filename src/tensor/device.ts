@@ -11,6 +11,23 @@ export const TFJS_BACKENDS = { webgpu: 'webgpu', cuda: 'tensorflow', cpu: 'wasm'
   string
 >;
 
+/** A row-major matrix on the host in double precision; `values` holds it without gaps. */
+export interface DoubleMatrix {
+  readonly values: Float64Array;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Products in double precision of matrices that stay on the host. */
+export interface DoubleProducts {
+  /** left · right, either read as its transpose where asked; the same bits for the same operands. Throws RangeError where they do not fit. */
+  multiply(
+    left: DoubleMatrix,
+    right: DoubleMatrix,
+    options?: { readonly transposeLeft?: boolean; readonly transposeRight?: boolean },
+  ): Float64Array;
+}
+
 /**
  * One open compute device. Operations (ops/) are plain functions over tfjs tensors that run on whichever device was opened
  * last: one process, one open device at a time. Tensors are float32 or int32, as tfjs has no others.
@@ -34,6 +51,8 @@ export interface Device {
    * reported since the last read and throws `device` rather than return values that a fault may have made wrong.
    */
   read(tensor: Tensor): Promise<Float32Array | Int32Array>;
+  /** What tensors, which are single precision, cannot do; absent where the device has no library for it. */
+  readonly doubles?: DoubleProducts;
   /** Live tensors and their bytes; equal before and after any complete piece of work, or something leaks. */
   memory(): { readonly tensors: number; readonly bytes: number };
   /** Gives the device back; its tensors are gone. */

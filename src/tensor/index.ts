@@ -1,5 +1,5 @@
 export { decodeToF32 } from './decode.js';
-export type { Device, DeviceChoice, DeviceName } from './device.js';
+export type { Device, DeviceChoice, DeviceName, DoubleMatrix, DoubleProducts } from './device.js';
 export {
   type BlockDtype,
   DTYPES,

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { BirdboneError } from '../../errors.js';
 import { type Device, type DeviceBackend, type DeviceOptions, TFJS_BACKENDS } from '../device.js';
+import { doubleProducts } from './onnx/double-products.js';
 import { elementwiseKernels } from './onnx/elementwise.js';
 import { matrixProducts } from './onnx/matrix-products.js';
 import { operationKernels } from './onnx/operations.js';
@@ -34,6 +35,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Device> {
     maxTensorBytes: MAX_TENSOR_BYTES,
     upload,
     read: async (tensor) => (await tensor.data()) as Float32Array | Int32Array,
+    ...(runtime && { doubles: doubleProducts(runtime) }),
     memory: () => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes }),
     close: async () => {
       await heap.close();

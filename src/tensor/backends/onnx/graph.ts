@@ -16,18 +16,20 @@ export interface GraphNode {
   readonly domain?: 'com.microsoft';
 }
 
-export type ElementType = 'float32' | 'int32';
+export type ElementType = 'float32' | 'int32' | 'float64';
 
-/** Nodes in order of execution, the last of which makes `output` (float32). Inputs and output have any rank and shape. */
+/** Nodes in order of execution, the last of which makes `output`. Inputs and output have any rank and shape. */
 export interface Graph {
   readonly inputs: Readonly<Record<string, ElementType>>;
   readonly nodes: readonly GraphNode[];
+  /** float32 unless said otherwise. */
+  readonly output?: ElementType;
 }
 
 /** Operator set 18: the last in which every operator used here changed, and read by ONNX Runtime since 1.14. */
 const OPSET = 18;
 const IR_VERSION = 8;
-const ELEMENT_TYPES = { float32: 1, int32: 6 } as const;
+const ELEMENT_TYPES = { float32: 1, int32: 6, float64: 11 } as const;
 
 /** A constant of int64 values, for the inputs that ONNX wants as tensors: axes, shapes. */
 export function integers(output: string, values: readonly number[]): GraphNode {
@@ -47,7 +49,7 @@ export function encodeGraph(graph: Graph): Uint8Array {
       ...graph.nodes.flatMap((node) => message(1, encodeNode(node))),
       ...text(2, 'birdbone'),
       ...Object.entries(graph.inputs).flatMap(([name, type]) => message(11, valueInfo(name, type))),
-      ...message(12, valueInfo('output', 'float32')),
+      ...message(12, valueInfo('output', graph.output ?? 'float32')),
     ]),
     ...message(8, [...text(1, ''), ...integer(2, OPSET)]),
     ...message(8, [...text(1, 'com.microsoft'), ...integer(2, 1)]),

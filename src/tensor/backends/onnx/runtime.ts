@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
-import { encodeGraph, type Graph } from './graph.js';
+import { type ElementType, encodeGraph, type Graph } from './graph.js';
 
 /** Values that a graph reads or writes in place, and their shape. */
 interface GraphValue {
-  readonly data: Float32Array | Int32Array;
+  readonly data: Float32Array | Int32Array | Float64Array;
   readonly shape: readonly number[];
 }
 
@@ -54,8 +54,7 @@ export function requireOnnxLibrary(): OnnxLibrary {
 export function openOnnxRuntime(threads: number, load: () => OnnxLibrary = requireOnnxLibrary): OnnxRuntime {
   const library = load();
   const sessions = new Map<string, Session>();
-  const tensor = ({ data, shape }: GraphValue) =>
-    new library.Tensor(data instanceof Int32Array ? 'int32' : 'float32', data, shape);
+  const tensor = ({ data, shape }: GraphValue) => new library.Tensor(elementType(data), data, shape);
   const runtime: OnnxRuntime = {
     version: library.version,
     threads,
@@ -75,6 +74,11 @@ export function openOnnxRuntime(threads: number, load: () => OnnxLibrary = requi
   };
   tryOut(runtime);
   return runtime;
+}
+
+function elementType(data: GraphValue['data']): ElementType {
+  if (data instanceof Float32Array) return 'float32';
+  return data instanceof Int32Array ? 'int32' : 'float64';
 }
 
 function compile(library: OnnxLibrary, graph: Graph, threads: number): Session {
