@@ -19,6 +19,7 @@ export { escaped, quoted, shellWord } from './files/quote.js';
 export { refuseExisting, writeFolderWhole } from './files/whole-folder.js';
 export { type WriteOptions, writeCheckpoint } from './folder.js';
 export { GGUF_MANIFEST_KEY, ggufMetadata, ggufTexts } from './gguf/gguf.js';
+export { planGguf } from './gguf/plan.js';
 export type { GgufArray, GgufMetadata, GgufScalar, GgufValue } from './gguf/value.js';
 export { GgufWriter } from './gguf/writer.js';
 export {

@@ -32,7 +32,7 @@ const bits = Flags.custom<number>({
 export const quantizeFlags = {
   scheme: Flags.string({
     summary:
-      'What a weight becomes: int8, int6, int4, int3, int2, w8a8, fp8, w8a8-fp8, nf4, fp16, bf16; or blocks for llama.cpp: q4_k_m, q6_k, q8_0 and others (docs/quantization.md).',
+      'What a weight becomes: int8, int6, int5, int4, int3, int2, w8a8, fp8, w8a8-fp8, nf4, fp16, bf16; or blocks for llama.cpp: q4_k_m, q6_k, q8_0 and others (docs/quantization.md).',
     helpValue: '<scheme>',
     env: envOf('scheme'),
   }),

@@ -5,6 +5,7 @@ import {
   chunksOf,
   type GgufMetadata,
   GgufWriter,
+  planGguf,
   refuseExisting,
   syncFolder,
   type TensorInfo,
@@ -20,6 +21,15 @@ export interface GgufContent {
   readonly view: Checkpoint;
   readonly order: readonly string[];
   readonly metadata: GgufMetadata;
+}
+
+/** Bytes of the file that `writeGguf` would write. Throws as it does for what GGUF has no place for. */
+export function ggufBytes({ view, order, metadata }: GgufContent): number {
+  return planGguf(
+    view.path,
+    metadata,
+    order.map((name) => view.tensors.get(name)!),
+  ).fileBytes;
 }
 
 const COPY_CHUNK_BYTES = 1024 * 1024;

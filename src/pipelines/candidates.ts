@@ -21,7 +21,7 @@ const SCHEMES: Readonly<Partial<Record<ReturnType<typeof outputFormat>, readonly
   'compressed-tensors': ['int8', 'int4'],
   gptq: ['int8', 'int4', 'int3', 'int2'],
   awq: ['int4'],
-  native: ['int8', 'int6', 'int4', 'int3', 'int2'],
+  native: ['int8', 'int6', 'int5', 'int4', 'int3', 'int2'],
 };
 
 /**

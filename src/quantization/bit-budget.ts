@@ -10,11 +10,16 @@ const PARTS = 32_768;
 
 /**
  * For each of `items` the place of the choice that it gets: the least sum of errors whose bytes are within `budgetBytes`, to one part
- * in 32,768 for each item. undefined where even the smallest choices take more. Of equal sums the one with fewer bytes; deterministic.
+ * in 32,768 for each item, and at least `leastBytes` where choices come to so many of which none takes more and loses more than another. undefined where even the smallest choices take
+ * more. Of equal sums the one with fewer bytes; deterministic.
  *
  * The multiple-choice knapsack problem by dynamic programming over room (Kellerer, Pferschy & Pisinger 2004, section 11.5).
  */
-export function fitChoices(items: readonly (readonly Choice[])[], budgetBytes: number): number[] | undefined {
+export function fitChoices(
+  items: readonly (readonly Choice[])[],
+  budgetBytes: number,
+  leastBytes = 0,
+): number[] | undefined {
   const least = items.reduce((sum, choices) => sum + Math.min(...choices.map(({ bytes }) => bytes)), 0);
   if (least > budgetBytes) return undefined;
   const unit = Math.max(1, budgetBytes / PARTS);
@@ -22,19 +27,29 @@ export function fitChoices(items: readonly (readonly Choice[])[], budgetBytes: n
   const room = Math.floor((budgetBytes - least) / unit);
   const sizes = items.map((choices) => {
     const smallest = Math.min(...choices.map(({ bytes }) => bytes));
-    return choices.map(({ bytes }) => Math.ceil((bytes - smallest) / unit));
+    return choices.map((choice) =>
+      isBeaten(choice, choices) ? Number.POSITIVE_INFINITY : Math.ceil((choice.bytes - smallest) / unit),
+    );
   });
-  const taken = bestTaken(items, sizes, room);
+  const from = Math.min(room, Math.max(0, Math.ceil((leastBytes - least) / unit)));
+  const taken = bestTaken(items, sizes, { from, room });
   return givenOut(items, taken, budgetBytes);
 }
 
-/** The choices of least error within `room` units. */
+/** Whether another choice loses less and takes no more: that one is taken even where there are bytes to spend. */
+function isBeaten({ bytes, error }: Choice, choices: readonly Choice[]): boolean {
+  return choices.some((other) => other.error < error && other.bytes <= bytes);
+}
+
+/** The choices of least error that take `from` to `room` units; where there are none, within `room`. */
 function bestTaken(
   items: readonly (readonly Choice[])[],
   sizes: readonly (readonly number[])[],
-  room: number,
+  { from, room }: { readonly from: number; readonly room: number },
 ): number[] {
-  let best = new Float64Array(room + 1);
+  // Of so many units, not one more or less.
+  let best = new Float64Array(room + 1).fill(Number.POSITIVE_INFINITY);
+  best[0] = 0;
   const picks = items.map((choices, item) => {
     const next = new Float64Array(room + 1).fill(Number.POSITIVE_INFINITY);
     const pick = new Uint8Array(room + 1);
@@ -52,16 +67,18 @@ function bestTaken(
     return pick;
   });
   const taken = new Array<number>(items.length).fill(0);
-  for (let item = items.length - 1, at = smallestRoom(best); item >= 0; item -= 1) {
+  for (let item = items.length - 1, at = leastAt(best, from); item >= 0; item -= 1) {
     taken[item] = picks[item]![at]!;
     at -= sizes[item]![taken[item]!]!;
   }
   return taken;
 }
 
-/** The least room in which the least error is reached. */
-function smallestRoom(best: Float64Array): number {
-  return best.indexOf(best.at(-1)!);
+/** The first place of the least number from `from` on; of all, where none of these is finite. */
+function leastAt(values: Float64Array, from: number): number {
+  let found = from;
+  for (let at = from; at < values.length; at += 1) if (values[at]! < values[found]!) found = at;
+  return from === 0 || Number.isFinite(values[found]!) ? found : leastAt(values, 0);
 }
 
 /** Moves single items to better choices as long as they fit, those that gain most for their bytes first. */

@@ -46,7 +46,7 @@ function checkOptions(base: Scheme, name: string, options: SchemeOptions): void 
   if (asymmetric && (base.type !== 'int' || base.activations !== undefined)) {
     throw new BirdboneError(
       'usage',
-      `${name} has no zero points: only int8, int6, int4, int3 and int2 can be asymmetric.`,
+      `${name} has no zero points: only int8, int6, int5, int4, int3 and int2 can be asymmetric.`,
     );
   }
   if (groupSize !== undefined && blockShape !== undefined) {

@@ -48,6 +48,7 @@ const nf4 = {
 export const schemes: ReadonlyMap<string, Scheme> = new Map<string, Scheme>([
   ['int8', int8],
   ['int6', { ...small, bits: 6 }],
+  ['int5', { ...small, bits: 5 }],
   ['int4', { ...small, bits: 4 }],
   ['int3', { ...small, bits: 3 }],
   ['int2', { ...small, bits: 2 }],

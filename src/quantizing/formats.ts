@@ -17,6 +17,7 @@ export type Format = (typeof FORMATS)[number];
 const ELSEWHERE: Readonly<Record<string, Format>> = {
   int2: 'gptq',
   int3: 'gptq',
+  int5: 'native',
   int6: 'native',
   'fp8-e5m2': 'native',
   nf4: 'native',

@@ -40,7 +40,7 @@ describe('candidates of a search', () => {
     expect(names([{ do: 'quantize', scheme: 'nf4' }], 'o')).toEqual(['quantize nf4']);
     expect(names([{ do: 'quantize', scheme: 'int4' }], 'o')).toEqual([
       'quantize int4',
-      'quantize int6',
+      'quantize int5',
       'quantize int3',
     ]);
   });

@@ -20,6 +20,14 @@ function byTrial(items: readonly (readonly Choice[])[], budget: number): number 
   return Math.min(...first.map(({ bytes, error }) => error + byTrial(rest, budget - bytes)));
 }
 
+function combinations([first, ...rest]: readonly (readonly Choice[])[]): Choice[] {
+  if (first === undefined) return [{ bytes: 0, error: 0 }];
+  const others = combinations(rest);
+  return first.flatMap((own) =>
+    others.map(({ bytes, error }) => ({ bytes: own.bytes + bytes, error: own.error + error })),
+  );
+}
+
 describe('fitChoices', () => {
   it('finds the least error of all combinations that fit', () => {
     fc.assert(
@@ -33,6 +41,34 @@ describe('fitChoices', () => {
         expect(total(items, taken!, 'bytes')).toBeLessThanOrEqual(budget);
         expect(total(items, taken!, 'error')).toBe(expected);
       }),
+    );
+  });
+
+  it('finds the least error of the combinations that come to the least size too, where there are any', () => {
+    fc.assert(
+      fc.property(
+        itemsOf,
+        fc.integer({ min: 1, max: 1200 }),
+        fc.integer({ min: 1, max: 100 }),
+        (items, most, width) => {
+          const least = most - width;
+          const useful = items.map((choices) =>
+            choices.filter(({ bytes, error }) => !choices.some((one) => one.error < error && one.bytes <= bytes)),
+          );
+          const fitting = combinations(useful).filter(({ bytes }) => bytes <= most);
+          const filling = fitting.filter(({ bytes }) => bytes >= least);
+          const expected = Math.min(...(filling.length > 0 ? filling : fitting).map(({ error }) => error));
+          const taken = fitChoices(items, most, least);
+          if (fitting.length === 0) {
+            expect(taken).toBeUndefined();
+            return;
+          }
+          // What room is left afterwards may still buy less error.
+          expect(total(items, taken!, 'error')).toBeLessThanOrEqual(expected);
+          expect(total(items, taken!, 'bytes')).toBeLessThanOrEqual(most);
+          if (filling.length > 0) expect(total(items, taken!, 'bytes')).toBeGreaterThanOrEqual(least);
+        },
+      ),
     );
   });
 

@@ -7,7 +7,7 @@ import { assign } from '../../src/quantizing/assign.js';
 import { formsWithinBudget } from '../../src/quantizing/budget/choose-forms.js';
 import { groupDivergences } from '../../src/quantizing/budget/group-divergences.js';
 import { publishedBytes } from '../../src/quantizing/budget/published-bytes.js';
-import { relativeErrors } from '../../src/quantizing/budget/sensitivity.js';
+import { sensitivities } from '../../src/quantizing/budget/sensitivity.js';
 import { bitsPerWeight, type MatrixForm } from '../../src/quantizing/forms.js';
 import { type Format, type QuantizeSettings, quantizeEdit } from '../../src/quantizing/index.js';
 import { seededRandom } from '../../src/random.js';
@@ -45,7 +45,7 @@ afterAll(async () => {
 });
 
 const meanBits = (forms: readonly MatrixForm[]) => {
-  const open = forms.filter(({ spec }) => spec !== undefined);
+  const open = forms.filter(({ spec, form }) => spec !== undefined || form.kind === 'blocks');
   const weights = open.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
   return open.reduce((sum, form) => sum + form.rows * form.columns * bitsPerWeight(form, 32), 0) / weights;
 };
@@ -94,9 +94,10 @@ describe('formsWithinBudget', () => {
     const without = { ...context, calibration: [] };
     const { forms, spent } = await formsWithinBudget({ bitsPerWeight: 5 }, { format: 'native' }, without);
     const open = forms.filter(({ spec }) => spec !== undefined);
-    for (const { form } of open) expect(form).toEqual({ kind: 'scheme', scheme: schemeOf('int4', { groupSize: 32 }) });
+    const scheme = schemeOf('int4', { groupSize: 32, asymmetric: true });
+    for (const { form } of open) expect(form).toEqual({ kind: 'scheme', scheme });
     expect(spent.reason).toContain('--calibration');
-    expect((8 * spent.bytes) / spent.weights).toBe(4.5);
+    expect((8 * spent.bytes) / spent.weights).toBe(4.75);
     await expect(formsWithinBudget({ bitsPerWeight: 2 }, { format: 'native' }, without)).rejects.toThrow('are 2.25');
   });
 
@@ -130,8 +131,9 @@ describe('formsWithinBudget', () => {
   it('takes blocks of ggml for a GGUF', async () => {
     const { forms } = await formsWithinBudget({ bitsPerWeight: 5 }, { format: 'gguf' }, context);
     // Rows of 64 and 128 are no whole number of blocks of 256.
-    const types = new Set(forms.filter(({ spec }) => spec).map(({ form }) => form.kind === 'blocks' && form.dtype));
-    for (const type of types) expect(['Q4_0', 'Q5_0', 'Q8_0', 'F16']).toContain(type);
+    const types = new Set(forms.map(({ form }) => form.kind === 'blocks' && form.dtype));
+    for (const type of types) expect(['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0', 'F16']).toContain(type);
+    expect(types.size).toBeGreaterThan(1);
     expect(meanBits(forms)).toBeLessThanOrEqual(5);
     expect(meanBits(forms)).toBeGreaterThan(4.95);
   });
@@ -152,14 +154,15 @@ describe('formsWithinBudget', () => {
   });
 });
 
-describe('relativeErrors', () => {
+describe('sensitivities', () => {
   it('are tr(D G Dᵀ) / tr(W G Wᵀ), of the inputs that the reference model gives', async () => {
     const name = 'model.layers.1.mlp.gate_proj.weight';
     const scheme = schemeOf('int3');
     const spec = model.decoder.blocks[1]!.linears.find(({ weight }) => weight === name)!;
     const form = { kind: 'scheme', scheme } as const;
     const matrix = { weight: name, rows: spec.rows, columns: spec.columns, spec, block: 1, form };
-    const found = await relativeErrors([{ matrix, forms: [form] }], { search: 'absmax' }, context);
+    const tried = [{ members: [{ matrix, forms: [form] }], place: 0 }];
+    const found = await sensitivities(tried, { search: 'absmax' }, context);
     const inputs: Float64Array[] = [];
     for (const { ids } of calibration) {
       referenceLogits(reference, ids, (layer, input, vectors) => {
@@ -178,7 +181,8 @@ describe('relativeErrors', () => {
         return sum;
       }, 0);
     const expected = energy(dense.map((value, i) => value - rounded[i]!)) / energy(dense);
-    expect(found.get(name)![0]! / expected).toBeCloseTo(1, 3);
+    expect(found.get(name)!.left).toBe(1);
+    expect(found.get(name)!.errors[0]! / expected).toBeCloseTo(1, 3);
   });
 });
 

@@ -10,7 +10,7 @@ interface IntegerFormat {
   readonly names: readonly string[];
   /** Matrices may also stay as they are. */
   readonly dense?: true;
-  /** Each matrix may have groups of its own. */
+  /** Each matrix may have groups of its own, and zero points or none. */
   readonly groups?: true;
 }
 
@@ -18,17 +18,20 @@ const INTEGERS: Readonly<Record<Exclude<Format, 'gguf'>, IntegerFormat>> = {
   'compressed-tensors': { names: ['int4', 'int8'], dense: true, groups: true },
   gptq: { names: ['int2', 'int3', 'int4', 'int8'] },
   awq: { names: ['int4'], dense: true },
-  native: { names: ['int2', 'int3', 'int4', 'int6', 'int8'], dense: true, groups: true },
+  native: { names: ['int2', 'int3', 'int4', 'int5', 'int6', 'int8'], dense: true, groups: true },
 };
 
 /** Inputs that share a scale where nobody says how many. The scales of smaller groups take more: levels between those of the bits. */
 const GROUP_SIZE = 64;
 const GROUP_SIZES = [128, GROUP_SIZE, 32];
 
+/** At six bits and above a zero point takes more than it gives: on tinystories-656k a fifth less error for 0.125 bits. */
+const MOST_BITS_WITH_ZERO_POINTS = 5;
+
 /** ggml's types by the columns that they divide, the widest blocks first. */
 const BLOCKS: readonly (readonly EncodableDtype[])[] = [
-  ['Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K', 'Q8_0'],
-  ['Q4_0', 'Q5_0', 'Q8_0'],
+  ['Q2_K', 'Q3_K', 'Q4_K', 'Q4_1', 'Q5_K', 'Q5_1', 'Q6_K', 'Q8_0'],
+  ['Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q8_0'],
 ];
 
 /** What is to be chosen among. */
@@ -59,12 +62,14 @@ export function candidatesOf(
     const types = BLOCKS.find((some) => some.every((dtype) => columns % DTYPES[dtype].blockElements === 0)) ?? [];
     return [...types.map((dtype): Form => ({ kind: 'blocks', dtype })), { kind: 'blocks', dtype: 'F16' }];
   }
-  const { names, dense } = INTEGERS[format];
-  const { asymmetric } = settings;
+  const { names, dense, groups } = INTEGERS[format];
   const schemes = names.flatMap((name) =>
-    groupSizes.map((groupSize): Form => {
-      return { kind: 'scheme', scheme: schemeOf(name, { groupSize, ...(asymmetric !== undefined && { asymmetric }) }) };
+    groupSizes.flatMap((groupSize) => {
+      const [plain, shifted] = [false, true].map((asymmetric) => schemeOf(name, { groupSize, asymmetric }));
+      if (settings.asymmetric !== undefined) return settings.asymmetric ? [shifted!] : [plain!];
+      return groups && plain!.bits <= MOST_BITS_WITH_ZERO_POINTS ? [plain!, shifted!] : [plain!];
     }),
   );
-  return dense ? [...schemes, { kind: 'dense', reason: 'the budget left room for it' }] : schemes;
+  const forms = schemes.map((scheme): Form => ({ kind: 'scheme', scheme }));
+  return dense ? [...forms, { kind: 'dense', reason: 'the budget left room for it' }] : forms;
 }

@@ -27,7 +27,7 @@ export interface Spent {
   readonly budgetBytes: number;
   /** The weights of these matrices. */
   readonly weights: number;
-  /** With a budget of bytes: those of all tensors that will be published, and what was allowed them. */
+  /** With a budget of bytes: those that will be published, as `publishedBytes` counts them, and what was allowed them. */
   readonly published?: { readonly bytes: number; readonly budgetBytes: number };
   /** Why all matrices got one form, where they did. */
   readonly reason?: string;
@@ -40,9 +40,9 @@ export interface BudgetTarget {
 
 /**
  * Divides the bits that `settings.bitsPerWeight` or `settings.sizeBytes` allow over the linears inside the blocks, so that what they
- * cost together is least (see `costsOf`). Without a calibration text all get one form, the largest that fits: the weights alone do not
+ * cost together is least (see `costsOf`) among the choices that use all but half a percent of the budget, where there are any. Without a calibration text all get one form, the largest that fits: the weights alone do not
  * show which of them matter. Overrides of `settings.keep` stand; what an engine loads as one layer gets one form where the format is
- * for such an engine. Bits per weight are the mean over the matrices that may be chosen for; bytes are of everything that is
+ * for such an engine. In a GGUF, embedding and head are chosen for too. Bits per weight are the mean over the matrices that may be chosen for; bytes are of everything that is
  * published. Neither is exceeded. Deterministic. Throws `usage` where even the fewest bits take more.
  */
 export async function formsWithinBudget(
@@ -50,24 +50,28 @@ export async function formsWithinBudget(
   { format, limits = {} }: BudgetTarget,
   context: SettleContext,
 ): Promise<BudgetForms> {
-  const { model, calibration } = context;
+  const { model, calibration, earlier = [] } = context;
   const all = assign(model, { ...settings, scheme: format === 'gguf' ? 'q4_k_m' : 'int4' });
   const open = openMatrices(all, settings, { format, parts: limits.tensorParallel ?? 1 });
   const groups = [...groupsOf(open, format).values()];
   const weights = groups.map((members) => members.reduce((sum, { matrix }) => sum + matrix.rows * matrix.columns, 0));
   const published = (forms: readonly MatrixForm[]) =>
-    publishedBytes(model, forms, { format, hasCacheScales: settings.kvCache !== undefined });
+    publishedBytes(model, forms, { format, hasCacheScales: settings.kvCache !== undefined, earlier });
   const total = weights.reduce((sum, count) => sum + count, 0);
   const first = await firstBudget(settings, { all, open, total, published }, model);
-  const items = await costsOf(groups, { budgetBytes: first, search: settings.scale ?? 'absmax' }, context);
+  const { scale: search = 'absmax', algorithm, sizeBytes } = settings;
+  const items = await costsOf(groups, { budgetBytes: first, search, algorithm }, context);
+  /** What may be left unused, in the matrices' own bytes. */
+  const slack = MAX_UNUSED * (sizeBytes ?? first);
   const isUniform = calibration.length === 0;
   for (let budgetBytes = first; ; ) {
-    const places = isUniform ? uniformChoices(items, weights, budgetBytes) : fitChoices(items, budgetBytes);
+    const places = isUniform
+      ? uniformChoices(items, weights, budgetBytes)
+      : fitChoices(items, budgetBytes, budgetBytes - slack);
     if (places === undefined) throw tooSmall(items, budgetBytes, { total, settings });
     const forms = formsAt(all, groups, places);
     const bytes = places.reduce((sum, place, group) => sum + items[group]![place]!.bytes, 0);
     const spent = { bytes, budgetBytes, weights: total, ...(isUniform && { reason: WITHOUT_TEXT }) };
-    const { sizeBytes } = settings;
     if (sizeBytes === undefined) return { forms, spent };
     const size = await published(forms);
     if (size <= sizeBytes) return { forms, spent: { ...spent, published: { bytes: size, budgetBytes: sizeBytes } } };
@@ -92,7 +96,13 @@ function formsAt(
   return all.map((matrix) => ({ ...matrix, form: chosen.get(matrix.weight) ?? matrix.form }));
 }
 
-/** Matrices that the budget may choose for: linears inside the blocks that are neither overridden nor left as they are. */
+/**
+ * The part of a budget that choices may leave unused: where those that lose least would leave more, others are taken. Padding, and
+ * what is foreseen of a manifest, may come to as much again: together at most 1 %.
+ */
+const MAX_UNUSED = 0.005;
+
+/** Matrices that the budget may choose for: those that are neither overridden nor left as they are. */
 function openMatrices(
   all: readonly MatrixForm[],
   settings: QuantizeSettings,
@@ -100,7 +110,8 @@ function openMatrices(
 ): Candidates[] {
   const overridden = Object.keys(settings.keep ?? {}).map(tensorGlob);
   const open = all.filter(
-    ({ form, weight, spec }) => spec !== undefined && form.kind !== 'dense' && !overridden.some((fits) => fits(weight)),
+    ({ form, weight, spec }) =>
+      (spec !== undefined || format === 'gguf') && form.kind !== 'dense' && !overridden.some((fits) => fits(weight)),
   );
   const groupSizes = groupSizesFor(open, { format, settings, parts });
   return open.map((matrix) => ({ matrix, forms: candidatesOf(matrix, { format, settings, groupSizes }) }));

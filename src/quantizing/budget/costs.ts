@@ -3,45 +3,69 @@ import type { SettleContext } from '../../pruning/index.js';
 import type { Choice } from '../../quantization/index.js';
 import { DTYPES } from '../../tensor/index.js';
 import { bitsPerWeight, type MatrixForm } from '../forms.js';
-import { groupDivergences, type TryOptions } from './group-divergences.js';
-import { type Candidates, relativeErrors } from './sensitivity.js';
+import { groupDivergences } from './group-divergences.js';
+import {
+  type Candidates,
+  type Sensitivity,
+  type SensitivityOptions,
+  sensitivities,
+  type TriedGroup,
+} from './sensitivity.js';
+import { tableDivergences, tableErrors } from './table-costs.js';
 
-export interface CostOptions extends TryOptions {
+export interface CostOptions extends SensitivityOptions {
   readonly budgetBytes: number;
 }
 
 /**
  * What each form of each group of matrices takes, and what it costs. With a calibration text the cost is a KL divergence of
  * predictions: measured of each group at the form that is nearest to the budget's mean, and for its other forms in proportion to the
- * groups' relative output errors. Costs of groups add up as long as they are small (Malinovskii et al. 2024, "Pushing the Limits of
- * Large Language Model Quantization via the Linearity Theorem"). Without a text nothing is known of costs, and they are 0.
+ * groups' relative output errors, less what GPTQ makes up for where that is the algorithm. Costs of groups add up as long as they are
+ * small (Malinovskii et al. 2024, "Pushing the Limits of Large Language Model Quantization via the Linearity Theorem"). Without a text
+ * nothing is known of costs, and they are 0.
  */
 export async function costsOf(
   groups: readonly (readonly Candidates[])[],
-  { budgetBytes, search }: CostOptions,
+  { budgetBytes, ...options }: CostOptions,
   context: SettleContext,
 ): Promise<Choice[][]> {
   const { model, calibration } = context;
   if (calibration.length === 0) return groups.map((members) => choicesOf(members, () => 0, model));
-  const errors = await relativeErrors(groups.flat(), { search }, context);
-  const items = groups.map((members) => choicesOf(members, (weight, place) => errors.get(weight)![place]!, model));
   const weights = groups.flat().reduce((sum, { matrix }) => sum + matrix.rows * matrix.columns, 0);
-  const tried = groups.map((members, group) => {
+  const tried = groups.map((members): TriedGroup => {
     const own = members.reduce((sum, { matrix }) => sum + matrix.rows * matrix.columns, 0);
-    return { members, place: nearest(items[group]!, (budgetBytes * own) / weights) };
+    return { members, place: nearest(members, (budgetBytes * own) / weights, model) };
   });
-  const divergences = await groupDivergences(tried, { search }, context);
-  return items.map((choices, group) => {
-    const measured = choices[tried[group]!.place]!.error;
-    const factor = measured === 0 ? 0 : divergences[group]! / measured;
-    return choices.map(({ bytes, error }) => ({ bytes, error: error * factor }));
-  });
+  const inside = tried.filter(({ members }) => members[0]!.matrix.block !== undefined);
+  const tables = tried.filter((group) => !inside.includes(group));
+  const found = new Map(await sensitivities(inside, options, context));
+  for (const member of tables.flatMap(({ members }) => members)) {
+    found.set(member.matrix.weight, { errors: await tableErrors(member, options, context), left: 1 });
+  }
+  const measured = await groupDivergences(inside, options, context);
+  const divergences = new Map(inside.map((group, i) => [group, measured[i]!]));
+  for (const [i, divergence] of (await tableDivergences(tables, options, context)).entries()) {
+    divergences.set(tables[i]!, divergence);
+  }
+  return tried.map((group) => priced(group, divergences.get(group)!, { found, model }));
 }
 
-/** The choice whose size is nearest, among those that change anything. */
-function nearest(choices: readonly Choice[], bytes: number): number {
-  const distances = choices.map((choice) =>
-    choice.error === 0 ? Number.POSITIVE_INFINITY : Math.abs(choice.bytes - bytes),
+/** A group's forms, with what they cost if its errors at the tried one cost that divergence. */
+function priced(
+  { members, place }: TriedGroup,
+  divergence: number,
+  { found, model }: { readonly found: ReadonlyMap<string, Sensitivity>; readonly model: Model },
+): Choice[] {
+  const sum = members.reduce((total, { matrix }) => total + found.get(matrix.weight)!.errors[place]!, 0);
+  const factor = sum === 0 ? 0 : divergence / sum;
+  return choicesOf(members, (weight, at) => factor * found.get(weight)!.left * found.get(weight)!.errors[at]!, model);
+}
+
+/** The form whose size is nearest, among those that change anything. */
+function nearest(members: readonly Candidates[], bytes: number, model: Model): number {
+  const sizes = choicesOf(members, () => 0, model);
+  const distances = sizes.map((size, place) =>
+    members[0]!.forms[place]!.kind === 'dense' ? Number.POSITIVE_INFINITY : Math.abs(size.bytes - bytes),
   );
   return distances.indexOf(Math.min(...distances));
 }

@@ -11,16 +11,10 @@ import { calibrationStates, meanDivergences, type SettleContext } from '../../pr
 import { revisedBlock } from '../revised-block.js';
 import { readWeight } from '../stored-order.js';
 import { roundTrip } from './output-errors.js';
-import type { Candidates } from './sensitivity.js';
+import type { TriedGroup } from './sensitivity.js';
 
 /** Tokens that predictions are compared on: the first windows of the calibration text that have so many. */
 const COMPARED_TOKENS = 2048;
-
-/** Matrices that get the same form, and the place of the one that is tried. */
-export interface TriedGroup {
-  readonly members: readonly Candidates[];
-  readonly place: number;
-}
 
 /**
  * Mean KL(model as it is ‖ one group rounded, all else as it is) in nats a token, of each group: what it costs the model's
@@ -97,7 +91,7 @@ async function throughBlock(
   }
 }
 
-function firstWindows(calibration: SettleContext['calibration']): SettleContext['calibration'] {
+export function firstWindows(calibration: SettleContext['calibration']): SettleContext['calibration'] {
   let tokens = 0;
   const enough = calibration.findIndex(({ ids }) => {
     tokens += ids.length;

@@ -5,8 +5,13 @@ import { dequantizeMatrix, quantizeMatrix } from '../../quantization/index.js';
 import { type Device, decodeToF32, disposeMatrix, encodeFromF32, linear, uploadMatrix } from '../../tensor/index.js';
 import type { Form } from '../forms.js';
 
-/** Rows of a matrix that stand for all: the spread of a hundred rows' errors is far below the step from one bit to the next. */
-export const SAMPLED_ROWS = 128;
+/**
+ * Weights of a matrix, in whole rows, that stand for all. Only ratios between a matrix's own forms are made of them, on the same rows,
+ * so that the rows' own spread falls out.
+ */
+const SAMPLED_WEIGHTS = 16_384;
+/** However long rows are. */
+const FEWEST_ROWS = 16;
 
 /** Some whole rows of a matrix. */
 export interface Rows {
@@ -15,15 +20,21 @@ export interface Rows {
   readonly columns: number;
 }
 
-/** At most 128 rows, evenly spaced, of a matrix. */
+/** The numbers of some rows that stand for all of a matrix, evenly spaced. */
+export function sampledRows({ rows, columns }: Pick<Rows, 'rows' | 'columns'>): number[] {
+  const count = Math.min(rows, Math.max(FEWEST_ROWS, Math.ceil(SAMPLED_WEIGHTS / columns)));
+  return Array.from({ length: count }, (_, i) => Math.floor((i * rows) / count));
+}
+
+/** These rows of a matrix. */
 export function sampleRows({ values, rows, columns }: Rows): Rows {
-  if (rows <= SAMPLED_ROWS) return { values, rows, columns };
-  const sampled = new Float32Array(SAMPLED_ROWS * columns);
-  for (let i = 0; i < SAMPLED_ROWS; i += 1) {
-    const row = Math.floor((i * rows) / SAMPLED_ROWS);
+  const chosen = sampledRows({ rows, columns });
+  if (chosen.length === rows) return { values, rows, columns };
+  const sampled = new Float32Array(chosen.length * columns);
+  for (const [i, row] of chosen.entries()) {
     sampled.set(values.subarray(row * columns, (row + 1) * columns), i * columns);
   }
-  return { values: sampled, rows: SAMPLED_ROWS, columns };
+  return { values: sampled, rows: chosen.length, columns };
 }
 
 /** The rows as they would be read back from that form, each weight rounded to nearest. */

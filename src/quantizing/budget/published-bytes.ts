@@ -1,32 +1,56 @@
+import { basename } from 'node:path';
 import { type Checkpoint, rangeWithin, type TensorInfo } from '../../checkpoint/index.js';
 import type { CodedView } from '../../coding/index.js';
-import { storedAsGguf } from '../../conversion/index.js';
+import { ggufBytes, modelAsGguf } from '../../conversion/index.js';
 import { type LayoutExtras, layouts } from '../../layouts/index.js';
-import type { Model } from '../../model/index.js';
+import { folderOf, type Model } from '../../model/index.js';
+import type { SettleContext } from '../../pruning/index.js';
 import type { Format } from '../formats.js';
 import { type MatrixForm, recordOfMatrix, tensorsOf } from '../forms.js';
+import { manifestBytes } from './manifest-bytes.js';
+
+/** What decides a size besides forms. */
+export interface PublishedOptions {
+  readonly format: Format;
+  readonly hasCacheScales: boolean;
+  /** Waves before this one, which a GGUF's own manifest tells of. */
+  readonly earlier?: SettleContext['earlier'];
+}
 
 /**
- * Bytes of all tensors that are published when a model's matrices get these forms, to the last one: what engines want beside codes and
- * scales counts, and vectors that a GGUF has as F32. Reads no weights.
+ * Bytes that are published when a model's matrices get these forms: of a folder, all tensors, to the last byte, with what engines want
+ * beside codes and scales; of a GGUF the whole file, with tokenizer, metadata and padding to the last byte, and as much for the
+ * manifest inside it as it can take. Reads no weights. Throws what llama.cpp would not load.
  */
 export async function publishedBytes(
   model: Model,
   forms: readonly MatrixForm[],
-  { format, hasCacheScales }: { readonly format: Format; readonly hasCacheScales: boolean },
+  { format, hasCacheScales, earlier = [] }: PublishedOptions,
 ): Promise<number> {
   const raw = plannedCheckpoint(model.checkpoint, forms);
+  if (format === 'gguf') return ggufFileBytes({ ...model, checkpoint: raw }, forms, earlier);
   const extras = hasCacheScales ? { kvScales: cacheScalesOf(model) } : {};
   return bytesOf(await publishedView({ ...model, checkpoint: raw }, forms, { format, extras }));
+}
+
+async function ggufFileBytes(
+  model: Model,
+  forms: readonly MatrixForm[],
+  earlier: NonNullable<PublishedOptions['earlier']>,
+): Promise<number> {
+  const { path, companions } = model.checkpoint;
+  // A GGUF has its tokenizer inside; what lies beside it is not its own (src/waves/base.ts).
+  const folder = companions === undefined ? await folderOf(path) : path;
+  const content = await modelAsGguf(model, { folder, file: basename(path) });
+  return ggufBytes(content) + manifestBytes(content.view.tensors.values(), forms, earlier);
 }
 
 async function publishedView(
   { checkpoint: raw, decoder }: Model,
   forms: readonly MatrixForm[],
-  { format, extras }: { readonly format: Format; readonly extras: LayoutExtras },
+  { format, extras }: { readonly format: Exclude<Format, 'gguf'>; readonly extras: LayoutExtras },
 ): Promise<Pick<Checkpoint, 'tensors'>> {
   if (format === 'native') return raw;
-  if (format === 'gguf') return storedAsGguf(raw, decoder, 'planned');
   const coded = new Map(
     forms.flatMap((matrix) => {
       const record = recordOfMatrix(matrix);
