@@ -4,7 +4,8 @@
 const mayImport = {
   tensor: [],
   checkpoint: ['tensor'],
-  manifest: ['checkpoint', 'tensor', 'threads'],
+  differences: ['tensor', 'threads'],
+  manifest: ['checkpoint', 'tensor', 'threads', 'differences'],
   store: ['checkpoint', 'tensor'],
   repository: ['checkpoint', 'manifest', 'tensor', 'threads'],
   translation: ['checkpoint', 'tensor'],
@@ -41,7 +42,7 @@ const mayImport = {
   ],
   coding: ['tensor', 'checkpoint', 'quantization'],
   threads: [],
-  quantization: ['tensor', 'threads'],
+  quantization: ['tensor', 'threads', 'differences'],
   ggml: ['tensor', 'threads'],
   imatrix: ['checkpoint'],
   weighing: ['tensor', 'checkpoint', 'translation', 'model', 'evidence', 'corpus', 'pruning', 'imatrix'],

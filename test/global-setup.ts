@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 /** What exists only as the build makes it, and the script that does. */
 const MADE = {
   'tfjs-gradients.js': 'bundle-gradients.mjs',
-  'value-sums.js': 'build-kernels.mjs',
+  'pair-sums.js': 'build-kernels.mjs',
 };
 
 /** The tests run on the sources, but some modules are made by the build. */

@@ -1,6 +1,8 @@
 import { type Checkpoint, unreadable } from '../checkpoint/index.js';
 import {
   type CodedShape,
+  canDecodeRows,
+  decodeRows,
   dequantizeRows,
   type PartSuffix,
   partForms,
@@ -36,6 +38,9 @@ export function schemeCoding(kind: 'integer' | 'float8' | 'codebook'): Coding {
         const isWhole = suffix === '_scale_absmax' || suffix === '_scale_offset';
         const rows = suffix === '' ? { first, count } : { first: firstTile, count: lastTile - firstTile + 1 };
         bytes.set(suffix, isWhole ? await source.read(name) : await readRows(source, name, form.shape[0]!, rows));
+      }
+      if (canDecodeRows(shape.scheme)) {
+        return decodeRows(shape.scheme, count, shape.columns, (suffix) => bytes.get(suffix)!);
       }
       const firstScale = firstTile * grid[1];
       const part = rowsFromParts(shape.scheme, shape.columns, { count, firstScale }, (suffix) => bytes.get(suffix)!);

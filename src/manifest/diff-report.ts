@@ -1,5 +1,5 @@
+import type { ValueSums } from '../differences/index.js';
 import type { Dtype } from '../tensor/index.js';
-import type { ValueSums } from './value-sums.js';
 
 export const TENSOR_STATUSES = ['identical', 'changed', 'reshaped', 'added', 'removed'] as const;
 export type TensorStatus = (typeof TENSOR_STATUSES)[number];

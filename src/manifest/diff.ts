@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { type Checkpoint, canonicalJson } from '../checkpoint/index.js';
+import { hasValues, mergeSums, NO_SUMS, sumPairs, type ValueSums } from '../differences/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import { readAhead } from '../threads/index.js';
@@ -12,10 +13,7 @@ import {
   valueDiff,
 } from './diff-report.js';
 import { type HashOptions, readConfig } from './hash.js';
-import { sumPairs } from './sum-pairs.js';
 import { type MatchedPair, pairTensors, rangesOf, statusOf, type TensorPair } from './tensor-pairs.js';
-import { mergeSums, NO_SUMS, type ValueSums } from './value-sums.js';
-import { hasValues } from './values.js';
 
 export interface DiffOptions extends HashOptions {
   /** What the two are called in the report; the last component of the path each was opened from unless given. */

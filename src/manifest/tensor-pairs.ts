@@ -1,6 +1,6 @@
 import type { Checkpoint, TensorInfo } from '../checkpoint/index.js';
+import { CHUNK_ELEMENTS, elementBytes } from '../differences/index.js';
 import type { TensorStatus } from './diff-report.js';
-import { elementBytes } from './values.js';
 
 /** One name and what each checkpoint has under it. At least one side is there. */
 export interface TensorPair {
@@ -34,9 +34,6 @@ export function statusOf(pair: TensorPair): TensorStatus {
   if (pair.before.shape.join() !== pair.after.shape.join()) return 'reshaped';
   return pair.before.dtype === pair.after.dtype ? 'identical' : 'changed';
 }
-
-/** Elements per chunk: 2 MiB of bf16, at most 8 MiB of anything. A multiple of 8, so that packed types split between bytes. */
-const CHUNK_ELEMENTS = 1_048_576;
 
 /** The byte ranges of a matched pair, chunk by chunk; both ranges of a chunk cover the same elements. */
 export function* rangesOf({ before, after }: MatchedPair) {

@@ -1,5 +1,6 @@
 export { type Choice, fitChoices } from './bit-budget.js';
 export { packRows, rowBytesOf, unpackRows } from './bit-stream.js';
+export { canDecodeRows, decodeRows } from './decode-rows.js';
 export { dequantizeMatrix, dequantizeRows } from './dequantize.js';
 export { type ElementType, elementsOf } from './elements.js';
 export {

@@ -1,3 +1,4 @@
+import { type ChunkOfSums, ChunkSums, type WalkedElements } from '../differences/index.js';
 import { encodeFromF32 } from '../tensor/index.js';
 import { rowBytesOf } from './bit-stream.js';
 import { elementsOf } from './elements.js';
@@ -12,6 +13,8 @@ export interface RoundJob {
   readonly from: RoundedFrom;
   readonly columns: number;
   readonly scheme: Scheme;
+  /** Which of the matrix's elements these are, where the sums of a diff are wanted of the chunks that lie wholly in them. */
+  readonly summed?: WalkedElements;
 }
 
 /** Rows in the bytes of their stored form (see `toParts`). */
@@ -22,6 +25,8 @@ export interface RoundedRows {
   readonly zeroPoints?: Uint8Array<ArrayBuffer>;
   /** Σ (x − q)² and Σ x², in double precision. */
   readonly squares: { readonly error: number; readonly norm: number };
+  /** Sums over values as stored and as rounded, of those chunks that were asked for. */
+  readonly chunks?: readonly ChunkOfSums[];
 }
 
 /** Values that the kernel has at once: their float32 stays in a core's cache. */
@@ -36,7 +41,7 @@ export function canRoundRows({ type, bits, strategy }: Scheme, from: string): fr
  * The rows in codes: byte for byte what `toParts(quantizeMatrix(…))` makes of them with the search `absmax`. Of the squares, which are
  * summed in lanes, the last digits are their own, and the same on every machine. Throws as `quantizeMatrix`.
  */
-export function roundRows({ bytes, from, columns, scheme }: RoundJob): RoundedRows {
+export function roundRows({ bytes, from, columns, scheme, summed }: RoundJob): RoundedRows {
   const elementBytes = from === 'F32' ? 4 : 2;
   const rows = bytes.length / elementBytes / columns;
   if (!Number.isInteger(rows)) throw new RangeError(`${bytes.length} bytes are no rows of ${columns} ${from}.`);
@@ -46,6 +51,8 @@ export function roundRows({ bytes, from, columns, scheme }: RoundJob): RoundedRo
   const scales = new Float32Array(rows * grid[1]);
   const zeroPoints = scheme.symmetric ? undefined : new Uint8Array(scales.length);
   const squares = { error: 0, norm: 0 };
+  // Sums are made in turns of four elements, which are not to begin within a row.
+  const sums = summed !== undefined && columns % 4 === 0 ? new ChunkSums(summed) : undefined;
   const step = Math.max(1, Math.floor(KERNEL_VALUES / columns));
   for (let row = 0; row < rows; row += step) {
     const count = Math.min(step, rows - row);
@@ -57,9 +64,10 @@ export function roundRows({ bytes, from, columns, scheme }: RoundJob): RoundedRo
     const { error, norm } = part.encode(codes.subarray(row * rowBytes, (row + count) * rowBytes));
     squares.error += error;
     squares.norm += norm;
+    sums?.add({ dtype: from, bytes: stored }, { dtype: 'F32', bytes: part.rounded() });
   }
   const stored = encodeFromF32(scales, scheme.scaleDtype);
-  return { codes, scales: stored, ...(zeroPoints && { zeroPoints }), squares };
+  return { codes, scales: stored, ...(zeroPoints && { zeroPoints }), squares, ...(sums && { chunks: sums.chunks }) };
 }
 
 /** The scales of rows that are in the kernel, and what encodes them. */
@@ -70,5 +78,14 @@ function roundPart(rows: RowsInKernel, scheme: Scheme, grid: readonly [number, n
   const elements = elementsOf(scheme);
   const { values, zeroPoints } = scalesOfRanges(ranges, scheme, elements, { grid });
   const zeros = zeroPoints ?? new Float32Array(values.length).fill(elements.center);
-  return { scales: values, zeros, encode: (packed: Uint8Array) => rows.encode(values, zeros, packed) };
+  return {
+    scales: values,
+    zeros,
+    encode: (packed: Uint8Array) => rows.encode(values, zeros, packed),
+    rounded: () => bytesOf(rows.rounded),
+  };
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<ArrayBuffer>): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -6,8 +6,8 @@ export type RoundedFrom = keyof typeof KINDS;
 
 const ELEMENT_BYTES: Readonly<Record<RoundedFrom, number>> = { BF16: 2, F16: 2, F32: 4 };
 const PAGE_BYTES = 65_536;
-/** The kernel reads and writes whole vectors, and words of 8 bytes. */
-const ROOM_BYTES = 16;
+/** The kernel reads and writes whole vectors, two at a time, and words of 8 bytes. */
+const ROOM_BYTES = 32;
 
 /** What is used of WebAssembly, which the types of Node 20 do not declare. */
 declare const WebAssembly: {
@@ -15,7 +15,7 @@ declare const WebAssembly: {
   Instance: new (module: object) => { readonly exports: unknown };
 };
 
-interface Kernel {
+export interface Kernel {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   widen(kind: number, input: number, count: number, output: number): void;
   ranges(x: number, rows: number, columns: number, tile: number, least: number, most: number): number;
@@ -25,9 +25,34 @@ interface Kernel {
       ...[number, number, number, number, number],
     ]
   ): void;
+  decode(
+    ...[packed, rows, columns, tile, scales, zeros, bits, codes, values]: [
+      ...[number, number, number, number, number],
+      ...[number, number, number, number],
+    ]
+  ): void;
 }
 
 let kernel: Kernel | undefined;
+
+/** The kernel, of which a thread has one, with room for so many bytes; its memory may be another than before. */
+export function kernelWithRoom(bytes: number): Kernel {
+  kernel ??= new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports as Kernel;
+  const missing = bytes - kernel.memory.buffer.byteLength;
+  if (missing > 0) kernel.memory.grow(Math.ceil(missing / PAGE_BYTES));
+  return kernel;
+}
+
+/** Gives places in the kernel's memory, one after the other, each with the room that the kernel wants behind it. */
+export class Places {
+  end = 0;
+
+  take(bytes: number): number {
+    const at = this.end;
+    this.end += Math.ceil(bytes / ROOM_BYTES) * ROOM_BYTES + ROOM_BYTES;
+    return at;
+  }
+}
 
 /** Rows of stored elements, and how many of a row's share a scale. */
 export interface RowShape {
@@ -56,18 +81,15 @@ export class RowsInKernel {
   readonly #kernel: Kernel;
   readonly #shape: RowShape;
   readonly #runs: number;
-  readonly #places: Places;
+  readonly #places: RowPlaces;
 
   constructor(stored: Uint8Array, from: RoundedFrom, shape: RowShape) {
-    kernel ??= new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports as Kernel;
-    this.#kernel = kernel;
     this.#shape = shape;
     this.#runs = shape.rows * Math.ceil(shape.columns / shape.tileColumns);
     this.#places = placesOf(shape, this.#runs, ELEMENT_BYTES[from]);
-    const missing = this.#places.end - kernel.memory.buffer.byteLength;
-    if (missing > 0) kernel.memory.grow(Math.ceil(missing / PAGE_BYTES));
-    new Uint8Array(kernel.memory.buffer).set(stored, this.#places.stored);
-    kernel.widen(KINDS[from], this.#places.stored, shape.rows * shape.columns, this.#places.values);
+    this.#kernel = kernelWithRoom(this.#places.end);
+    new Uint8Array(this.#kernel.memory.buffer).set(stored, this.#places.stored);
+    this.#kernel.widen(KINDS[from], this.#places.stored, shape.rows * shape.columns, this.#places.values);
   }
 
   ranges(): RunRanges {
@@ -96,38 +118,30 @@ export class RowsInKernel {
     return { error: error!, norm: norm! };
   }
 
+  /** What the codes stand for, once they are encoded: in the kernel's memory, until it is used again. */
+  get rounded(): Float32Array<ArrayBuffer> {
+    const { rows, columns } = this.#shape;
+    return new Float32Array(this.#kernel.memory.buffer, this.#places.values, rows * columns);
+  }
+
   #floats(at: number): Float32Array<ArrayBuffer> {
     return new Float32Array(this.#kernel.memory.buffer, at, this.#runs);
   }
 }
 
 /** Where things lie in the kernel's memory. `first` and `second`: least and most, then scales and zeros. */
-interface Places {
-  readonly stored: number;
-  readonly values: number;
-  readonly first: number;
-  readonly second: number;
-  readonly codes: number;
-  readonly packed: number;
-  readonly sums: number;
-  readonly end: number;
-}
+type RowPlaces = ReturnType<typeof placesOf>;
 
-function placesOf({ rows, columns, bits }: RowShape, runs: number, elementBytes: number): Places {
-  let end = 0;
-  const place = (bytes: number) => {
-    const at = end;
-    end += Math.ceil(bytes / ROOM_BYTES) * ROOM_BYTES + ROOM_BYTES;
-    return at;
+function placesOf({ rows, columns, bits }: RowShape, runs: number, elementBytes: number) {
+  const places = new Places();
+  return {
+    sums: places.take(16),
+    stored: places.take(rows * columns * elementBytes),
+    values: places.take(rows * columns * 4),
+    first: places.take(runs * 4),
+    second: places.take(runs * 4),
+    codes: places.take(columns),
+    packed: places.take(rows * Math.ceil((columns * bits) / 8)),
+    end: places.end,
   };
-  const places = {
-    sums: place(16),
-    stored: place(rows * columns * elementBytes),
-    values: place(rows * columns * 4),
-    first: place(runs * 4),
-    second: place(runs * 4),
-    codes: place(columns),
-    packed: place(rows * Math.ceil((columns * bits) / 8)),
-  };
-  return { ...places, end };
 }

@@ -101,7 +101,7 @@
 
   ;; The codes of rows, `bits` of them dense, each row from a whole byte on, at $packed, behind which 8 bytes are overwritten.
   ;; $scales, $zeros: an f32 for each run; zeros are whole numbers. $codes: room for a row of bytes, and zeros from its end to the
-  ;; next multiple of 8. Adds Σ (x − q)² and Σ x² to the two f64 at $sums.
+  ;; next multiple of 8. Adds Σ (x − q)² and Σ x² to the two f64 at $sums, and puts q in the place of x.
   (func (export "encode")
     (param $x i32) (param $rows i32) (param $columns i32) (param $tile i32) (param $scales i32) (param $zeros i32)
     (param $bits i32) (param $codes i32) (param $packed i32) (param $sums i32)
@@ -173,6 +173,8 @@
 
               (local.set $da (f32x4.mul (f32x4.sub (local.get $na) (local.get $zeros4)) (local.get $scales4)))
               (local.set $db (f32x4.mul (f32x4.sub (local.get $nb) (local.get $zeros4)) (local.get $scales4)))
+              (v128.store (local.get $x) (local.get $da))
+              (v128.store offset=16 (local.get $x) (local.get $db))
               (local.set $low (f64x2.promote_low_f32x4 (local.get $a)))
               (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
               (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4 (local.get $da))))
@@ -210,11 +212,11 @@
               (i32.store8 (local.get $to) (i32.trunc_f32_u (local.get $n)))
               (local.set $value (f64.promote_f32 (f32.load (local.get $x))))
               (local.set $normRest (f64.add (local.get $normRest) (f64.mul (local.get $value) (local.get $value))))
-              (local.set $difference
-                (f64.sub (local.get $value)
-                  (f64.promote_f32 (f32.mul (f32.sub (local.get $n) (local.get $zero)) (local.get $scale)))))
+              (local.set $q (f32.mul (f32.sub (local.get $n) (local.get $zero)) (local.get $scale)))
+              (local.set $difference (f64.sub (local.get $value) (f64.promote_f32 (local.get $q))))
               (local.set $errorRest
                 (f64.add (local.get $errorRest) (f64.mul (local.get $difference) (local.get $difference))))
+              (f32.store (local.get $x) (local.get $q))
               (local.set $x (i32.add (local.get $x) (i32.const 4)))
               (local.set $to (i32.add (local.get $to) (i32.const 1)))
               (br $next)))
@@ -250,4 +252,76 @@
     (f64.store offset=8 (local.get $sums)
       (f64.add (f64.load offset=8 (local.get $sums))
         (f64.add (local.get $normRest)
-          (f64.add (f64x2.extract_lane 0 (local.get $norm)) (f64x2.extract_lane 1 (local.get $norm))))))))
+          (f64.add (f64x2.extract_lane 0 (local.get $norm)) (f64x2.extract_lane 1 (local.get $norm)))))))
+
+  ;; What the codes of rows stand for: (code - zero) · scale at $values, f32. The reverse of `encode`, with its $tile, $scales, $zeros,
+  ;; $bits and $codes. Behind $packed 8 bytes are read, and 28 bytes behind $values and 8 behind a row of $codes overwritten.
+  (func (export "decode")
+    (param $packed i32) (param $rows i32) (param $columns i32) (param $tile i32) (param $scales i32) (param $zeros i32)
+    (param $bits i32) (param $codes i32) (param $values i32)
+    (local $row i32) (local $rowEnd i32) (local $end i32) (local $next i32) (local $from i32) (local $to i32) (local $rowBytes i32)
+    (local $scales4 v128) (local $zeros4 v128) (local $eight v128)
+    (local $word i64) (local $keep i64) (local $low4 i64) (local $low2 i64) (local $low1 i64)
+    (local $shift1 i64) (local $shift2 i64) (local $shift4 i64)
+    (local.set $rowBytes (i32.shr_u (i32.add (i32.mul (local.get $columns) (local.get $bits)) (i32.const 7)) (i32.const 3)))
+    (local.set $shift1 (i64.extend_i32_u (i32.sub (i32.const 8) (local.get $bits))))
+    (local.set $shift2 (i64.mul (local.get $shift1) (i64.const 2)))
+    (local.set $shift4 (i64.mul (local.get $shift1) (i64.const 4)))
+    ;; The bits of eight codes, and of the first four, two and one of those that are still together.
+    (local.set $keep (i64.shr_u (i64.const -1) (i64.mul (local.get $shift1) (i64.const 8))))
+    (local.set $low4 (i64.shr_u (i64.const 0xffffffff) (local.get $shift4)))
+    (local.set $low2 (i64.mul (i64.shr_u (i64.const 0xffff) (local.get $shift2)) (i64.const 0x0000000100000001)))
+    (local.set $low1 (i64.mul (i64.shr_u (i64.const 0xff) (local.get $shift1)) (i64.const 0x0001000100010001)))
+    (block $done
+      (loop $nextRow
+        (br_if $done (i32.ge_u (local.get $row) (local.get $rows)))
+        (local.set $from (local.get $packed))
+        (local.set $to (local.get $codes))
+        (local.set $end (i32.add (local.get $codes) (local.get $columns)))
+        ;; Fours are moved apart, then pairs, then neighbours.
+        (loop $unpack
+          (local.set $word (i64.and (i64.load (local.get $from)) (local.get $keep)))
+          (local.set $word
+            (i64.or
+              (i64.and (local.get $word) (local.get $low4))
+              (i64.shl (i64.and (local.get $word) (i64.xor (local.get $low4) (i64.const -1))) (local.get $shift4))))
+          (local.set $word
+            (i64.or
+              (i64.and (local.get $word) (local.get $low2))
+              (i64.shl (i64.and (local.get $word) (i64.xor (local.get $low2) (i64.const -1))) (local.get $shift2))))
+          (i64.store (local.get $to)
+            (i64.or
+              (i64.and (local.get $word) (local.get $low1))
+              (i64.shl (i64.and (local.get $word) (i64.xor (local.get $low1) (i64.const -1))) (local.get $shift1))))
+          (local.set $from (i32.add (local.get $from) (local.get $bits)))
+          (local.set $to (i32.add (local.get $to) (i32.const 8)))
+          (br_if $unpack (i32.lt_u (local.get $to) (local.get $end))))
+        (local.set $packed (i32.add (local.get $packed) (local.get $rowBytes)))
+        ;; Runs one after the other: what the last eight of one write too much, the next writes again.
+        (local.set $from (local.get $codes))
+        (local.set $rowEnd (local.get $end))
+        (loop $nextRun
+          (local.set $end (i32.add (local.get $from) (local.get $tile)))
+          (if (i32.gt_u (local.get $end) (local.get $rowEnd)) (then (local.set $end (local.get $rowEnd))))
+          (local.set $next
+            (i32.add (local.get $values) (i32.mul (i32.sub (local.get $end) (local.get $from)) (i32.const 4))))
+          (local.set $scales4 (v128.load32_splat (local.get $scales)))
+          (local.set $zeros4 (v128.load32_splat (local.get $zeros)))
+          (local.set $scales (i32.add (local.get $scales) (i32.const 4)))
+          (local.set $zeros (i32.add (local.get $zeros) (i32.const 4)))
+          (loop $turn
+            (local.set $eight (v128.load8x8_u (local.get $from)))
+            (v128.store (local.get $values)
+              (f32x4.mul (local.get $scales4)
+                (f32x4.sub (f32x4.convert_i32x4_u (i32x4.extend_low_i16x8_u (local.get $eight))) (local.get $zeros4))))
+            (v128.store offset=16 (local.get $values)
+              (f32x4.mul (local.get $scales4)
+                (f32x4.sub (f32x4.convert_i32x4_u (i32x4.extend_high_i16x8_u (local.get $eight))) (local.get $zeros4))))
+            (local.set $from (i32.add (local.get $from) (i32.const 8)))
+            (local.set $values (i32.add (local.get $values) (i32.const 32)))
+            (br_if $turn (i32.lt_u (local.get $from) (local.get $end))))
+          (local.set $from (local.get $end))
+          (local.set $values (local.get $next))
+          (br_if $nextRun (i32.lt_u (local.get $from) (local.get $rowEnd))))
+        (local.set $row (i32.add (local.get $row) (i32.const 1)))
+        (br $nextRow)))))

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   canRoundRows,
+  decodeRows,
   dequantizeMatrix,
   openRowRounder,
   quantizeMatrix,
@@ -62,6 +63,8 @@ function expected(stored: Uint8Array, from: (typeof STORED)[number], rows: numbe
     codes: parts.get('')!.bytes,
     scales: parts.get('_scale')!.bytes,
     zeros: parts.get('_zero_point')?.bytes,
+    parts,
+    back,
     error,
     norm,
   };
@@ -78,6 +81,8 @@ describe.each(taken)('%s rounded by the kernel', (name) => {
         expect(Buffer.from(found.codes).equals(wanted.codes)).toBe(true);
         expect(Buffer.from(found.scales).equals(wanted.scales)).toBe(true);
         expect(found.zeroPoints).toEqual(wanted.zeros);
+        const decoded = decodeRows(scheme, rows, columns, (suffix) => wanted.parts.get(suffix)!.bytes);
+        expect(Buffer.from(decoded.buffer).equals(Buffer.from(wanted.back.buffer))).toBe(true);
         expect(Math.abs(found.squares.error - wanted.error)).toBeLessThanOrEqual(1e-12 * wanted.error);
         expect(Math.abs(found.squares.norm - wanted.norm)).toBeLessThanOrEqual(1e-12 * wanted.norm);
       }),

@@ -1,8 +1,8 @@
 import { type Dtype, decodeToF32, isBlockDtype } from '../tensor/index.js';
+import { finiteSums, hasKernel, type KernelSums, type SummedValues, sumByKernel } from './pair-sums-kernel.js';
 import { sumAny } from './sum-any.js';
-import { NO_SUMS, type StoredValues, type ValueSums } from './value-sums.js';
-import { hasKernel, type KernelSums, sumByKernel } from './value-sums-kernel.js';
-import { countDifferentValues, elementBytes, elementView, fitsF32 } from './values.js';
+import type { StoredValues, ValueSums } from './value-sums.js';
+import { elementBytes, elementView, fitsF32 } from './values.js';
 
 /** The sums over two runs of equally many elements. Both dtypes must have values (`hasValues`). */
 export function sumPairs(before: StoredValues, after: StoredValues): ValueSums {
@@ -15,22 +15,22 @@ function sumFast(before: StoredValues, after: StoredValues): ValueSums | undefin
     return sumSameDtype(before.dtype, before.bytes, after.bytes);
   }
   if (!fitsF32(before.dtype) || !fitsF32(after.dtype)) return undefined;
-  const [x, y] = [decodeToF32(before.bytes, before.dtype), decodeToF32(after.bytes, after.dtype)];
-  const sums = finiteSums(sumByKernel('F32', new Uint8Array(x.buffer), new Uint8Array(y.buffer)), x.length);
-  return sums && { ...sums, changed: countDifferentValues(x, y) };
+  const [x, y] = [asSummed(before), asSummed(after)];
+  return finiteSums(sumByKernel(x, y, 'values'), before.bytes.length / elementBytes(before.dtype));
+}
+
+/** Values as the kernel takes them: decoded, where they are of another type. */
+function asSummed({ dtype, bytes }: StoredValues): SummedValues {
+  if (hasKernel(dtype)) return { dtype, bytes };
+  const values = decodeToF32(bytes, dtype);
+  return { dtype: 'F32', bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
 }
 
 function sumSameDtype(dtype: Dtype, before: Uint8Array, after: Uint8Array): ValueSums | undefined {
-  const found = hasKernel(dtype) ? sumByKernel(dtype, before, after) : sumByTable(dtype, before, after);
+  const found = hasKernel(dtype)
+    ? sumByKernel({ dtype, bytes: before }, { dtype, bytes: after }, 'bits')
+    : sumByTable(dtype, before, after);
   return finiteSums(found, before.length / elementBytes(dtype));
-}
-
-function finiteSums(found: KernelSums | undefined, elements: number): ValueSums | undefined {
-  // One element that is not finite makes its square so, and the squares of float32 never overflow float64.
-  if (found === undefined || !Number.isFinite(found.squaresBefore + found.squaresAfter)) return undefined;
-  const { nonZeroBefore, nonZeroAfter, ...sums } = found;
-  const zeros = { zerosBefore: elements - nonZeroBefore, zerosAfter: elements - nonZeroAfter };
-  return { ...NO_SUMS, ...sums, ...zeros, elements };
 }
 
 function sumByTable(dtype: Dtype, before: Uint8Array, after: Uint8Array): KernelSums | undefined {

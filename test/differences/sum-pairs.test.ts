@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { sumPairs } from '../../src/manifest/sum-pairs.js';
+import { sumPairs } from '../../src/differences/index.js';
 import { DTYPES, type Dtype, decodeToF32 } from '../../src/tensor/index.js';
 
 /** Values of codes by the definition of IEEE 754 binary formats: sign, exponent, fraction. */

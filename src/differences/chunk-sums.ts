@@ -1,0 +1,56 @@
+import { CHUNK_ELEMENTS, finiteSums, PairSums, type SummedValues } from './pair-sums-kernel.js';
+import type { ValueSums } from './value-sums.js';
+
+/** The sums over one chunk of a tensor: elements from `chunk` · 2^20 on. */
+export interface ChunkOfSums {
+  readonly chunk: number;
+  readonly sums: ValueSums;
+}
+
+/** Elements of a tensor that a walk goes over: from `first` on, of so many in all. */
+export interface WalkedElements {
+  readonly first: number;
+  readonly elements: number;
+}
+
+/**
+ * Sums of the chunks of a tensor that a walk over elements of it passes from their first to their last: those that a diff makes of
+ * them, to the last digit. Chunks with elements that are not finite are left out. A thread walks one at a time.
+ */
+export class ChunkSums {
+  readonly chunks: ChunkOfSums[] = [];
+  readonly #elements: number;
+  /** The element that comes next. */
+  #at: number;
+  #current: PairSums | undefined;
+
+  constructor({ first, elements }: WalkedElements) {
+    this.#at = first;
+    this.#elements = elements;
+  }
+
+  /** Goes over the next elements of both sides. Their number is a multiple of four, unless they are the tensor's last. */
+  add(before: SummedValues, after: SummedValues): void {
+    const [x, y] = [before, after].map(({ dtype }) => (dtype === 'F32' ? 4 : 2)) as [number, number];
+    const count = before.bytes.length / x;
+    for (let done = 0; done < count; ) {
+      const chunkStart = this.#at - (this.#at % CHUNK_ELEMENTS);
+      const chunkEnd = Math.min(chunkStart + CHUNK_ELEMENTS, this.#elements);
+      const length = Math.min(chunkEnd - this.#at, count - done);
+      if (this.#at === chunkStart) this.#current = new PairSums(before.dtype === after.dtype ? 'bits' : 'values');
+      this.#current?.add(
+        { dtype: before.dtype, bytes: before.bytes.subarray(done * x, (done + length) * x) },
+        { dtype: after.dtype, bytes: after.bytes.subarray(done * y, (done + length) * y) },
+      );
+      done += length;
+      this.#at += length;
+      if (this.#at === chunkEnd) this.#finish(chunkStart);
+    }
+  }
+
+  #finish(start: number): void {
+    const sums = this.#current && finiteSums(this.#current.total(), this.#at - start);
+    this.#current = undefined;
+    if (sums !== undefined) this.chunks.push({ chunk: start / CHUNK_ELEMENTS, sums });
+  }
+}

@@ -1,0 +1,77 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CHUNK_ELEMENTS, ChunkSums, sumPairs } from '../../src/differences/index.js';
+import { decodeRows, roundRows, schemeOf } from '../../src/quantization/index.js';
+import { encodeFromF32 } from '../../src/tensor/index.js';
+
+const ELEMENTS = 2 * CHUNK_ELEMENTS + 1236;
+const values = Float32Array.from({ length: ELEMENTS }, (_, i) => (i % 11 === 0 ? 0 : 0.02 * Math.sin(i * 1.618)));
+const rounded = values.map((value) => Math.round(value * 300) / 300);
+const after = { dtype: 'F32', bytes: new Uint8Array(rounded.buffer) } as const;
+
+/** What a diff makes of the chunk. */
+function expected(before: { dtype: 'F16' | 'BF16' | 'F32'; bytes: Uint8Array }, chunk: number) {
+  const end = Math.min((chunk + 1) * CHUNK_ELEMENTS, ELEMENTS);
+  const part = ({ dtype, bytes }: { dtype: 'F16' | 'BF16' | 'F32'; bytes: Uint8Array }) => {
+    const size = bytes.length / ELEMENTS;
+    return { dtype, bytes: bytes.subarray(chunk * CHUNK_ELEMENTS * size, end * size) };
+  };
+  return sumPairs(part(before), part(after));
+}
+
+describe('sums of chunks on the way', () => {
+  it.each(['F16', 'BF16', 'F32'] as const)(
+    'are those of a diff to the last digit, from %s, however it is cut',
+    (dtype) => {
+      const before = { dtype, bytes: encodeFromF32(values, dtype) };
+      const size = before.bytes.length / ELEMENTS;
+      const wanted = [0, 1, 2].map((chunk) => ({ chunk, sums: expected(before, chunk) }));
+      const start = fc.integer({ min: 0, max: 300_000 }).map((fours) => 4 * fours);
+      const pieces = fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 4 });
+      fc.assert(
+        fc.property(fc.oneof(fc.constant(0), start), pieces, (first, lengths) => {
+          const walk = new ChunkSums({ first, elements: ELEMENTS });
+          for (let at = first, turn = 0; at < ELEMENTS; turn += 1) {
+            const end = Math.min(ELEMENTS, at + 4 * lengths[turn % lengths.length]!);
+            walk.add(
+              { dtype, bytes: before.bytes.subarray(at * size, end * size) },
+              { dtype: 'F32', bytes: after.bytes.subarray(at * 4, end * 4) },
+            );
+            at = end;
+          }
+          expect(walk.chunks).toEqual(wanted.filter(({ chunk }) => chunk * CHUNK_ELEMENTS >= first));
+        }),
+        { numRuns: 6, seed: 7 },
+      );
+    },
+  );
+
+  it('leave out a chunk with elements that are not finite', () => {
+    const odd = rounded.slice();
+    odd[CHUNK_ELEMENTS + 5] = Number.NaN;
+    const walk = new ChunkSums({ first: 0, elements: ELEMENTS });
+    walk.add(
+      { dtype: 'BF16', bytes: encodeFromF32(values, 'BF16') },
+      { dtype: 'F32', bytes: new Uint8Array(odd.buffer) },
+    );
+    expect(walk.chunks.map(({ chunk }) => chunk)).toEqual([0, 2]);
+  });
+
+  it('come with rounded rows, and are those of what the rows decode to', () => {
+    const [rows, columns] = [300, 4096];
+    const scheme = schemeOf('int4', { groupSize: 64 });
+    const bytes = encodeFromF32(values.subarray(0, rows * columns), 'F16');
+    const job = { bytes, from: 'F16', columns, scheme } as const;
+    const { codes, scales, chunks } = roundRows({ ...job, summed: { first: 0, elements: rows * columns } });
+    const back = decodeRows(scheme, rows, columns, (suffix) => (suffix === '' ? codes : scales));
+    const part = (chunk: number) => {
+      const [first, end] = [chunk * CHUNK_ELEMENTS, Math.min(rows * columns, (chunk + 1) * CHUNK_ELEMENTS)];
+      return sumPairs(
+        { dtype: 'F16', bytes: bytes.subarray(2 * first, 2 * end) },
+        { dtype: 'F32', bytes: new Uint8Array(back.buffer, 4 * first, 4 * (end - first)) },
+      );
+    };
+    expect(chunks).toEqual([0, 1].map((chunk) => ({ chunk, sums: part(chunk) })));
+    expect(roundRows(job).chunks).toBeUndefined();
+  });
+});
