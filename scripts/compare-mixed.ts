@@ -1,0 +1,147 @@
+import { tmpdir } from 'node:os';
+import { parseArgs } from 'node:util';
+import { type Passage, readCalibration, readPassages } from '../src/corpus/index.js';
+import { compareScores, type PassageScore, scorePassages, summarize } from '../src/evaluation/index.js';
+import { loadTokenizer, type Model, openModel, withCheckpoint } from '../src/model/index.js';
+import { assign } from '../src/quantizing/assign.js';
+import type { Spent } from '../src/quantizing/budget/choose-forms.js';
+import { publishedBytes } from '../src/quantizing/budget/published-bytes.js';
+import { bitsPerWeight } from '../src/quantizing/forms.js';
+import { type QuantizedRow, type QuantizeSettings, quantizeEdit } from '../src/quantizing/index.js';
+import { type Device, openDevice } from '../src/tensor/index.js';
+import { proposeLayer } from '../test/fixtures/proposed-layer.js';
+import { sharedData, sharedMissing, sharedModel } from '../test/shared.js';
+import { keepRow, readRows, type Side, writePage } from './mixed-results.js';
+import { PAIRS, type Pair } from './mixed-rows.js';
+import { describeCommit } from './pruning-table.js';
+
+/**
+ * Holds a budget divided over a model's matrices against one scheme for all of them at the same size, by perplexity on the same text,
+ * with paired intervals. Rows are kept one by one in docs/results/mixed.json, and docs/mixed-table.md is made of all of them. Fails
+ * when a budget is exceeded or more than 1 % of it is left unused.
+ *
+ *   npm run compare:mixed -- [--only TEXT]… [--missing] [--render] [--model NAME] [--windows N]
+ */
+
+const CALIBRATION_WINDOWS = 128;
+const CONTEXT = 256;
+const MOST_UNUSED = 0.01;
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true, default: [] },
+    missing: { type: 'boolean', default: false },
+    render: { type: 'boolean', default: false },
+    model: { type: 'string', default: 'tinystories-656k' },
+    windows: { type: 'string' },
+  },
+});
+
+interface Work {
+  readonly model: Model;
+  readonly device: Device;
+  readonly calibration: readonly Passage[];
+  readonly passages: readonly Passage[];
+}
+
+/** A model as it was stored, with what it came to. */
+interface Stored {
+  readonly size: number;
+  readonly scores: readonly PassageScore[];
+  readonly details: Readonly<Record<string, readonly object[]>>;
+}
+
+async function compareAll(): Promise<void> {
+  if (sharedMissing !== undefined) throw new Error(`nothing to compare on: ${sharedMissing}`);
+  const folder = sharedModel(options.model);
+  const text = options.model.startsWith('novels') ? 'novels' : 'tinystories-1000';
+  const tokenizer = await loadTokenizer(folder);
+  const limits = { context: CONTEXT, maxContext: 512 };
+  const sample = { ...limits, windows: CALIBRATION_WINDOWS };
+  const { passages: calibration } = await readCalibration(sharedData(text, 'calibration.txt'), tokenizer, sample);
+  const whole = { ...limits, protocol: 'windows' as const };
+  const { passages: all } = await readPassages(sharedData(text, 'eval.txt'), tokenizer, whole);
+  const passages = options.windows === undefined ? all : all.slice(0, Number(options.windows));
+  const [model, device] = [await openModel(folder), await openDevice('cpu')];
+  for (const pair of PAIRS) {
+    if (!options.only.every((part) => pair.name.includes(part))) continue;
+    if (options.missing && readRows().some(({ name, model: at }) => name === pair.name && at === options.model))
+      continue;
+    await comparePair(pair, { model, device, calibration, passages });
+  }
+  await model.checkpoint.close();
+  await device.close();
+}
+
+async function comparePair(pair: Pair, work: Work): Promise<void> {
+  const before = process.cpuUsage();
+  const uniform = await store(pair.uniform, pair, work);
+  const { scheme: _, groupSize: __, asymmetric: ___, ...rest } = pair.uniform;
+  const asked = pair.bySize ? { sizeBytes: uniform.size } : { bitsPerWeight: uniform.size };
+  const budget = await store({ ...rest, ...asked }, pair, work);
+  const compared = compareScores(uniform.scores, budget.scores, { seed: 0 });
+  const interval = compared.intervals.perplexityRatio;
+  if (interval === undefined) throw new Error(`${pair.name}: no interval`);
+  const { user, system } = process.cpuUsage(before);
+  const { perplexityRatio: ratio } = compared;
+  keepRow({
+    name: pair.name,
+    model: options.model,
+    windows: work.passages.length,
+    bySize: pair.bySize === true,
+    uniform: sideOf(uniform),
+    budget: sideOf(budget),
+    ratio,
+    interval,
+    forms: formsOf(budget),
+    device: work.device.description,
+    date: new Date().toISOString().slice(0, 10),
+    commit: await describeCommit(),
+    processorSeconds: Math.round((user + system) / 1e6),
+  });
+  console.error(`${pair.name}: ${ratio.toFixed(4)} (${interval.map((end) => end.toFixed(4)).join(' to ')})`);
+  const unused = 1 - budget.size / uniform.size;
+  if (unused >= 0 && unused <= MOST_UNUSED) return;
+  console.error(`FAILED ${pair.name}: ${(100 * unused).toFixed(2)} % of the budget is unused`);
+  process.exitCode = 1;
+}
+
+/** Quantizes, and measures what was stored. */
+async function store(settings: QuantizeSettings, { format, bySize }: Pair, work: Work): Promise<Stored> {
+  const { model, device, calibration, passages } = work;
+  const { view, proposal } = await proposeLayer(await quantizeEdit(settings, format), model, { device, calibration });
+  const read = { device, memoryBytes: 2 ** 30, spillFolder: tmpdir() };
+  const { scores } = await scorePassages(withCheckpoint(model, view), passages, read);
+  const { details = {} } = proposal;
+  const [spent] = (details['budget'] ?? []) as readonly Spent[];
+  if (spent === undefined) return { size: await uniformSize(settings, { format, bySize }, model), scores, details };
+  return { size: bySize ? spent.published!.bytes : (8 * spent.bytes) / spent.weights, scores, details };
+}
+
+/** What one scheme for all takes. */
+async function uniformSize(
+  settings: QuantizeSettings,
+  { format, bySize }: Pick<Pair, 'format' | 'bySize'>,
+  model: Model,
+): Promise<number> {
+  const forms = assign(model, settings);
+  if (bySize) return publishedBytes(model, forms, { format, hasCacheScales: false });
+  const open = forms.filter(({ form }) => form.kind !== 'dense');
+  const weights = open.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  return open.reduce((sum, matrix) => sum + matrix.rows * matrix.columns * bitsPerWeight(matrix, 0), 0) / weights;
+}
+
+function sideOf({ size, scores }: Stored): Side {
+  return { size, perplexity: summarize(scores, { seed: 0 }).perplexity };
+}
+
+function formsOf({ details }: Stored): Record<string, number> {
+  const forms: Record<string, number> = {};
+  for (const { form, bits } of details['quantized'] as readonly QuantizedRow[]) {
+    if (bits <= 16) forms[form] = (forms[form] ?? 0) + 1;
+  }
+  return forms;
+}
+
+if (!options.render) await compareAll();
+writePage();
