@@ -107,23 +107,20 @@ async function comparePair(pair: Pair, work: Work): Promise<void> {
 }
 
 /** Quantizes, and measures what was stored. */
-async function store(settings: QuantizeSettings, { format, bySize }: Pair, work: Work): Promise<Stored> {
+async function store(settings: QuantizeSettings, pair: Pair, work: Work): Promise<Stored> {
+  const { format, bySize } = pair;
   const { model, device, calibration, passages } = work;
   const { view, proposal } = await proposeLayer(await quantizeEdit(settings, format), model, { device, calibration });
   const read = { device, memoryBytes: 2 ** 30, spillFolder: tmpdir() };
   const { scores } = await scorePassages(withCheckpoint(model, view), passages, read);
   const { details = {} } = proposal;
   const [spent] = (details['budget'] ?? []) as readonly Spent[];
-  if (spent === undefined) return { size: await uniformSize(settings, { format, bySize }, model), scores, details };
+  if (spent === undefined) return { size: await uniformSize(settings, pair, model), scores, details };
   return { size: bySize ? spent.published!.bytes : (8 * spent.bytes) / spent.weights, scores, details };
 }
 
 /** What one scheme for all takes. */
-async function uniformSize(
-  settings: QuantizeSettings,
-  { format, bySize }: Pick<Pair, 'format' | 'bySize'>,
-  model: Model,
-): Promise<number> {
+async function uniformSize(settings: QuantizeSettings, { format, bySize }: Pair, model: Model): Promise<number> {
   const forms = assign(model, settings);
   if (bySize) return publishedBytes(model, forms, { format, hasCacheScales: false });
   const open = forms.filter(({ form }) => form.kind !== 'dense');
