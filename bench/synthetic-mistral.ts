@@ -24,12 +24,20 @@ export const MISTRAL = {
   torch_dtype: 'bfloat16',
 };
 
+/** Sides that decide the tensors' shapes. */
+export type SyntheticShape = Pick<
+  typeof MISTRAL,
+  'hidden_size' | 'intermediate_size' | 'num_attention_heads' | 'num_key_value_heads' | 'head_dim' | 'vocab_size'
+>;
+
 type SyntheticDtype = 'BF16' | 'F16';
 
 export interface SyntheticOptions {
   /** Six make 3.1 GB. */
   readonly blocks?: number;
   readonly seed?: number;
+  /** Other sides than Mistral-7B's. */
+  readonly shape?: SyntheticShape;
   /** BF16 unless given. */
   readonly dtype?: SyntheticDtype;
   /** Fraction of the values that are zero: the smallest ones, as pruning by magnitude leaves them. */
@@ -41,8 +49,8 @@ export interface SyntheticOptions {
  * 1), a function of seed, tensor and position. The same options give the same bytes in whatever pieces they are read.
  */
 export function syntheticMistral(options: SyntheticOptions = {}): Checkpoint {
-  const { blocks = 6, seed = 1, dtype = 'BF16', sparsity = 0 } = options;
-  const infos = tensorInfos(blocks, dtype);
+  const { blocks = 6, seed = 1, dtype = 'BF16', sparsity = 0, shape = MISTRAL } = options;
+  const infos = tensorInfos(blocks, dtype, shape);
   const values = normalQuantiles(sparsity, dtype);
   const tensors = new Map(infos.map((info) => [info.name, info]));
   return {
@@ -65,9 +73,9 @@ export function syntheticMistral(options: SyntheticOptions = {}): Checkpoint {
   };
 }
 
-function tensorInfos(blocks: number, dtype: SyntheticDtype): TensorInfo[] {
-  const { hidden_size: hidden, intermediate_size: ffn, vocab_size: vocabulary, head_dim: headDim } = MISTRAL;
-  const [queries, keys] = [MISTRAL.num_attention_heads * headDim, MISTRAL.num_key_value_heads * headDim];
+function tensorInfos(blocks: number, dtype: SyntheticDtype, sides: SyntheticShape): TensorInfo[] {
+  const { hidden_size: hidden, intermediate_size: ffn, vocab_size: vocabulary, head_dim: headDim } = sides;
+  const [queries, keys] = [sides.num_attention_heads * headDim, sides.num_key_value_heads * headDim];
   const half = (name: string, ...shape: number[]): TensorInfo => ({
     name,
     dtype,
@@ -136,15 +144,17 @@ function randomPairs(
 /** Writes the checkpoint as a sharded folder with its config.json, chunk by chunk. */
 export async function writeSyntheticMistral(folder: string, options: SyntheticOptions = {}): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const { blocks = 6, dtype = 'BF16' } = options;
-  const config = { ...MISTRAL, num_hidden_layers: blocks, torch_dtype: dtype === 'F16' ? 'float16' : 'bfloat16' };
+  const { blocks = 6, dtype = 'BF16', shape } = options;
+  const stored = dtype === 'F16' ? 'float16' : 'bfloat16';
+  const config = { ...MISTRAL, ...shape, num_hidden_layers: blocks, torch_dtype: stored };
   await writeCheckpoint(syntheticMistral(options), folder, {
     maxShardBytes: 1_000_000_000,
     extraFiles: { 'config.json': `${JSON.stringify(config, undefined, 2)}\n` },
   });
 }
 
-if (import.meta.filename === process.argv[1]) {
+// By its name: in a bundle every module has the bundle's own path.
+if (process.argv[1]?.endsWith('synthetic-mistral.ts')) {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { blocks: { type: 'string', default: '6' }, seed: { type: 'string', default: '1' } },

@@ -1,0 +1,71 @@
+import { median } from 'simple-statistics';
+import { collectEvidence } from '../../src/evidence/index.js';
+import {
+  batchesOf,
+  createHiddenStates,
+  disposeBlock,
+  embedBatches,
+  type HiddenStates,
+  type LoadedBlock,
+  loadBlock,
+  type Model,
+  openModel,
+  runBlock,
+  tokensPerBatch,
+} from '../../src/model/index.js';
+import type { Bench, Stage } from './stage.js';
+import { timed } from './stage.js';
+import { randomWindows } from './windows.js';
+
+/** Hidden states of the windows stay in memory here: no disk in these figures. */
+const STATES_BYTES = 64 * 2 ** 30;
+
+/** Seconds of one block: to read, widen and copy it to the GPU, to send windows through, to add up their Gram matrices. */
+export const block: Stage = async (bench) => {
+  const { device, sizes } = bench;
+  const model = await openModel(bench.model);
+  try {
+    const load = await timed(sizes.rounds, async () => disposeBlock(await loadBlock(model, 0, device)));
+    const loaded = await loadBlock(model, 0, device);
+    try {
+      const windows = [];
+      for (const count of sizes.windows) windows.push(await overWindows(bench, model, loaded, count));
+      return { loadSeconds: median(load), weights: weightsOf(model), windows };
+    } finally {
+      disposeBlock(loaded);
+    }
+  } finally {
+    await model.checkpoint.close();
+  }
+};
+
+function weightsOf({ decoder }: Model): number {
+  return decoder.blocks[0]!.linears.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+}
+
+/** The same pass without and with Gram matrices of every input; the difference is theirs. */
+async function overWindows(bench: Bench, model: Model, loaded: LoadedBlock, count: number) {
+  const { device, sizes } = bench;
+  const states = await statesOf(bench, model, count);
+  try {
+    const forward = await timed(sizes.rounds, () => runBlock(loaded, states, device, { store: false }));
+    const gram = await timed(1, async () => {
+      const evidence = await collectEvidence(loaded, states, new Set(['gram']), { device });
+      evidence.dispose();
+    });
+    const tokens = count * sizes.context;
+    return { windows: count, tokens, forwardSeconds: median(forward), gramSeconds: median(gram) };
+  } finally {
+    await states.close();
+  }
+}
+
+async function statesOf({ device, sizes, folder }: Bench, model: Model, count: number): Promise<HiddenStates> {
+  const { decoder } = model;
+  const passages = randomWindows(count, sizes.context, decoder.vocabulary);
+  const batches = batchesOf(passages, tokensPerBatch(decoder, sizes.context, device));
+  const room = { memoryBytes: STATES_BYTES, spillFolder: folder };
+  const states = await createHiddenStates(batches, decoder.hidden, room);
+  await embedBatches(model, states);
+  return states;
+}

@@ -1,0 +1,113 @@
+import { matMul, slice, type Tensor2D } from '@tensorflow/tfjs-core';
+import { max, median, min } from 'simple-statistics';
+import { seededRandom } from '../../src/random.js';
+import type { Bench, Stage } from './stage.js';
+import { timed } from './stage.js';
+
+/** One way to multiply x [m, k] by W [n, k] transposed, as a linear layer does. */
+interface Way {
+  readonly name: string;
+  /** Relative to the length of a row of x times that of a row of W: what its arithmetic allows. */
+  readonly tolerance: number;
+  /** Makes operands, and a function that queues one product; undefined where the GPU has not what it needs. */
+  prepare(bench: Bench, sides: Sides): Promise<Prepared | undefined>;
+}
+
+interface Prepared {
+  product(): Tensor2D;
+  dispose(): void;
+}
+
+interface Sides {
+  readonly m: number;
+  readonly k: number;
+  readonly n: number;
+  readonly x: Float32Array;
+  readonly w: Float32Array;
+}
+
+/** A result is compared at this many places with sums in float64. */
+const CHECKED = 64;
+
+const float32: Way = {
+  name: 'f32',
+  tolerance: 1e-5,
+  async prepare({ device }, { m, k, n, x, w }) {
+    const [left, right] = [device.upload(x, [m, k]) as Tensor2D, device.upload(w, [n, k]) as Tensor2D];
+    return {
+      product: () => matMul(left, right, false, true),
+      dispose: () => {
+        left.dispose();
+        right.dispose();
+      },
+    };
+  },
+};
+
+/** Every way that the device has; a new one is a row. */
+const WAYS: readonly Way[] = [float32];
+
+/** Floating-point operations a second of each way and size, and how far the results were from sums in float64. */
+export const products: Stage = async (bench) => {
+  const found = [];
+  for (const [m, k, n] of bench.sizes.products) {
+    const sides = { m, k, n, x: randomValues(m * k, 1), w: randomValues(n * k, 2) };
+    for (const way of WAYS) found.push({ way: way.name, m, k, n, ...(await measure(bench, way, sides)) });
+  }
+  return found;
+};
+
+async function measure(bench: Bench, way: Way, sides: Sides) {
+  const prepared = await way.prepare(bench, sides);
+  if (prepared === undefined) return { missing: 'the GPU has not what it needs' };
+  const { sizes } = bench;
+  try {
+    const error = await errorOf(bench, prepared, sides);
+    if (!(error <= way.tolerance)) throw new Error(`${way.name} is wrong by ${error}, above ${way.tolerance}.`);
+    const [once] = await timed(1, () => queue(bench, prepared, 1));
+    const count = Math.max(1, Math.ceil(sizes.minSeconds / once!));
+    const seconds = await timed(sizes.rounds, () => queue(bench, prepared, count));
+    const rates = seconds.map((each) => (2 * count * sides.m * sides.k * sides.n) / each);
+    return { count, flops: median(rates), lowest: min(rates), highest: max(rates), error };
+  } finally {
+    prepared.dispose();
+  }
+}
+
+/** Queues products behind each other, and waits for the last one's first element. */
+async function queue({ device }: Bench, { product }: Prepared, count: number): Promise<void> {
+  for (let run = 1; run < count; run += 1) product().dispose();
+  const last = product();
+  const cell = slice(last, [0, 0], [1, 1]);
+  await device.read(cell);
+  cell.dispose();
+  last.dispose();
+}
+
+async function errorOf({ device }: Bench, { product }: Prepared, { m, k, n, x, w }: Sides): Promise<number> {
+  const result = product();
+  const random = seededRandom(3);
+  let worst = 0;
+  for (let check = 0; check < CHECKED; check += 1) {
+    const [row, column] = [random.below(m), random.below(n)];
+    const cell = slice(result, [row, column], [1, 1]);
+    const [value] = await device.read(cell);
+    cell.dispose();
+    let [sum, left, right] = [0, 0, 0];
+    for (let i = 0; i < k; i += 1) {
+      const [a, b] = [x[row * k + i]!, w[column * k + i]!];
+      sum += a * b;
+      left += a * a;
+      right += b * b;
+    }
+    worst = Math.max(worst, Math.abs(value! - sum) / Math.sqrt(left * right));
+  }
+  result.dispose();
+  return worst;
+}
+
+/** Between −½ and ½, in steps that half precision has. */
+function randomValues(length: number, seed: number): Float32Array {
+  const random = seededRandom(seed);
+  return Float32Array.from({ length }, () => (random.bits() >>> 22) / 1024 - 0.5);
+}
