@@ -17,11 +17,11 @@ export async function exactDirections(
   device: Device,
 ): Promise<Directions> {
   const { rows, columns } = shape;
-  const whitened = await timesRoot(values, shape, root);
+  const whitened = await timesRoot(values, shape, root, device);
   const byColumns = columns < rows;
   const [count, length] = byColumns ? [columns, rows] : [rows, columns];
   const short = byColumns ? turned(whitened, rows, columns) : whitened;
-  const { energies, vectors } = descending(await squareOf(short, count, length), count);
+  const { energies, vectors } = descending(await squareOf(short, count, length, device), count, device);
   return {
     energies,
     total: energies.reduce((sum, energy) => sum + energy, 0),
@@ -29,7 +29,7 @@ export async function exactDirections(
     async take(rank) {
       const first = vectors.subarray(0, rank * count);
       if (!byColumns) return new Float32Array(first);
-      const outputs = new Float32Array(await product(first, rank, short, { inner: count, columns: length }));
+      const outputs = new Float32Array(await product(first, rank, short, { inner: count, columns: length, device }));
       await orthonormalRows(outputs, rank, length, device);
       return outputs;
     },
@@ -37,16 +37,21 @@ export async function exactDirections(
 }
 
 /** W L [rows, columns] in double precision. */
-async function timesRoot(values: Float32Array, { rows, columns }: Shape, root: InputRoot | undefined) {
+async function timesRoot(
+  values: Float32Array,
+  { rows, columns }: Shape,
+  root: InputRoot | undefined,
+  device: Device,
+): Promise<Float64Array> {
   if (root === undefined) return new Float64Array(values);
-  return product(new Float64Array(values), rows, new Float64Array(root.values), { inner: columns, columns });
+  return product(new Float64Array(values), rows, new Float64Array(root.values), { inner: columns, columns, device });
 }
 
 /** S Sᵀ of S [count, length]. */
-async function squareOf(short: Float64Array, count: number, length: number): Promise<Float64Array> {
+async function squareOf(short: Float64Array, count: number, length: number, device: Device): Promise<Float64Array> {
   const negative = new Float64Array(count * count);
   const panel = wholePanel(short, count, length);
-  await matrixProducts().subtract(wholePanel(negative, count, count), panel, panel, { transposeRight: true });
+  await matrixProducts(device).subtract(wholePanel(negative, count, count), panel, panel, { transposeRight: true });
   return negative.map((value) => -value);
 }
 
@@ -55,17 +60,21 @@ async function product(
   left: Float64Array,
   rows: number,
   right: Float64Array,
-  { inner, columns }: { readonly inner: number; readonly columns: number },
+  { inner, columns, device }: { readonly inner: number; readonly columns: number; readonly device: Device },
 ): Promise<Float64Array> {
   const negative = new Float64Array(rows * columns);
   const operand = wholePanel(right, inner, columns);
-  await matrixProducts().subtract(wholePanel(negative, rows, columns), wholePanel(left, rows, inner), operand);
+  await matrixProducts(device).subtract(wholePanel(negative, rows, columns), wholePanel(left, rows, inner), operand);
   return negative.map((value) => -value);
 }
 
 /** Eigenvalues from the largest on, none below 0, and their vectors as rows. */
-export function descending(matrix: Float64Array, size: number): { energies: Float64Array; vectors: Float64Array } {
-  const { values, vectors } = symmetricEigen(matrix, size);
+export function descending(
+  matrix: Float64Array,
+  size: number,
+  device: Device,
+): { energies: Float64Array; vectors: Float64Array } {
+  const { values, vectors } = symmetricEigen(matrix, size, device);
   const energies = Float64Array.from(values, (value) => Math.max(0, value)).reverse();
   const reversed = new Float64Array(size * size);
   for (let i = 0; i < size; i += 1) {

@@ -45,7 +45,7 @@ export async function randomisedDirections(operator: WeightOperator, options: Ra
     await orthonormalRows(outputs, count, rows, device);
   }
   const inputs = await operator.backward(outputs, count);
-  const { energies, vectors } = descending(await grams(inputs, count, columns), count);
+  const { energies, vectors } = descending(await grams(inputs, count, columns, device), count, device);
   const turn = { values: new Float32Array(vectors), rows: count, columns: count };
   const basis = await multiply(turn, { values: outputs, rows: count, columns: rows }, device);
   const images = await multiply(turn, { values: inputs, rows: count, columns }, device);
@@ -61,9 +61,9 @@ export async function randomisedDirections(operator: WeightOperator, options: Ra
 }
 
 /** Z Zᵀ [count, count] in double precision. */
-async function grams(rows: Float32Array, count: number, length: number): Promise<Float64Array> {
+async function grams(rows: Float32Array, count: number, length: number, device: Device): Promise<Float64Array> {
   const negative = new Float64Array(count * count);
   const panel = wholePanel(rows, count, length);
-  await matrixProducts().subtract(wholePanel(negative, count, count), panel, panel, { transposeRight: true });
+  await matrixProducts(device).subtract(wholePanel(negative, count, count), panel, panel, { transposeRight: true });
   return negative.map((value) => -value);
 }

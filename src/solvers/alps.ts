@@ -1,5 +1,6 @@
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { keptCount, type Mask, maskFrom } from '../sparsity/index.js';
+import type { Device } from '../tensor/index.js';
 import { refitOnSupport } from './conjugate-gradient.js';
 import { dampDiagonal, diagonalOf, type Gram } from './damping.js';
 import { symmetricEigen } from './eigen.js';
@@ -56,7 +57,7 @@ const alps: Solver = {
   checkColumns,
   async prepare(gram, { device, name, signal }) {
     checkColumns(name, gram.columns);
-    const spectrum = spectrumOf(gram, name);
+    const spectrum = spectrumOf(gram, name, device);
     const shared = { ...spectrum, products: matrixProducts(device), signal };
     return (matrix, removal) => pruneByAlps(matrix, removal, shared);
   },
@@ -64,14 +65,14 @@ const alps: Solver = {
 
 export default alps;
 
-function spectrumOf(gram: Gram, name: string): Omit<Spectrum, 'products' | 'signal'> {
+function spectrumOf(gram: Gram, name: string, device: Device): Omit<Spectrum, 'products' | 'signal'> {
   const { values, columns } = gram;
   dampDiagonal(gram, name);
   const scale = diagonalOf(values, columns).map(Math.sqrt);
   for (let i = 0; i < columns; i += 1) {
     for (let j = 0; j < columns; j += 1) values[i * columns + j]! /= scale[i]! * scale[j]!;
   }
-  const eigen = symmetricEigen(values, columns);
+  const eigen = symmetricEigen(values, columns, device);
   return { columns, gram: values, scale, values: eigen.values, vectors: new Float32Array(eigen.vectors) };
 }
 
