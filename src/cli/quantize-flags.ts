@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags';
 import { BirdboneError } from '../errors.js';
-import { bytes, count, envOf } from './flags.js';
+import { bytes, count, envOf, ratio } from './flags.js';
 import { HARDWARE } from './hardware-flags.js';
 
 /** `64`, `channel` or `tensor`. */
@@ -52,6 +52,15 @@ export const quantizeFlags = {
     summary: 'Scales by the largest weight of a group (the default), or those of the least squared error.',
     env: envOf('scale'),
   }),
+  sparsity: ratio({
+    summary: 'With gptq: the part of the weights that is removed in the same sweep, which makes up for both.',
+    env: envOf('sparsity'),
+  }),
+  pattern: Flags.string({
+    summary: 'With gptq: how the weights that stay lie: unstructured (with --sparsity), or N:M, as 2:4.',
+    helpValue: '<pattern>',
+    env: envOf('pattern'),
+  }),
   format: Flags.option({ options: ['compressed-tensors', 'gptq', 'awq', 'gguf', 'native'] as const })({
     summary: 'Layout of the result; by default the first that an engine loads the scheme in.',
     env: envOf('format'),
@@ -92,6 +101,8 @@ export interface QuantizeFlags {
   readonly 'group-size'?: number | 'channel' | 'tensor' | undefined;
   readonly asymmetric?: boolean | undefined;
   readonly scale?: 'absmax' | 'mse' | undefined;
+  readonly sparsity?: number | undefined;
+  readonly pattern?: string | undefined;
   readonly keep?: readonly string[] | undefined;
   readonly 'kv-cache'?: 'fp8' | undefined;
   readonly bpw?: number | undefined;
@@ -106,6 +117,8 @@ export function quantizeFields(flags: QuantizeFlags) {
     'group-size': groupSize,
     asymmetric,
     scale,
+    sparsity,
+    pattern,
     keep,
     'kv-cache': kvCache,
     bpw,
@@ -118,6 +131,8 @@ export function quantizeFields(flags: QuantizeFlags) {
     // A switch that is off is a switch that was not given.
     asymmetric: asymmetric || undefined,
     scale,
+    sparsity,
+    pattern,
     kvCache,
     bitsPerWeight: bpw,
     sizeBytes,

@@ -56,6 +56,11 @@ export default class Quantize extends BaseCommand<typeof Quantize> {
         '<%= config.bin %> quantize models/fledgling --out out/int4 --scheme int4 --group-size 64 --algorithm gptq --calibration models/fledgling/calibration.txt',
     },
     {
+      description: 'Half of the weights removed and the rest in four bits, in one sweep that makes up for both',
+      command:
+        '<%= config.bin %> quantize models/fledgling --out out/joint --scheme int4 --algorithm gptq --sparsity 0.5 --calibration models/fledgling/calibration.txt --max-drop 30%',
+    },
+    {
       description: 'One file for llama.cpp, with errors weighed by a text',
       command:
         '<%= config.bin %> quantize models/fledgling --out out/fledgling.gguf --scheme q4_k_m --calibration models/fledgling/calibration.txt',

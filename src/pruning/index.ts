@@ -2,6 +2,7 @@ export { advanceStates, calibrationStates } from './calibration-states.js';
 export type { Decide, Edit, EditContext, Proposal, ProposalDetails, SettleContext } from './edit.js';
 export { inputGroups } from './input-groups.js';
 export { meanDivergences } from './mean-divergences.js';
+export { type Removals, removals } from './plan-masks.js';
 export { type PruneSettings, pruneEdit } from './prune-edit.js';
 export { type NamedMetrics, type ScoreContext, type ScoredLinear, scoreModel } from './score-model.js';
 export { shedEdit } from './shed-edit.js';

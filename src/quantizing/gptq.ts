@@ -3,7 +3,8 @@ import { collectEvidence, type Gram } from '../evidence/index.js';
 import type { LinearInput, LoadedBlock } from '../model/index.js';
 import { inputGroups } from '../pruning/index.js';
 import { dequantizeMatrix, type QuantizedMatrix } from '../quantization/index.js';
-import { GPTQ_COST, type GptqInputs, prepareGptq, gptq as sweep } from '../solvers/index.js';
+import { GPTQ_COST, type GptqInputs, prepareGptq, type Removal, gptq as sweep } from '../solvers/index.js';
+import { keptCount } from '../sparsity/index.js';
 import { MatrixGrid } from './matrix-grid.js';
 import type {
   BlockWork,
@@ -115,9 +116,25 @@ async function* solveInput(
     const { weight, rows, columns } = spec;
     const values = await readWeight(model.checkpoint, spec);
     const grid = new MatrixGrid({ values, rows, columns }, scheme, { search, fittedBefore: actOrder });
-    const { loss } = await sweep({ name: weight, rows, columns, values }, grid, inputs, removalOf?.(weight));
-    yield { target, quantized: grid.result(), report: { weight, ...howMade(inputs, tokens, loss) } };
+    const counted = removalOf?.(weight) && countedRemoval(removalOf(weight)!);
+    const { loss } = await sweep({ name: weight, rows, columns, values }, grid, inputs, counted?.removal);
+    const removed = counted && { removed: counted.removed() / (rows * columns) };
+    yield { target, quantized: grid.result(), report: { weight, ...howMade(inputs, tokens, loss), ...removed } };
   }
+}
+
+/** The same removal, and how many weights its masks have left out so far. */
+function countedRemoval(removal: Removal): { readonly removal: Removal; removed(): number } {
+  let removed = 0;
+  const counting: Removal = {
+    ...removal,
+    mask(scores, firstColumn) {
+      const mask = removal.mask(scores, firstColumn);
+      removed += scores.rows * scores.columns - keptCount(mask);
+      return mask;
+    },
+  };
+  return { removal: counting, removed: () => removed };
 }
 
 function howMade({ isDiagonal, damp }: GptqInputs, tokens: number, loss: number): Omit<MatrixReport, 'weight'> {

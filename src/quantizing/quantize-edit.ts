@@ -9,6 +9,7 @@ import { formsWithinBudget, type Spent } from './budget/choose-forms.js';
 import { encodeBlocks } from './encode-blocks.js';
 import { checkFormat, type Format } from './formats.js';
 import { describeForm, type MatrixForm, tensorsOf } from './forms.js';
+import { type JointRemoval, jointRemoval } from './joint-removal.js';
 import { keyValueScales } from './key-value-scales.js';
 import { LayerSink, type WrittenMatrix } from './layer-sink.js';
 import { changedTensors, quantizeBlocks } from './quantize-blocks.js';
@@ -24,6 +25,7 @@ interface Parts {
   readonly format: Format;
   readonly limits: LayoutLimits;
   readonly quantizer: Quantizer;
+  readonly joint: JointRemoval | undefined;
 }
 
 /**
@@ -42,13 +44,14 @@ export async function quantizeEdit(
   if (hasBudget) checkFamily(settings, format);
   else if (settings.scheme === undefined) throw noScheme();
   else namedScheme(settings.scheme, settings);
-  const parts = { settings, format, limits, quantizer: await quantizers.load(settings.algorithm ?? 'rtn') };
+  const joint = await jointRemoval(settings, format);
+  const parts = { settings, format, limits, quantizer: await quantizers.load(settings.algorithm ?? 'rtn'), joint };
   return hasBudget ? budgetEdit(parts) : formsEdit(rememberForms(settings), parts);
 }
 
 /** The edit that gives matrices these forms. */
 function formsEdit(formsOf: (model: Model) => readonly MatrixForm[], parts: Parts, budget?: Spent): Edit {
-  const { settings, format, limits, quantizer } = parts;
+  const { settings, format, limits, quantizer, joint } = parts;
   const isBlocks = format === 'gguf';
   const { cost } = quantizer;
   return {
@@ -60,10 +63,10 @@ function formsEdit(formsOf: (model: Model) => readonly MatrixForm[], parts: Part
     async check(model) {
       const forms = formsOf(model);
       await checkFormat(format, forms, { model, layouts, limits });
-      return noticesOf(forms);
+      return [...noticesOf(forms), ...(joint === undefined ? [] : [NO_SMALLER])];
     },
-    plan: (model) => plan(model, formsOf(model), rulesOf(quantizer, formsOf(model), settings)),
-    propose: (context) => propose(formsOf(context.model), { quantizer, settings, budget }, context),
+    plan: (model) => plan(model, formsOf(model), rulesOf(parts, formsOf(model), model)),
+    propose: (context) => propose(formsOf(context.model), { ...parts, budget }, context),
   };
 }
 
@@ -134,9 +137,20 @@ function rememberForms(settings: QuantizeSettings): (model: Model) => readonly M
   };
 }
 
-function rulesOf(quantizer: Quantizer, forms: readonly MatrixForm[], { scale }: QuantizeSettings): QuantizeRules {
-  return { quantizer, schemeOf: schemesBySpec(forms), options: { ...(scale !== undefined && { search: scale }) } };
+type HowRounded = Pick<Parts, 'quantizer' | 'settings' | 'joint'>;
+
+function rulesOf(
+  { quantizer, settings, joint }: HowRounded,
+  forms: readonly MatrixForm[],
+  model: Model,
+): QuantizeRules {
+  const { scale } = settings;
+  const options = { ...(scale !== undefined && { search: scale }), ...(joint && { removalOf: joint(model) }) };
+  return { quantizer, schemeOf: schemesBySpec(forms), options };
 }
+
+const NO_SMALLER =
+  'Single weights that are removed keep their place in codes: the file is no smaller for it, only easier to compress.';
 
 function plan(model: Model, forms: readonly MatrixForm[], rules: QuantizeRules): LayerPlan {
   const hasSchemes = forms.some(({ form }) => form.kind === 'scheme');
@@ -152,22 +166,25 @@ function noticesOf(forms: readonly MatrixForm[]): string[] {
   });
 }
 
-/** How GPTQ runs where nothing else is asked for; its layout writes that down. */
-const GPTQ_RUN = { dampPercent: 0.01, staticGroups: true, trueSequential: true };
+/** How GPTQ runs; its layout writes that down. Where masks are chosen on the way, scales are too. */
+const gptqRun = ({ joint }: HowRounded) => {
+  return { dampPercent: 0.01, staticGroups: joint === undefined, trueSequential: true };
+};
 
 async function propose(
   forms: readonly MatrixForm[],
-  { quantizer, settings, budget }: Pick<Parts, 'quantizer' | 'settings'> & { readonly budget: Spent | undefined },
+  how: HowRounded & { readonly budget: Spent | undefined },
   context: EditContext,
 ): Promise<Proposal> {
   const { model, writer } = context;
+  const { quantizer, settings, budget } = how;
   const written: WrittenMatrix[] = [];
   if (forms.some(({ form }) => form.kind === 'blocks')) written.push(...(await encodeBlocks(forms, context)));
   if (forms.some(({ form }) => form.kind === 'scheme')) {
     const sink = new LayerSink(writer, model, { movesScales: quantizer.changes !== undefined });
     const rounder = openRowRounder();
     try {
-      await quantizeBlocks(rulesOf(quantizer, forms, settings), { ...context, rounder }, sink);
+      await quantizeBlocks(rulesOf(how, forms, model), { ...context, rounder }, sink);
     } finally {
       await rounder.close();
     }
@@ -179,7 +196,7 @@ async function propose(
       quantized: quantizedRows(forms, written, model),
       ...(budget && { budget: [budget] }),
       ...(kvScales.length > 0 && { kvScales }),
-      ...(settings.algorithm === 'gptq' && { gptq: [GPTQ_RUN] }),
+      ...(settings.algorithm === 'gptq' && { gptq: [gptqRun(how)] }),
     },
   };
 }

@@ -22,6 +22,8 @@ export interface QuantizedRow {
   readonly loss?: number;
   /** GPTQ: what was added to the diagonal of the Gram matrix, as a fraction of its mean. */
   readonly damp?: number;
+  /** GPTQ: the part of its weights that the sweep left out. */
+  readonly removed?: number;
   /** AWQ: output error over that of plain rounding. */
   readonly errorRatio?: number;
 }
@@ -36,7 +38,7 @@ export function quantizedRows(
   return forms.map((matrix) => {
     const { weight, rows, columns, form } = matrix;
     const stored = checkpoint.tensors.get(weight);
-    const { algorithm, reason, error, loss, damp, errorRatio } = reports.get(weight) ?? {};
+    const { algorithm, reason, error, loss, damp, removed, errorRatio } = reports.get(weight) ?? {};
     const why = form.kind === 'dense' ? form.reason : reason;
     return {
       weight,
@@ -49,6 +51,7 @@ export function quantizedRows(
       ...(error !== undefined && { error }),
       ...(loss !== undefined && { loss }),
       ...(damp !== undefined && { damp }),
+      ...(removed !== undefined && { removed }),
       ...(errorRatio !== undefined && { errorRatio }),
     };
   });

@@ -47,6 +47,8 @@ export interface MatrixReport {
   readonly loss?: number;
   /** GPTQ: what was added to the diagonal of the Gram matrix, as a fraction of its mean. */
   readonly damp?: number;
+  /** GPTQ: the part of its weights that the sweep left out, those that were 0 before among them. */
+  readonly removed?: number;
   /** AWQ: the exponent that the search of its input's scales ended with, and the output error there over that of plain rounding. */
   readonly ratio?: number;
   readonly errorRatio?: number;

@@ -24,6 +24,10 @@ export const quantizeStep = z.strictObject({
   sizeBytes: z.int().min(1).optional(),
   /** Other schemes for some tensors, by glob; `dense` leaves them as they are. The last that fits counts. */
   keep: z.record(z.string().min(1), z.string().min(1)).optional(),
+  /** With gptq: this part of the weights is removed in the same sweep, which makes up for both. With N:M, 1 − N/M by default. */
+  sparsity: z.number().gt(0).lt(1).optional(),
+  /** With gptq: how the weights that stay lie: unstructured (the default, with a sparsity), 2:4 … */
+  pattern: z.string().min(1).optional(),
   /** Also scales for a KV cache of 8 bits, found on the calibration text. */
   kvCache: z.enum(['fp8']).optional(),
 });
