@@ -76,6 +76,7 @@ export async function collectEvidence(
     await runBlock(block, states, device, {
       store: options.store ?? false,
       observe,
+      wanted: new Set(gatherings.keys()),
       settle,
       ...(options.onBatch && { onBatch: options.onBatch }),
       ...(signal && { signal }),

@@ -1,4 +1,4 @@
-import { concat, reshape, slice, type Tensor2D, type Tensor4D, transpose } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor2D, type Tensor4D, transpose } from '@tensorflow/tfjs-core';
 import { causalAttention, rotary } from '../tensor/index.js';
 import type { Observe } from './block.js';
 import type { LoadedBlock } from './loaded-block.js';
@@ -17,11 +17,17 @@ export interface Sequences {
 
 /** x [b·t, hidden] → what attention adds to it, [b·t, hidden]. */
 export function attention(block: LoadedBlock, x: Tensor2D, sequences: Sequences, observe?: Observe): Tensor2D {
+  const mixed = mixedHeads(block, normed(block, 'attention-norm', x), sequences, observe);
+  observe?.('attention-out', mixed);
+  return normed(block, 'post-attention-norm', project(block, 'o', mixed));
+}
+
+/** The normed input [b·t, hidden] → what goes into `o`, [b·t, heads · headDim]. */
+export function mixedHeads(block: LoadedBlock, input: Tensor2D, sequences: Sequences, observe?: Observe): Tensor2D {
   const { b, t, tables } = sequences;
   const { heads, kvHeads, headDim } = block.spec;
   const { attentionSoftcap: softcap } = block.decoder;
   const scale = block.spec.attentionScale ?? block.decoder.attentionScale;
-  const input = normed(block, 'attention-norm', x);
   observe?.('attention-norm', input);
   const [q, k, v] = projectAll(block, ['q', 'k', 'v'], 'qkv', { x: input }) as [Tensor2D, Tensor2D, Tensor2D];
   const byHead = (values: Tensor2D, count: number) =>
@@ -29,10 +35,8 @@ export function attention(block: LoadedBlock, x: Tensor2D, sequences: Sequences,
   const queries = turned(byHead(normedHeads(block, 'q-norm', q), heads), tables);
   const made = [turned(byHead(normedHeads(block, 'k-norm', k), kvHeads), tables), byHead(v, kvHeads)] as const;
   const [keys, values] = block.keyValues?.(...made) ?? made;
-  const mixed = causalAttention(queries, keys, values, tables.mask, { scale, softcap });
-  const output = reshape(transpose(mixed, [0, 2, 1, 3]), [b * t, heads * headDim]) as Tensor2D;
-  observe?.('attention-out', output);
-  return normed(block, 'post-attention-norm', project(block, 'o', output));
+  const mixed = causalAttention(queries, keys, values, tables.mask, { scale, softcap, window: tables.window });
+  return reshape(transpose(mixed, [0, 2, 1, 3]), [b * t, heads * headDim]) as Tensor2D;
 }
 
 /** Through the block's norm of that kind; as it is when the block has none. */
@@ -56,10 +60,5 @@ function normedHeads(block: LoadedBlock, kind: 'q-norm' | 'k-norm', values: Tens
 /** x [b, heads, t, headDim] with the first dimensions of each head turned, as many as the tables are wide. */
 function turned(x: Tensor4D, { rotation }: PositionTables): Tensor4D {
   if (rotation === undefined) return x;
-  const { cos, sin } = rotation;
-  const [b, heads, t, headDim] = x.shape;
-  const width = cos.shape[1];
-  if (width === headDim) return rotary(x, cos, sin);
-  const head = rotary(slice(x, [0, 0, 0, 0], [b, heads, t, width]), cos, sin);
-  return concat([head, slice(x, [0, 0, 0, width], [b, heads, t, headDim - width])], 3);
+  return rotary(x, rotation.cos, rotation.sin);
 }

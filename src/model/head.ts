@@ -10,9 +10,9 @@ export function loadFinalNorm({ checkpoint, decoder }: Model, device: Device): P
 }
 
 /** Float32 bytes of one part of a head: what is read, widened and uploaded, and multiplied, at once. */
-const PART_BYTES = 64 * 2 ** 20;
+const PART_BYTES = 16 * 2 ** 20;
 /** Heads up to this size stay on the device even where a block is smaller. */
-const SMALL_HEADS_BYTES = 128 * 2 ** 20;
+const SMALL_HEADS_BYTES = 32 * 2 ** 20;
 
 /** Consecutive rows of an output head, in parts of `rowsPerPart` (the last may be shorter). */
 export interface HeadSection {

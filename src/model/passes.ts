@@ -3,14 +3,18 @@ import { goOn } from '../pause.js';
 import type { Device } from '../tensor/index.js';
 import { isPadded, realPositions, type TokenBatch } from './batches.js';
 import { forwardBlock, type Observe } from './block.js';
+import type { LinearInput } from './decoder.js';
 import type { HiddenStates } from './hidden-states.js';
 import type { LoadedBlock } from './loaded-block.js';
+import { observeBlock } from './observe-block.js';
 import { disposeTables, type PositionTables, positionTables } from './rope.js';
 import { forwardRouted } from './routed-block.js';
 
 export interface PassOptions {
   /** Sees real tokens only: a batch's padding is taken out before. */
   readonly observe?: Observe;
+  /** All that `observe` looks at: where nothing is stored, a block without experts runs no further than these need. */
+  readonly wanted?: ReadonlySet<LinearInput>;
   /** Whether the block's outputs replace its inputs in the states; false leaves the states as they are. */
   readonly store: boolean;
   readonly signal?: AbortSignal;
@@ -53,7 +57,7 @@ async function runBatch(
   block: LoadedBlock,
   at: { readonly states: HiddenStates; readonly i: number; readonly tables: PositionTables },
   device: Device,
-  { observe, store }: PassOptions,
+  { observe, wanted, store }: PassOptions,
 ): Promise<void> {
   const batch = at.states.batches[at.i]!;
   const values = await at.states.load(at.i);
@@ -61,6 +65,9 @@ async function runBatch(
   let output: Tensor3D | undefined;
   try {
     const shared = observe && withoutPadding(batch, observe);
+    if (shared && wanted && !store && !block.spec.experts) {
+      return observeBlock(block, input, { tables: at.tables, observe: shared, wanted });
+    }
     output = block.spec.experts
       ? await forwardRouted(block, input, { batch, tables: at.tables, device }, { shared, own: observe })
       : forwardBlock(block, input, at.tables, shared);

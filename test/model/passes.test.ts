@@ -121,6 +121,38 @@ describe('runBlock', () => {
     expect(done).toEqual(['1/2', '2/2']);
   });
 
+  it.each([
+    ['attention-norm', ['q', 'k', 'v', 'o', 'gate', 'up', 'down']],
+    ['attention-out', ['o', 'gate', 'up', 'down']],
+    ['ffn-norm', ['gate', 'up', 'down']],
+    ['ffn-inner', ['down']],
+  ] as const)('shows %s, the same to the last bit, without the linears that come after it', async (wanted, after) => {
+    const seenBy = async (from: LoadedBlock, options: { readonly wanted?: ReadonlySet<LinearInput> }) => {
+      const seen: Tensor[] = [];
+      const observe = (input: LinearInput, values: Tensor) => {
+        if (input === wanted) seen.push(keep(values.clone()));
+      };
+      await runBlock(from, states, device, { store: false, observe, ...options });
+      const values = await Promise.all(seen.map((tensor) => device.read(tensor)));
+      for (const tensor of seen) tensor.dispose();
+      return values;
+    };
+    const roles: readonly string[] = after;
+    const linears = new Map([...block.linears].filter(([, { spec }]) => !roles.includes(spec.role)));
+    const before = device.memory();
+    const found = await seenBy(
+      {
+        ...block,
+        spec: { ...block.spec, linears: block.spec.linears.filter(({ role }) => !roles.includes(role)) },
+        linears,
+      },
+      { wanted: new Set([wanted]) },
+    );
+    expect(device.memory()).toEqual(before);
+    expect(found).toHaveLength(batches.length);
+    expect(found).toEqual(await seenBy(block, {}));
+  });
+
   it('shows each input of the linears once a batch, real tokens only, as the definition has them', async () => {
     const kept: { input: LinearInput; values: Tensor }[] = [];
     await runBlock(block, states, device, {

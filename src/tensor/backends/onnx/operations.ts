@@ -1,9 +1,9 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import type { KernelConfig, KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
+import { type KernelConfig, type KernelFunc, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { OperationKernel } from '../../kernels.js';
 import { attentionKernel } from './attention.js';
 import { type ElementType, type Graph, type GraphNode, integers, scalar } from './graph.js';
-import type { OnnxRuntime } from './runtime.js';
+import type { GraphValue, OnnxRuntime } from './runtime.js';
 
 type Inputs = Readonly<Record<string, TensorInfo>>;
 
@@ -11,6 +11,8 @@ type Inputs = Readonly<Record<string, TensorInfo>>;
 interface FusedOperation {
   readonly inputs: Readonly<Record<string, ElementType>>;
   readonly shape: (inputs: Inputs) => readonly number[];
+  /** The inputs that are cut along their first `axes` dimensions, as the result is; the others go into every call whole. */
+  readonly sliced?: { readonly inputs: readonly string[]; readonly axes: 1 | 2 };
   /** The operation's one attribute that is built into the graph. */
   readonly attribute?: string;
   readonly nodes: (attribute: number) => readonly GraphNode[];
@@ -39,9 +41,44 @@ function fusedKernel(runtime: OnnxRuntime, kernelName: string, operation: FusedO
     });
     const feeds = Object.fromEntries(Object.keys(operation.inputs).map((name) => [name, value(inputs[name]!)]));
     const graph = (): Graph => ({ inputs: operation.inputs, nodes: operation.nodes(attribute) });
-    runtime.run(`${kernelName} ${attribute}`, graph, feeds, value(output));
+    for (const call of callsOf(operation, { feeds, output: value(output) })) {
+      runtime.run(`${kernelName} ${attribute}`, graph, call.feeds, call.output);
+    }
     return output;
   };
+}
+
+interface Call {
+  readonly feeds: Readonly<Record<string, GraphValue>>;
+  readonly output: GraphValue;
+}
+
+/** Elements of one call's largest input, at most: what lies between the steps then stays in a core's cache, and takes little room. */
+const CALL_ELEMENTS = 2 ** 19;
+/** Rows that a call begins at: each is as aligned as it is in the whole, and so are the sums along it, to their last bits. */
+const ALIGNED_ROWS = 16;
+
+/** The whole call, cut into some rows at a time where the operation goes row by row. */
+function* callsOf({ sliced }: FusedOperation, whole: Call): Generator<Call> {
+  if (sliced === undefined) return yield whole;
+  const inputs = sliced.inputs.map((name) => whole.feeds[name]!);
+  const rows = util.sizeFromShape(inputs[0]!.shape.slice(0, sliced.axes));
+  const width = Math.max(...inputs.map(({ data }) => data.length)) / rows;
+  const step = Math.max(1, Math.floor(CALL_ELEMENTS / width / ALIGNED_ROWS)) * ALIGNED_ROWS;
+  if (step >= rows) return yield whole;
+  for (let start = 0; start < rows; start += step) {
+    const count = Math.min(step, rows - start);
+    const cut = ({ data, shape }: GraphValue): GraphValue => {
+      const size = data.length / rows;
+      const leading = sliced.axes === 1 ? [count] : [1, count];
+      return {
+        data: data.subarray(start * size, (start + count) * size),
+        shape: [...leading, ...shape.slice(sliced.axes)],
+      };
+    };
+    const parts = sliced.inputs.map((name) => [name, cut(whole.feeds[name]!)]);
+    yield { feeds: { ...whole.feeds, ...Object.fromEntries(parts) }, output: cut(whole.output) };
+  }
 }
 
 const float32 = (...names: string[]): Record<string, ElementType> =>
@@ -66,6 +103,7 @@ const OPERATIONS: Partial<Record<OperationKernel, FusedOperation>> = {
   'birdbone.RmsNorm': {
     inputs: float32('x', 'gain'),
     shape: shapeOf('x'),
+    sliced: { inputs: ['x'], axes: 1 },
     attribute: 'epsilon',
     nodes: (epsilon) => [
       integers('columns', [-1]),
@@ -81,6 +119,7 @@ const OPERATIONS: Partial<Record<OperationKernel, FusedOperation>> = {
   'birdbone.Rotary': {
     inputs: float32('x', 'cos', 'sin'),
     shape: shapeOf('x'),
+    sliced: { inputs: ['x'], axes: 2 },
     nodes: () => [
       node('Split', ['x'], ['first', 'second'], { axis: 3, num_outputs: 2 }),
       node('Neg', ['second'], 'negated'),
@@ -93,6 +132,7 @@ const OPERATIONS: Partial<Record<OperationKernel, FusedOperation>> = {
   'birdbone.Swiglu': {
     inputs: float32('gate', 'up'),
     shape: shapeOf('gate'),
+    sliced: { inputs: ['gate', 'up'], axes: 1 },
     nodes: () => [
       node('Sigmoid', ['gate'], 'sigmoid'),
       node('Mul', ['gate', 'sigmoid'], 'silu'),
@@ -111,6 +151,7 @@ const OPERATIONS: Partial<Record<OperationKernel, FusedOperation>> = {
   'birdbone.LogitStatistics': {
     inputs: { logits: 'float32', targets: 'int32' },
     shape: ({ logits }) => [logits!.shape[0]!, 4],
+    sliced: { inputs: ['logits', 'targets'], axes: 1 },
     nodes: () => [
       integers('columns', [1]),
       node('ReduceMax', ['logits', 'columns'], 'max'),
@@ -128,6 +169,7 @@ const OPERATIONS: Partial<Record<OperationKernel, FusedOperation>> = {
   'birdbone.LogitDivergence': {
     inputs: float32('base', 'now'),
     shape: rowsOf('base'),
+    sliced: { inputs: ['base', 'now'], axes: 1 },
     nodes: () => [
       integers('columns', [1]),
       node('Softmax', ['base'], 'probabilities', { axis: 1 }),

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { type ElementType, encodeGraph, type Graph } from './graph.js';
 
 /** Values that a graph reads or writes in place, and their shape. */
-interface GraphValue {
+export interface GraphValue {
   readonly data: Float32Array | Int32Array | Float64Array;
   readonly shape: readonly number[];
 }
@@ -87,6 +87,8 @@ function compile(library: OnnxLibrary, graph: Graph, threads: number): Session {
   session.loadModel(bytes.buffer, bytes.byteOffset, bytes.byteLength, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
+    // A plan of all that a graph holds between its steps is kept for each shape that comes, with room for it.
+    enableMemPattern: false,
     // Each session has threads of its own, which otherwise spin for a while after each call and take the cores from the next.
     extra: { session: { force_spinning_stop: '1' } },
   });
