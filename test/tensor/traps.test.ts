@@ -2,6 +2,7 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { BirdboneError } from '../../src/errors.js';
 import { openCpu } from '../../src/tensor/backends/cpu.js';
 import { WASM_HEAP_BUDGET } from '../../src/tensor/backends/wasm.js';
 import { watchFaults } from '../../src/tensor/backends/webgpu-faults.js';
@@ -250,9 +251,30 @@ describe('what a GPU reports on the side', () => {
     }
   });
 
-  it('is nothing when we close the device ourselves', async () => {
-    gpu.lose({ reason: 'destroyed', message: '' });
+  it('is nothing when we close the device ourselves, and a loss when somebody else does', async () => {
+    gpu.lose({ reason: 'destroyed', message: 'Device was destroyed.' });
     await gpu.lost;
-    expect(() => faults.throwIfAny()).not.toThrow();
+    expect(() => faults.throwIfAny()).toThrow('The GPU was lost: Device was destroyed.');
+    const ours = new FakeGpu();
+    const closed = watchFaults(ours as unknown as GPUDevice);
+    closed.closing();
+    ours.lose({ reason: 'destroyed', message: '' });
+    await ours.lost;
+    expect(() => closed.throwIfAny()).not.toThrow();
+  });
+
+  it('explains what the driver throws: by a report that is there, and else by what was thrown', () => {
+    const own = new BirdboneError('usage', 'Said already.');
+    expect(faults.explain(own)).toBe(own);
+    expect(faults.explain(new RangeError('createBuffer failed\n'))).toMatchObject({
+      code: 'out-of-memory',
+      exitCode: 6,
+    });
+    expect(faults.explain(new Error(''))).toMatchObject({ code: 'device', exitCode: 6 });
+    gpu.fail('Binding size is too large.');
+    expect(faults.explain(new Error('mapAsync failed'))).toMatchObject({
+      code: 'device',
+      message: expect.stringContaining('Binding size is too large.'),
+    });
   });
 });

@@ -1,6 +1,7 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { BirdboneError } from '../../errors.js';
+import type { FaultLog } from './webgpu-faults.js';
 
 /** WebGPU stores each element, also a boolean, in 32 bits. */
 const ELEMENT_BYTES = 4;
@@ -10,16 +11,21 @@ const IDLE_BYTES = 2 ** 30;
 
 /**
  * Makes tfjs's WebGPU backend throw where it would go on with wrong values: at a tensor above `maxTensorBytes`, which the GPU
- * would leave at zeros, and at a synchronous read, which only browsers can do.
+ * would leave at zeros, and at a synchronous read, which only browsers can do. What the driver throws as values travel becomes a
+ * typed error.
  */
-export function guardBackend(backend: WebGPUBackend, maxTensorBytes: number): void {
+export function guardBackend(backend: WebGPUBackend, maxTensorBytes: number, faults: FaultLog): void {
   // Every kernel's operands and result pass through this before the kernel is queued.
   const uploadToGPU = backend.uploadToGPU.bind(backend);
   backend.uploadToGPU = (dataId) => {
     const { shape } = backend.tensorMap.get(dataId);
     const bytes = tf.util.sizeFromShape(shape) * ELEMENT_BYTES;
     if (bytes > maxTensorBytes) throw tooLarge(shape, bytes, maxTensorBytes);
-    uploadToGPU(dataId);
+    try {
+      uploadToGPU(dataId);
+    } catch (error) {
+      throw faults.explain(error);
+    }
   };
   const readSync = backend.readSync.bind(backend);
   backend.readSync = (dataId) => {

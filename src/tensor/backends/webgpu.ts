@@ -128,7 +128,7 @@ async function openAdapter(adapter: GPUAdapter, { description, software }: Found
   const maxTensorBytes = Math.min(gpuDevice.limits.maxStorageBufferBindingSize, gpuDevice.limits.maxBufferSize);
   tf.enableProdMode();
   const backend = new WebGPUBackend(gpuDevice, adapter.info);
-  guardBackend(backend, maxTensorBytes);
+  guardBackend(backend, maxTensorBytes, faults);
   const ours = hasInternals(backend);
   const gpu = openGpu({ backend, adapterInfo: adapter.info, tiles: firstTile });
   const products = tf.getKernel('BatchMatMul', TFJS_BACKENDS.webgpu)!;
@@ -151,6 +151,7 @@ async function openAdapter(adapter: GPUAdapter, { description, software }: Found
     read: (tensor) => read(backend, faults, tensor),
     memory: () => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes }),
     close: async () => {
+      faults.closing();
       tf.removeBackend(TFJS_BACKENDS.webgpu);
       restoreKernels();
       gpuDevice.destroy();
@@ -172,10 +173,19 @@ function upload(backend: WebGPUBackend, values: Float32Array | Int32Array, shape
 }
 
 async function read(backend: WebGPUBackend, faults: FaultLog, tensor: tf.Tensor): Promise<Float32Array | Int32Array> {
+  // Taken before anything is thrown: tfjs would keep values that a fault has made wrong, and give them to the next who asks.
+  const values = takeValues(backend, tensor, await dataOf(tensor, faults));
+  faults.throwIfAny();
+  releaseIdleBuffers(backend);
+  return values;
+}
+
+async function dataOf(tensor: tf.Tensor, faults: FaultLog): Promise<Float32Array | Int32Array> {
   try {
-    return takeValues(backend, tensor, (await tensor.data()) as Float32Array | Int32Array);
-  } finally {
-    faults.throwIfAny();
-    releaseIdleBuffers(backend);
+    return (await tensor.data()) as Float32Array | Int32Array;
+  } catch (error) {
+    // A device that is lost ends what waits for it before it says that it is lost.
+    await new Promise((resolve) => setImmediate(resolve));
+    throw faults.explain(error);
   }
 }
