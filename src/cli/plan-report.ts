@@ -9,7 +9,9 @@ export interface ShownPlan {
     readonly steps: readonly {
       readonly do: string;
       readonly metric?: string;
-      readonly pattern?: string;
+      readonly pattern?: string | undefined;
+      /** Of a quantizing step: what goes in the same sweep. */
+      readonly sparsity?: number | undefined;
       readonly solver?: string | undefined;
       readonly plates?: string | undefined;
       readonly scheme?: string | undefined;
@@ -72,8 +74,11 @@ function stepText(step: ShownPlan['recipe']['steps'][number], targets: string, r
   const { pattern, solver, scheme, algorithm, plates } = step;
   if (step.do === 'heal') return healingText(step);
   if (step.do === 'factorize') return `factorize by ${algorithm ?? 'whitened'} SVD to ${thinness(step)}`;
-  if (step.do === 'quantize')
-    return `quantize to ${scheme ?? 'a budget'}${algorithm === undefined ? '' : ` by ${algorithm}`}`;
+  if (step.do === 'quantize') {
+    const removing = [pattern, step.sparsity && `${100 * step.sparsity} %`].filter(Boolean).join(', ');
+    const how = `${algorithm === undefined ? '' : ` by ${algorithm}`}${removing && `, removing ${removing} on the way`}`;
+    return `quantize to ${scheme ?? 'a budget'}${how}`;
+  }
   const healed = step.heal === undefined ? '' : `; each wave: ${healingText(step.heal)}`;
   if (rankedBy === null) return `shed ${plates}: ${targets}${healed}`;
   const corrected = solver === undefined || solver === rankedBy ? '' : `, solver ${solver}`;
