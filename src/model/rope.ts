@@ -14,6 +14,8 @@ export interface PositionTables {
   readonly rotation?: { readonly cos: Tensor2D; readonly sin: Tensor2D };
   /** [t, t]: 0 where the row's query may look at the column's key, a large negative number elsewhere. */
   readonly mask: Tensor2D;
+  /** How many keys a query of the mask sees, itself among them; t where it sees all before it. */
+  readonly window: number;
 }
 
 /**
@@ -69,6 +71,7 @@ export function positionTables({ decoder, spec }: PositionedBlock, tokens: numbe
   return {
     ...(spec.rope !== undefined && { rotation: rotationTables(spec.rope, tokens, device) }),
     mask: device.upload(attentionMask(tokens, spec.slidingWindow), [tokens, tokens]) as Tensor2D,
+    window: spec.slidingWindow ?? tokens,
   };
 }
 

@@ -10,14 +10,16 @@ import {
 } from '../model/index.js';
 import { goOn } from '../pause.js';
 import type { Solver } from '../solvers/index.js';
-import { fullMask, type Mask, type MatrixScores } from '../sparsity/index.js';
+import { fullMask, type Mask } from '../sparsity/index.js';
+import type { Device } from '../tensor/index.js';
 import { BlockChanges } from './block-changes.js';
 import { advanceStates, calibrationStates } from './calibration-states.js';
 import type { EditContext } from './edit.js';
 import { type GradientEvidence, gradientEvidence } from './gradient-evidence.js';
 import { inputEvidence, readsInputs } from './input-evidence.js';
+import { maskScores } from './mask-scores.js';
 import { prunableLinears, type Removals } from './plan-masks.js';
-import { scoreMatrix, scoreStored } from './score-matrix.js';
+import { type ScoreSlices, slicesOfMatrix, slicesOfStored } from './score-matrix.js';
 import { type GramSolver, solveBlock } from './solve-block.js';
 
 export interface BlockRules {
@@ -73,9 +75,10 @@ async function pruneBlock(
     const { checkpoint } = model;
     const score = async (spec: LinearSpec) => {
       const evidence = { weights: await gradients?.of(spec.weight) };
-      return scoreStored(rules.metric, spec, { checkpoint, evidence }, device);
+      return slicesOfStored(rules.metric, spec, { checkpoint, evidence }, device);
     };
-    for (const [spec, mask] of await chooseMasks(rules.removals, linears, score)) await changes.writeMask(spec, mask);
+    const masks = await chooseMasks(rules.removals, linears, score, device);
+    for (const [spec, mask] of masks) await changes.writeMask(spec, mask);
     return;
   }
   const block = await loadBlock(model, index, device);
@@ -119,23 +122,27 @@ async function masksByEvidence(
 ): Promise<ReadonlyMap<LinearSpec, Mask>> {
   const { block, states, gradients } = work;
   const inputs = await inputEvidence(metric.needs, block, states, context);
-  return chooseMasks(removals, prunableLinears(context.model, block.spec.index), async (spec) => {
+  const score = async (spec: LinearSpec) => {
     const evidence = { columns: inputs.get(spec.input), weights: await gradients?.of(spec.weight) };
     const { weight } = block.linears.get(spec.weight)!;
-    return scoreMatrix(metric, spec, { weight, evidence }, context.device);
-  });
+    return slicesOfMatrix(metric, spec, { weight, evidence }, context.device);
+  };
+  return chooseMasks(removals, prunableLinears(context.model, block.spec.index), score, context.device);
 }
 
 /** The masks of a block's linears by their scores; a matrix that nothing is removed from keeps all. */
 async function chooseMasks(
   removals: Removals,
   linears: readonly LinearSpec[],
-  score: (spec: LinearSpec) => Promise<MatrixScores>,
+  score: (spec: LinearSpec) => Promise<ScoreSlices>,
+  device: Device,
 ): Promise<ReadonlyMap<LinearSpec, Mask>> {
   const masks = new Map<LinearSpec, Mask>();
   for (const spec of linears) {
     const removal = removals(spec.weight);
-    masks.set(spec, removal === undefined ? fullMask(spec.rows, spec.columns) : removal.mask(await score(spec)));
+    const { rows, columns } = spec;
+    const mask = removal === undefined ? fullMask(rows, columns) : maskScores(removal, spec, await score(spec), device);
+    masks.set(spec, await mask);
   }
   return masks;
 }

@@ -1,7 +1,13 @@
 import type { Counts } from '../allocation/index.js';
 import type { LinearSpec, Model } from '../model/index.js';
 import type { Removal } from '../solvers/index.js';
-import { type FixedPattern, type FreePattern, matricesWithPattern, type Pattern } from '../sparsity/index.js';
+import {
+  type FixedPattern,
+  type FreePattern,
+  matricesWithPattern,
+  type Pattern,
+  removedCount,
+} from '../sparsity/index.js';
 import type { ClusteredRemoval } from './cluster-thresholds.js';
 import { clusteredMask } from './clustered-mask.js';
 
@@ -38,11 +44,17 @@ export function removals(model: Model, { pattern, compare, target, counts, clust
       });
     }
     if (counts !== undefined) return countedRemovals(model, pattern, { compare, counts });
-    const removal: Removal = { mask: (scores) => pattern.mask(scores, { sparsity: target, compare }) };
+    const removal: Removal = {
+      mask: (scores) => pattern.mask(scores, { sparsity: target, compare }),
+      ...(compare === 'row' && {
+        rule: (columns) => ({ group: columns, kept: columns - removedCount(columns, target) }),
+      }),
+    };
     return () => removal;
   }
   const chosen = matricesOf(pattern, model, target);
-  const removal: Removal = { group: pattern.group, mask: (scores) => pattern.mask(scores) };
+  const { group, kept } = pattern;
+  const removal: Removal = { group, mask: (scores) => pattern.mask(scores), rule: () => ({ group, kept }) };
   return (weight) => (chosen.has(weight) ? removal : undefined);
 }
 

@@ -16,35 +16,59 @@ export interface LinearEvidence {
   readonly weights?: WeightEvidence | undefined;
 }
 
-/** Scores one linear weight that is on the device, and brings the scores back: rows × columns floats on the host. */
-export function scoreMatrix(
+/** Shows the scores of one matrix slice by slice, in order: whole rows, on the device, from this element on. */
+export type ScoreSlices = (take: (scores: Tensor2D, firstElement: number) => Promise<void>) => Promise<void>;
+
+/** Scores one linear weight that is on the device. */
+export function slicesOfMatrix(
   metric: ImportanceMetric,
   spec: LinearSpec,
   operands: { readonly weight: Matrix; readonly evidence?: LinearEvidence },
   device: Device,
-): Promise<MatrixScores> {
+): ScoreSlices {
   const slices = () => slicesOf(operands.weight);
-  return scoreSlices(metric, spec, { slices, evidence: operands.evidence ?? {} }, device);
+  return (take) => scoreSlices(metric, spec, { slices, evidence: operands.evidence ?? {}, take }, device);
 }
 
-/** As `scoreMatrix`, for a weight that is only in the checkpoint: no more than a slice of it goes to the device. */
-export async function scoreStored(
+/** As `slicesOfMatrix`, for a weight that is only in the checkpoint: no more than a slice of it goes to the device. */
+export function slicesOfStored(
   metric: ImportanceMetric,
   spec: LinearSpec,
   operands: { readonly checkpoint: Checkpoint; readonly evidence?: LinearEvidence },
   device: Device,
-): Promise<MatrixScores> {
+): ScoreSlices {
   const { checkpoint, evidence = {} } = operands;
-  if (spec.layout === 'in-out') {
+  return async (take) => {
+    if (spec.layout !== 'in-out') {
+      const slices = () => storedSlices(checkpoint, spec, device);
+      return scoreSlices(metric, spec, { slices, evidence, take }, device);
+    }
     // Its rows are not together in the file.
     const weight = await loadLinearMatrix(checkpoint, spec, device);
     try {
-      return await scoreMatrix(metric, spec, { weight, evidence }, device);
+      await slicesOfMatrix(metric, spec, { weight, evidence }, device)(take);
     } finally {
       disposeMatrix(weight);
     }
-  }
-  return scoreSlices(metric, spec, { slices: () => storedSlices(checkpoint, spec, device), evidence }, device);
+  };
+}
+
+/** Brings scores back: rows × columns floats on the host. */
+export async function readScores(spec: LinearSpec, slices: ScoreSlices, device: Device): Promise<MatrixScores> {
+  const { rows, columns } = spec;
+  const values = new Float32Array(rows * columns);
+  await slices(async (scores, first) => values.set((await device.read(scores)) as Float32Array, first));
+  return { name: spec.weight, values, rows, columns };
+}
+
+/** Scores one linear weight that is on the device, and brings the scores back. */
+export function scoreMatrix(...operands: Parameters<typeof slicesOfMatrix>): Promise<MatrixScores> {
+  return readScores(operands[1], slicesOfMatrix(...operands), operands[3]);
+}
+
+/** As `scoreMatrix`, for a weight that is only in the checkpoint. */
+export function scoreStored(...operands: Parameters<typeof slicesOfStored>): Promise<MatrixScores> {
+  return readScores(operands[1], slicesOfStored(...operands), operands[3]);
 }
 
 /** Whole rows of a weight, each slice the caller's to dispose. */
@@ -53,15 +77,18 @@ type Slices = () => Iterable<Tensor2D> | AsyncIterable<Tensor2D>;
 async function scoreSlices(
   metric: ImportanceMetric,
   spec: LinearSpec,
-  operands: { readonly slices: Slices; readonly evidence: LinearEvidence },
+  operands: {
+    readonly slices: Slices;
+    readonly evidence: LinearEvidence;
+    readonly take: Parameters<ScoreSlices>[0];
+  },
   device: Device,
-): Promise<MatrixScores> {
-  const { rows, columns } = spec;
+): Promise<void> {
+  const { columns } = spec;
   const columnAbsSums = metric.needs.includes('column-sums')
     ? await sumColumns(operands.slices, spec, device)
     : undefined;
   const vectors = upload({ ...operands.evidence.columns, ...(columnAbsSums && { columnAbsSums }) }, [columns], device);
-  const values = new Float32Array(rows * columns);
   let offset = 0;
   try {
     for await (const weight of operands.slices()) {
@@ -70,7 +97,7 @@ async function scoreSlices(
       const scores = metric.score(weight, { ...vectors, ...matrices } as Evidence);
       disposeAll({ weight, ...matrices });
       try {
-        values.set((await device.read(scores)) as Float32Array, offset);
+        await operands.take(scores, offset);
       } finally {
         scores.dispose();
       }
@@ -79,7 +106,6 @@ async function scoreSlices(
   } finally {
     disposeAll(vectors);
   }
-  return { name: spec.weight, values, rows, columns };
 }
 
 /** Σ_i |W_ij| over all rows, in float64. */

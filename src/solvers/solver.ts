@@ -1,6 +1,6 @@
 import type { Report } from '../events.js';
 import type { Mask, MatrixScores } from '../sparsity/index.js';
-import type { Device } from '../tensor/index.js';
+import type { Device, GroupRule } from '../tensor/index.js';
 import type { Gram } from './damping.js';
 
 /** One matrix that a solver works on; it changes the values in place. A weight that is 0 is gone, and stays 0. */
@@ -17,6 +17,11 @@ export interface SolverMatrix {
 export interface Removal {
   /** Inputs that are decided together (M of N:M); absent where the weights of many columns compete. */
   readonly group?: number;
+  /**
+   * The same choice as data, for scores [rows, columns] that are on a device; absent where more compete than a row's weights, or
+   * not each row loses alike.
+   */
+  rule?(columns: number): GroupRule;
   /** Keeps the largest scores; the matrix may be a part of whole groups of columns, from `firstColumn` on. */
   mask(scores: MatrixScores, firstColumn?: number): Mask;
 }

@@ -24,6 +24,7 @@ const nm: PatternFamily = {
       name: `${kept}:${group}`,
       sparsity: 1 - kept / group,
       group,
+      kept,
       mask: (scores) => maskGroups(scores, kept, group),
     };
     return pattern;

@@ -28,6 +28,8 @@ export interface FixedPattern {
   readonly sparsity: number;
   /** Consecutive inputs that are decided together: M of N:M. */
   readonly group: number;
+  /** How many of a group stay: N of N:M. */
+  readonly kept: number;
   mask(scores: MatrixScores): Mask;
 }
 

@@ -18,12 +18,24 @@ export type OperationKernel =
   | 'birdbone.RmsNorm'
   | 'birdbone.LayerNorm'
   | 'birdbone.Rotary'
+  | 'birdbone.PartialRotary'
   | 'birdbone.CausalAttention'
+  | 'birdbone.CappedCausalAttention'
   | 'birdbone.Swiglu'
   | 'birdbone.Activation'
   | 'birdbone.ColumnSquares'
   | 'birdbone.LogitStatistics'
   | 'birdbone.LogitDivergence';
+
+/** Operations of a device alone: where it has no kernel for them, their work is done on the host. */
+export type DeviceOnlyKernel =
+  | 'birdbone.UnrankedScores'
+  | 'birdbone.GroupBoundaries'
+  | 'birdbone.BoundaryMask'
+  | 'birdbone.PairwiseMask'
+  | 'birdbone.PruneBlock'
+  | 'birdbone.ChooseBlock'
+  | 'birdbone.RoundBlock';
 
 /** An entry of tfjs's table that takes only some calls of its operation; all of them where it has no `fits`. */
 export interface FittingKernel extends KernelConfig {
@@ -48,5 +60,19 @@ export function runOperation<Result extends Tensor | Tensor[]>(
   const { inputs, attributes = {}, compose } = operation;
   const kernel: FittingKernel | undefined = engine().isTapeOn() ? undefined : getKernel(name, getBackend());
   if (kernel === undefined || kernel.fits?.(inputs, attributes) === false) return tidy(compose);
+  return engine().runKernel(name, inputs, attributes);
+}
+
+/** Whether the open device has a kernel for an operation that nothing composes. */
+export function hasDeviceKernel(name: DeviceOnlyKernel): boolean {
+  return getKernel(name, getBackend()) !== undefined;
+}
+
+/** The result of an operation that the open device has a kernel for (`hasDeviceKernel`). It has no gradient. */
+export function runDeviceKernel<Result extends Tensor | Tensor[]>(
+  name: DeviceOnlyKernel,
+  inputs: NamedTensorMap,
+  attributes: NamedAttrMap = {},
+): Result {
   return engine().runKernel(name, inputs, attributes);
 }

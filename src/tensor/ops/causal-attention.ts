@@ -25,6 +25,11 @@ export interface AttentionOptions {
   readonly scale?: number | undefined;
   /** Scores s become cap · tanh(s / cap) before the mask is added. */
   readonly softcap?: number | undefined;
+  /**
+   * Says that the mask is the causal one in which a query sees itself and window − 1 keys before it (t or more: all of them), so
+   * that a device need not look at it, nor at the keys that it hides.
+   */
+  readonly window?: number | undefined;
 }
 
 /**
@@ -37,13 +42,14 @@ export function causalAttention(
   k: Tensor4D,
   v: Tensor4D,
   mask: Tensor2D,
-  { scale, softcap: cap }: AttentionOptions = {},
+  { scale, softcap: cap, window }: AttentionOptions = {},
 ): Tensor4D {
   return tidy(() => {
     // Kernels divide by √d; another scale goes into the queries.
     const scaled = scale === undefined ? q : mul<Tensor4D>(q, scale * Math.sqrt(q.shape[3]));
     const inputs = { q: scaled, k, v, mask };
-    return engine().isTapeOn() ? attentionWithGradient(inputs, cap) : forward(inputs, cap);
+    const scoring = { cap, window };
+    return engine().isTapeOn() ? attentionWithGradient(inputs, scoring) : forward(inputs, scoring);
   });
 }
 
@@ -54,25 +60,33 @@ interface AttentionInputs {
   readonly mask: Tensor2D;
 }
 
-function forward(inputs: AttentionInputs, cap: number | undefined): Tensor4D {
-  // No kernel caps scores.
-  if (cap !== undefined) return compose(inputs, cap);
-  return runOperation('birdbone.CausalAttention', { inputs: { ...inputs }, compose: () => compose(inputs) });
+interface Scores {
+  readonly cap: number | undefined;
+  readonly window: number | undefined;
+}
+
+/** Capped attention is an operation of its own, as the kernels of most devices cap nothing. */
+function forward(inputs: AttentionInputs, { cap, window }: Scores): Tensor4D {
+  return runOperation(cap === undefined ? 'birdbone.CausalAttention' : 'birdbone.CappedCausalAttention', {
+    inputs: { ...inputs },
+    attributes: { ...(cap !== undefined && { cap }), ...(window !== undefined && { window }) },
+    compose: () => compose(inputs, cap),
+  });
 }
 
 /**
  * With a gradient of its own, which keeps inputs and output alone and makes the weights anew: a tape through the parts would keep
  * everything of [t, t] for all heads until the end.
  */
-function attentionWithGradient({ q, k, v, mask }: AttentionInputs, cap: number | undefined): Tensor4D {
+function attentionWithGradient({ q, k, v, mask }: AttentionInputs, scores: Scores): Tensor4D {
   const operation = customGrad<Tensor4D>((...given) => {
     const [queries, keys, values, save] = given as [Tensor4D, Tensor4D, Tensor4D, (tensors: Tensor[]) => void];
-    const value = forward({ q: queries, k: keys, v: values, mask }, cap);
+    const value = forward({ q: queries, k: keys, v: values, mask }, scores);
     // The mask too: it may be gone by the time of the backward pass.
     save([queries, keys, values, mask, value]);
     const gradFunc = (upstream: Tensor4D, saved: unknown) => {
       const [q, k, v, mask, output] = saved as [Tensor4D, Tensor4D, Tensor4D, Tensor2D, Tensor4D];
-      return gradients({ q, k, v, mask }, cap, { output, upstream });
+      return gradients({ q, k, v, mask }, scores.cap, { output, upstream });
     };
     return { value, gradFunc };
   });

@@ -13,8 +13,9 @@ import {
 import { runOperation } from '../kernels.js';
 
 /**
- * Rotates each head's pairs (i, i + d/2) by its position's angle: x [b, heads, t, d], cos and sin [t, d] (the d/2 angles twice)
- * → [b, heads, t, d]. The half-split order of Hugging Face checkpoints. Source: Su et al. 2021, "RoFormer". Differentiable by x.
+ * Rotates each head's pairs (i, i + w/2) of its first w dimensions by its position's angle: x [b, heads, t, d], cos and sin [t, w]
+ * (the w/2 angles twice), w ≤ d → [b, heads, t, d], of which the last d − w are as they were. The half-split order of Hugging Face
+ * checkpoints. Source: Su et al. 2021, "RoFormer". Differentiable by x.
  */
 export function rotary(x: Tensor4D, cos: Tensor2D, sin: Tensor2D): Tensor4D {
   return engine().isTapeOn() ? turnWithGradient(x, cos, sin) : turn(x, cos, sin);
@@ -35,7 +36,7 @@ function turnWithGradient(x: Tensor4D, cos: Tensor2D, sin: Tensor2D): Tensor4D {
   return operation(x);
 }
 
-/** What stands in place of the sines [t, d] to turn back: their negatives, each half in the other's place. */
+/** What stands in place of the sines [t, w] to turn back: their negatives, each half in the other's place. */
 function turnedBack(sin: Tensor2D): Tensor2D {
   const [t, d] = sin.shape;
   const half = d / 2;
@@ -43,6 +44,19 @@ function turnedBack(sin: Tensor2D): Tensor2D {
 }
 
 function turn(x: Tensor4D, cos: Tensor2D, sin: Tensor2D): Tensor4D {
+  const [b, heads, t, d] = x.shape;
+  const width = cos.shape[1];
+  if (width === d) return turnAll(x, cos, sin);
+  return runOperation('birdbone.PartialRotary', {
+    inputs: { x, cos, sin },
+    compose: () => {
+      const turned = turnAll(slice(x, [0, 0, 0, 0], [b, heads, t, width]), cos, sin);
+      return concat([turned, slice(x, [0, 0, 0, width], [b, heads, t, d - width])], 3);
+    },
+  });
+}
+
+function turnAll(x: Tensor4D, cos: Tensor2D, sin: Tensor2D): Tensor4D {
   return runOperation('birdbone.Rotary', {
     inputs: { x, cos, sin },
     compose: () => {

@@ -152,8 +152,8 @@ function loadInner(width: number, inner: number, scores: readonly number[]): str
     let slot = (i % ${inner}u) * ${PITCH}u + i / ${inner}u;
     if (column < ${width}u) {
       let loaded = min(vec4u(firstRow + 4u * (i / ${inner}u)) + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u));
-      let from = ((keyHead * u.group + loaded % u.group) * u.tokens + loaded / u.group) * ${width}u + column;
-      queryTile[slot] = vec4f(q[from.x], q[from.y], q[from.z], q[from.w]);
+      let origin = ((keyHead * u.group + loaded % u.group) * u.tokens + loaded / u.group) * ${width}u + column;
+      queryTile[slot] = vec4f(q[origin.x], q[origin.y], q[origin.z], q[origin.w]);
       ${scores.map((s) => `let key${s} = min(start + i / ${inner}u + ${s * SIDE}u, u.tokens - 1u);`).join('\n')}
       keyTile[slot] = vec${scores.length}f(${scores.map((s) => `k[(keyStart + key${s}) * ${width}u + column]`).join(', ')});
     } else {

@@ -98,14 +98,14 @@ const INCLUSIVE_SUM = `
 /** The column behind the last equal that goes, of which there are rank + 1: each lane counts those of its own stretch. */
 const CUT = `
   let stretch = (length + ${LANES - 1}u) / ${LANES}u;
-  let from = min(lane * stretch, length);
-  let to = min(from + stretch, length);
+  let begin = min(lane * stretch, length);
+  let end = min(begin + stretch, length);
   var equals = 0u;
-  for (var i = from; i < to; i++) { equals += u32(keyOf(scores[start + i]) == prefix); }
+  for (var i = begin; i < end; i++) { equals += u32(keyOf(scores[start + i]) == prefix); }
   let through = inclusiveSum(lane, equals);
   if (through > rank && through - equals <= rank) {
     var left = rank - (through - equals);
-    for (var i = from; i < to; i++) {
+    for (var i = begin; i < end; i++) {
       if (keyOf(scores[start + i]) != prefix) { continue; }
       if (left == 0u) { boundaries[number] = vec2u(prefix, i + 1u); }
       left--;

@@ -1,5 +1,31 @@
+import { boundaryMaskKernel } from './boundary-mask.js';
 import { columnSquaresKernel } from './column-squares.js';
+import { cappedFlashAttentionKernel, flashAttentionKernel } from './flash-attention.js';
+import { groupBoundariesKernel } from './group-boundaries.js';
 import type { WgslKernel } from './kernel.js';
+import { logitDivergenceKernel, logitStatisticsKernel } from './logit-statistics.js';
+import { pairwiseMaskKernel } from './pairwise-mask.js';
+import { rmsNormKernel } from './rms-norm.js';
+import { partialRotaryKernel, rotaryKernel } from './rotary.js';
+import { swigluKernel } from './swiglu.js';
+import { unrankedScoresKernel } from './unranked-scores.js';
 
 /** Every operation that has a kernel of ours on a GPU; test/contract/wgsl-kernels.test.ts compares each with its definition. */
-export const wgslKernels: readonly WgslKernel[] = [columnSquaresKernel];
+export const wgslKernels: readonly WgslKernel[] = [
+  columnSquaresKernel,
+  rmsNormKernel,
+  rotaryKernel,
+  partialRotaryKernel,
+  swigluKernel,
+  flashAttentionKernel,
+  cappedFlashAttentionKernel,
+  logitStatisticsKernel,
+  logitDivergenceKernel,
+  unrankedScoresKernel,
+  groupBoundariesKernel,
+  boundaryMaskKernel,
+  pairwiseMaskKernel,
+  pruneBlockKernel,
+  chooseBlockKernel,
+  roundBlockKernel,
+];

@@ -77,9 +77,8 @@ const statistics = bothWidths((width) => ({
       width,
       take: (i) => `part = taking(part, ${load('logits', width, i)}, column + ${i}u);`,
       store: `
-        // The array of logits may be one of vectors.
-        let target = row * u.columns + u32(targets[row]);
-        output[row] = vec4f(all.largest, all.sum, f32(all.at), ${at('logits', width, 'target')});`,
+        let wanted = row * u.columns + u32(targets[row]);
+        output[row] = vec4f(all.largest, all.sum, f32(all.at), ${at('logits', width, 'wanted')});`,
     })}`,
 }));
 

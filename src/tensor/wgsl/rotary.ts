@@ -26,6 +26,9 @@ export const rotaryKernel: WgslKernel = {
   },
 };
 
+/** The same where heads are wider than the tables. */
+export const partialRotaryKernel: WgslKernel = { ...rotaryKernel, operation: 'birdbone.PartialRotary' };
+
 const program: Program = {
   name: 'rotary',
   inputs: { x: 'f32', cos: 'f32', sin: 'f32' },

@@ -1,5 +1,28 @@
+import { cappedCausalAttentionCases, causalAttentionCases } from './causal-attention.js';
 import { columnSquaresCases } from './column-squares.js';
 import type { KernelCases } from './kernel-case.js';
+import { logitDivergenceCases, logitStatisticsCases } from './logits.js';
+import { boundaryMaskCases, groupBoundariesCases, pairwiseMaskCases, unrankedScoresCases } from './masks.js';
+import { rmsNormCases } from './rms-norm.js';
+import { partialRotaryCases, rotaryCases } from './rotary.js';
+import { swigluCases } from './swiglu.js';
 
 /** The cases of every kernel in `wgslKernels`: one line a kernel. */
-export const kernelCases: readonly KernelCases[] = [columnSquaresCases];
+export const kernelCases: readonly KernelCases[] = [
+  columnSquaresCases,
+  rmsNormCases,
+  rotaryCases,
+  partialRotaryCases,
+  swigluCases,
+  causalAttentionCases,
+  cappedCausalAttentionCases,
+  logitStatisticsCases,
+  logitDivergenceCases,
+  unrankedScoresCases,
+  groupBoundariesCases,
+  boundaryMaskCases,
+  pairwiseMaskCases,
+  pruneBlockCases,
+  chooseBlockCases,
+  roundBlockCases,
+];
