@@ -25,7 +25,4 @@ export const wgslKernels: readonly WgslKernel[] = [
   groupBoundariesKernel,
   boundaryMaskKernel,
   pairwiseMaskKernel,
-  pruneBlockKernel,
-  chooseBlockKernel,
-  roundBlockKernel,
 ];

@@ -22,7 +22,4 @@ export const kernelCases: readonly KernelCases[] = [
   groupBoundariesCases,
   boundaryMaskCases,
   pairwiseMaskCases,
-  pruneBlockCases,
-  chooseBlockCases,
-  roundBlockCases,
 ];
