@@ -17,15 +17,24 @@ export async function interleave(
   ours: () => Promise<number>,
   theirs: () => Promise<number>,
 ): Promise<{ readonly ours: number; readonly theirs: number; readonly ratio: number }> {
-  await ours();
-  await theirs();
-  const [oursSeconds, theirsSeconds]: [number[], number[]] = [[], []];
+  const [oursSeconds, theirsSeconds] = (await takeTurns(rounds, [ours, theirs])) as [number[], number[]];
+  return { ours: median(oursSeconds), theirs: median(theirsSeconds), ratio: ratioOf(oursSeconds, theirsSeconds) };
+}
+
+/** Seconds of each way in each round, one unmeasured round first; every other round goes through the ways backwards. */
+export async function takeTurns(rounds: number, ways: readonly (() => Promise<number>)[]): Promise<number[][]> {
+  for (const way of ways) await way();
+  const seconds = ways.map((): number[] => []);
   for (let round = 0; round < rounds; round += 1) {
-    const turns = [async () => oursSeconds.push(await ours()), async () => theirsSeconds.push(await theirs())];
+    const turns = ways.map((way, i) => async () => seconds[i]!.push(await way()));
     for (const turn of round % 2 === 0 ? turns : turns.reverse()) await turn();
   }
-  const ratios = oursSeconds.map((seconds, round) => theirsSeconds[round]! / seconds);
-  return { ours: median(oursSeconds), theirs: median(theirsSeconds), ratio: median(ratios) };
+  return seconds;
+}
+
+/** Median over rounds of how many times as fast ours were. */
+export function ratioOf(ours: readonly number[], theirs: readonly number[]): number {
+  return median(ours.map((seconds, round) => theirs[round]! / seconds));
 }
 
 /** Seconds from start to end of a program; throws when it fails. */

@@ -1,16 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { matMul, type Tensor2D } from '@tensorflow/tfjs-core';
-import { geometricMean } from 'simple-statistics';
+import { geometricMean, median } from 'simple-statistics';
 import { type Decoder, describeModel, openModel, tokensPerBatch } from '../../src/model/index.js';
 import { type Device, openDevice } from '../../src/tensor/index.js';
+import { PythonPeer } from '../python-peer.js';
 import { markdownTable } from '../record.js';
 import { MISTRAL, syntheticMistral } from '../synthetic-mistral.js';
-import { interleave } from '../timing.js';
+import { ratioOf, takeTurns } from '../timing.js';
 import { partOf } from './part.js';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -21,10 +20,10 @@ const MODELS = [
   '../shared/models/novels-5m',
   'models/fledgling',
 ];
-/** Debian's own Python, whose numpy takes the BLAS that the system is set to. */
-const PYTHON = '/usr/bin/python3';
 const CONTEXT = 256;
 const ROUNDS = 7;
+const NO_TORCH = { torchGflops: null, torchRatio: null };
+const NOTHING_BESIDE = { openblasGflops: null, ratio: null, ...NO_TORCH };
 /** Short products are repeated until a measurement takes this long. */
 const MIN_SECONDS = 0.03;
 
@@ -40,12 +39,15 @@ interface Timing extends Shape {
   readonly gflops: number;
   readonly openblasGflops: number | null;
   readonly ratio: number | null;
+  readonly torchGflops: number | null;
+  readonly torchRatio: number | null;
 }
 
 export interface MatrixProducts {
   readonly device: string;
   readonly threads: number;
   readonly blas: string | null;
+  readonly torch: string | null;
   readonly products: readonly Timing[];
   readonly geometricMeans: Readonly<Record<string, number>>;
 }
@@ -68,25 +70,33 @@ async function matrixProducts(threads = availableParallelism()): Promise<MatrixP
       products.push(timing);
     }
     const geometricMeans = openblas === undefined ? {} : meansByModel(products);
-    return { device: device.description, threads, blas: openblas?.library ?? null, products, geometricMeans };
+    return {
+      device: device.description,
+      threads,
+      blas: openblas?.library ?? null,
+      torch: openblas?.torch ?? null,
+      products,
+      geometricMeans,
+    };
   } finally {
     openblas?.stop();
     await device.close();
   }
 }
 
-function renderMatrixProducts({ device, threads, blas, products, geometricMeans }: MatrixProducts): string {
-  const rows = products.map(({ model, rows: tokens, inner, columns, gflops, openblasGflops, ratio }) => [
+function renderMatrixProducts({ device, threads, blas, torch, products, geometricMeans }: MatrixProducts): string {
+  const rows = products.map(({ model, rows: tokens, inner, columns, gflops, openblasGflops, ratio, torchRatio }) => [
     model,
     `[${tokens}, ${inner}] · [${inner}, ${columns}]`,
     gflops.toFixed(1),
     openblasGflops?.toFixed(1) ?? '–',
     ratio?.toFixed(2) ?? '–',
+    torchRatio?.toFixed(2) ?? '–',
   ]);
   const means = Object.entries(geometricMeans).map(([model, mean]) => `${model} **${mean.toFixed(2)}**`);
   return [
-    `${device}; ${blas ?? 'no OpenBLAS'}; ${threads} ${threads === 1 ? 'thread' : 'threads'} each. The ratio is the median over ${ROUNDS} pairs; 1 is as fast as OpenBLAS.`,
-    markdownTable(['model', 'product', 'ours, GFLOP/s', 'OpenBLAS, GFLOP/s', 'ratio'], rows),
+    `${device}; ${blas ?? 'no OpenBLAS'}; ${torch === null ? 'no torch' : `torch ${torch}`}; ${threads} ${threads === 1 ? 'thread' : 'threads'} each. The ratio is the median over ${ROUNDS} pairs; 1 is as fast as OpenBLAS.`,
+    markdownTable(['model', 'product', 'ours, GFLOP/s', 'OpenBLAS, GFLOP/s', 'ratio', 'to torch'], rows),
     ...(means.length === 0 ? [] : [`Geometric means: ${means.join(', ')}.`]),
   ].join('\n\n');
 }
@@ -133,14 +143,20 @@ async function time(device: Device, openblas: OpenBlas | undefined, shape: Shape
     ours(1);
     const count = Math.max(1, Math.ceil(MIN_SECONDS / ours(1)));
     const gflop = (2 * count * rows * inner * columns) / 1e9;
-    if (openblas === undefined) return { ...shape, gflops: gflop / ours(count), openblasGflops: null, ratio: null };
+    if (openblas === undefined) return { ...shape, gflops: gflop / ours(count), ...NOTHING_BESIDE };
     await openblas.ask(`shape ${rows} ${inner} ${columns}`);
-    const timing = await interleave(
-      ROUNDS,
+    const [own, theirs, torch] = await takeTurns(ROUNDS, [
       async () => ours(count),
       async () => Number(await openblas.ask(`run ${count}`)),
-    );
-    return { ...shape, gflops: gflop / timing.ours, openblasGflops: gflop / timing.theirs, ratio: timing.ratio };
+      ...(openblas.torch === undefined ? [] : [async () => Number(await openblas.ask(`run-torch ${count}`))]),
+    ]);
+    return {
+      ...shape,
+      gflops: gflop / median(own!),
+      openblasGflops: gflop / median(theirs!),
+      ratio: ratioOf(own!, theirs!),
+      ...(torch === undefined ? NO_TORCH : { torchGflops: gflop / median(torch), torchRatio: ratioOf(own!, torch) }),
+    };
   } finally {
     x.dispose();
     w.dispose();
@@ -160,33 +176,30 @@ function meansByModel(products: readonly Timing[]): Record<string, number> {
   return { ...Object.fromEntries(means), all: mean(products) };
 }
 
-/** The Python program beside this part; one question at a time. */
+/** The Python program beside this part, where its numpy runs on OpenBLAS; one question at a time. */
 class OpenBlas {
   readonly library: string;
-  readonly #child: ChildProcess;
-  readonly #answers: AsyncIterator<string>;
+  /** Its version, where there is one. */
+  readonly torch: string | undefined;
+  readonly #peer: PythonPeer;
 
-  private constructor(child: ChildProcess, answers: AsyncIterator<string>, library: string) {
-    this.#child = child;
-    this.#answers = answers;
+  private constructor(peer: PythonPeer, library: string, torch: string | undefined) {
+    this.#peer = peer;
     this.library = library;
+    this.torch = torch;
   }
 
   /** Undefined, with the reason printed, where there is no numpy or where it runs on something slower than OpenBLAS. */
   static async start(threads: number): Promise<OpenBlas | undefined> {
-    const child = spawn(PYTHON, [path.join(here, '../openblas.py')], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-      env: { ...process.env, OPENBLAS_NUM_THREADS: String(threads) },
-    });
-    // A program that is not there ends its output at once, which `ask` reports.
-    child.on('error', () => {});
-    child.stdin!.on('error', () => {});
-    const answers = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-    const openblas = new OpenBlas(child, answers, '');
-    const libraries = await openblas.ask('blas').catch(() => undefined);
+    const peer = new PythonPeer('openblas.py', { OPENBLAS_NUM_THREADS: String(threads) });
+    const libraries = await peer.ask('blas').catch(() => undefined);
     const library = libraries?.split(' ').find((name) => name.includes('openblas'));
-    if (library !== undefined) return new OpenBlas(child, answers, library);
-    openblas.stop();
+    if (library !== undefined) {
+      const torch = await peer.ask(`torch ${threads}`);
+      if (torch === 'none') console.log('  no torch to compare with; on Debian: apt-get install python3-torch');
+      return new OpenBlas(peer, library, torch === 'none' ? undefined : torch);
+    }
+    peer.stop();
     console.log(
       `  no OpenBLAS to compare with: ${libraries === undefined ? 'no numpy' : `numpy runs on ${libraries}`}`,
     );
@@ -194,14 +207,11 @@ class OpenBlas {
     return undefined;
   }
 
-  async ask(question: string): Promise<string> {
-    this.#child.stdin!.write(`${question}\n`);
-    const { value, done } = await this.#answers.next();
-    if (done) throw new Error(`bench/openblas.py ended at "${question}".`);
-    return value;
+  ask(question: string): Promise<string> {
+    return this.#peer.ask(question);
   }
 
   stop(): void {
-    this.#child.kill();
+    this.#peer.stop();
   }
 }

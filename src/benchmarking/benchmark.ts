@@ -138,5 +138,6 @@ async function engineFigures(probe: Probe, rounds: readonly Round[]): Promise<En
     promptTokensPerSecond: spreadOf(rounds.map(({ promptTokensPerSecond }) => promptTokensPerSecond)),
     ...(generated.length > 0 && { generatedTokensPerSecond: spreadOf(generated) }),
     ...(await probe.memory()),
+    rounds,
   };
 }

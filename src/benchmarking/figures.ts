@@ -37,6 +37,8 @@ export interface EngineFigures {
   /** Most memory that the engine's own process held, and what it held before it opened the model. The GPU's own is not in it. */
   readonly peakBytes: number;
   readonly idleBytes: number;
+  /** Each round by itself: those of one number ran side by side in all engines. */
+  readonly rounds: readonly Round[];
 }
 
 export interface ModelFigures {
