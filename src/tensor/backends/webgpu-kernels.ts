@@ -39,11 +39,12 @@ const internalsOf = (backend: WebGPUBackend) => backend as unknown as Internals;
 export interface GpuParts {
   readonly backend: WebGPUBackend;
   readonly adapterInfo: GPUAdapterInfo;
+  readonly software: boolean;
   readonly tiles: TilePolicy;
 }
 
 /** What kernels run by: tfjs's device, buffers and encoder behind our own interface. */
-export function openGpu({ backend, adapterInfo, tiles }: GpuParts): Gpu {
+export function openGpu({ backend, adapterInfo, software, tiles }: GpuParts): Gpu {
   const { device } = backend;
   const pipelines = new PipelineCache(device);
   const features = new Set<string>(device.features);
@@ -52,6 +53,7 @@ export function openGpu({ backend, adapterInfo, tiles }: GpuParts): Gpu {
   return {
     limits: device.limits,
     features,
+    software,
     ...(features.has('subgroups') && { subgroup: { least, most } }),
     ...(matrixUnit && { matrixUnit }),
     tiles,

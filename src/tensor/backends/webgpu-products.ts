@@ -8,10 +8,19 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import { TFJS_BACKENDS } from '../device.js';
+import type { FittingKernel } from '../kernels.js';
 
 interface Transposes {
   readonly transposeA: boolean;
   readonly transposeB: boolean;
+}
+
+/** tfjs's kernel with ours in its place for the calls that ours takes. */
+export function inPlaceOf(original: KernelConfig, ours: FittingKernel | undefined): KernelConfig {
+  if (ours === undefined) return original;
+  const kernelFunc: KernelFunc = (call) =>
+    (ours.fits?.(call.inputs, call.attrs ?? {}) === false ? original : ours).kernelFunc(call);
+  return { ...original, kernelFunc };
 }
 
 /**

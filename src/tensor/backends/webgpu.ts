@@ -2,12 +2,13 @@ import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Device, type DeviceBackend, type FoundDevice, TFJS_BACKENDS } from '../device.js';
 import { wgslKernels } from '../wgsl/index.js';
-import { firstTile } from '../wgsl/tile-policy.js';
+import { productKernel } from '../wgsl/product.js';
+import { firstTile, oneTile } from '../wgsl/tile-policy.js';
 import { replaceKernels } from './replace-kernels.js';
 import { type FaultLog, watchFaults } from './webgpu-faults.js';
 import { guardBackend, releaseIdleBuffers, takeValues } from './webgpu-guard.js';
 import { hasInternals, kernelConfigs, openGpu } from './webgpu-kernels.js';
-import { broadcastingProducts } from './webgpu-products.js';
+import { broadcastingProducts, inPlaceOf } from './webgpu-products.js';
 
 /** What is used of the optional package `webgpu`: Dawn, Chrome's implementation of WebGPU, as a Node addon. */
 export interface DawnPackage {
@@ -130,18 +131,19 @@ async function openAdapter(adapter: GPUAdapter, { description, software }: Found
   const backend = new WebGPUBackend(gpuDevice, adapter.info);
   guardBackend(backend, maxTensorBytes, faults);
   const ours = hasInternals(backend);
-  const gpu = openGpu({ backend, adapterInfo: adapter.info, tiles: firstTile });
+  const tiles = software ? oneTile('32x32') : firstTile;
+  const gpu = openGpu({ backend, adapterInfo: adapter.info, software: software === true, tiles });
+  const kernels = ours ? kernelConfigs(wgslKernels, gpu) : [];
   const products = tf.getKernel('BatchMatMul', TFJS_BACKENDS.webgpu)!;
-  const restoreKernels = replaceKernels([
-    broadcastingProducts(products),
-    ...(ours ? kernelConfigs(wgslKernels, gpu) : []),
-  ]);
+  // A GPU in software takes longer to compile our kernel than most products take by tfjs's.
+  const product = software ? undefined : kernels.find(({ kernelName }) => kernelName === productKernel.operation);
+  const restoreKernels = replaceKernels([broadcastingProducts(inPlaceOf(products, product)), ...kernels]);
   tf.registerBackend(TFJS_BACKENDS.webgpu, () => backend);
   await tf.setBackend(TFJS_BACKENDS.webgpu);
   return {
     name: 'webgpu',
     description,
-    fastPaths: ours ? ['fused operations'] : [],
+    fastPaths: [...(product === undefined ? [] : ['matrix products']), ...(ours ? ['fused operations'] : [])],
     notices: [
       ...(software ? [`${description} imitates a GPU in software: results are right, but slow.`] : []),
       ...(ours ? [] : [OTHER_TFJS]),

@@ -5,6 +5,7 @@ import { groupBoundariesKernel } from './group-boundaries.js';
 import type { WgslKernel } from './kernel.js';
 import { logitDivergenceKernel, logitStatisticsKernel } from './logit-statistics.js';
 import { pairwiseMaskKernel } from './pairwise-mask.js';
+import { productKernel } from './product.js';
 import { rmsNormKernel } from './rms-norm.js';
 import { partialRotaryKernel, rotaryKernel } from './rotary.js';
 import { swigluKernel } from './swiglu.js';
@@ -12,6 +13,7 @@ import { unrankedScoresKernel } from './unranked-scores.js';
 
 /** Every operation that has a kernel of ours on a GPU; test/contract/wgsl-kernels.test.ts compares each with its definition. */
 export const wgslKernels: readonly WgslKernel[] = [
+  productKernel,
   columnSquaresKernel,
   rmsNormKernel,
   rotaryKernel,

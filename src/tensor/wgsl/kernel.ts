@@ -6,6 +6,8 @@ export interface Gpu {
   readonly limits: Limits;
   /** WebGPU's names of what was asked for and is there: "shader-f16", "subgroups", "chromium-experimental-subgroup-matrix". */
   readonly features: ReadonlySet<string>;
+  /** Whether a processor imitates it, which takes seconds over a shader that a GPU's driver compiles at once. */
+  readonly software: boolean;
   /** Lanes of a subgroup; absent without the feature "subgroups". */
   readonly subgroup?: { readonly least: number; readonly most: number };
   /** f16 · f16 → f32 by matrix units; absent where there are none, or where the shading language cannot reach them. */

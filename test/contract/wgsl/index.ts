@@ -3,12 +3,14 @@ import { columnSquaresCases } from './column-squares.js';
 import type { KernelCases } from './kernel-case.js';
 import { logitDivergenceCases, logitStatisticsCases } from './logits.js';
 import { boundaryMaskCases, groupBoundariesCases, pairwiseMaskCases, unrankedScoresCases } from './masks.js';
+import { productCases } from './product.js';
 import { rmsNormCases } from './rms-norm.js';
 import { partialRotaryCases, rotaryCases } from './rotary.js';
 import { swigluCases } from './swiglu.js';
 
 /** The cases of every kernel in `wgslKernels`: one line a kernel. */
 export const kernelCases: readonly KernelCases[] = [
+  productCases,
   columnSquaresCases,
   rmsNormCases,
   rotaryCases,
