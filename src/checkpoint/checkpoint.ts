@@ -41,6 +41,11 @@ export interface Checkpoint {
    * caller's own. Throws `unreadable` for a name that is not stored and a file that changed, RangeError for a range outside.
    */
   read(name: string, range?: { readonly offset: number; readonly length: number }): Promise<Uint8Array>;
+  /**
+   * Has the system bring a tensor's bytes into its cache of files, ahead of `read`; keeps none of them here. Takes any name and never
+   * throws. Absent where the bytes do not come from files.
+   */
+  prefetch?(name: string): Promise<void>;
   /** Closes the files. Reading afterwards throws. */
   close(): Promise<void>;
 }

@@ -65,6 +65,7 @@ export async function decodedViewWith(codings: Registry<Coding>, raw: Checkpoint
       const decodable = decodables.get(stored);
       return decodable === undefined ? raw.read(stored, range) : readDecoded(raw, decodable, range);
     },
+    ...(raw.prefetch && { prefetch: (name) => raw.prefetch!(name) }),
     close: () => raw.close(),
   };
 }

@@ -7,6 +7,7 @@ import { throughCache } from './key-value-cache.js';
 import { loadRounding } from './load-rounding.js';
 import { loadLinearMatrix } from './matrix-loading.js';
 import { disposeNorm, loadNorm, loadVector, type Norm } from './norm.js';
+import { prefetchBlock } from './prefetch-block.js';
 
 export interface LoadedLinear {
   readonly spec: LinearSpec;
@@ -44,8 +45,8 @@ export interface LoadOptions {
 }
 
 /**
- * Reads and uploads block `index`. The caller disposes it (`disposeBlock`) before it loads the next: one block is
- * resident.
+ * Reads and uploads block `index`, and has the system bring the next one from the disk meanwhile. The caller disposes it
+ * (`disposeBlock`) before it loads the next: one block is resident.
  */
 export async function loadBlock(
   model: Model,
@@ -72,6 +73,8 @@ export async function loadBlock(
     disposeBlock(block);
     throw error;
   }
+  // Not waited for: it goes on while the caller works on this block.
+  void prefetchBlock(model, index + 1);
   return block;
 }
 

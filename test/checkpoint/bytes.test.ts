@@ -1,4 +1,12 @@
-import { appendFileSync, renameSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -54,6 +62,34 @@ describe('FileSource', () => {
     const linked = await FileSource.open(`${file}-link`);
     expect(await linked.read(0, 1000)).toEqual(patterned(1000));
     await linked.close();
+  });
+});
+
+describe('prefetch', () => {
+  /** Bytes that this process has asked the system for so far. */
+  const asked = () => Number(/^rchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))![1]);
+
+  it.skipIf(process.platform !== 'linux')(
+    'has the system read a range of any length, and keeps nothing of it',
+    async () => {
+      const [file, length] = [path.join(temporaryFolder(), 'bytes'), 70 * 2 ** 20 + 5];
+      writeFileSync(file, '');
+      truncateSync(file, length);
+      const source = await FileSource.open(file);
+      const [before, held] = [asked(), process.memoryUsage().arrayBuffers];
+      await source.prefetch(3, length - 3);
+      expect(asked() - before).toBeGreaterThanOrEqual(length - 3);
+      expect(process.memoryUsage().arrayBuffers - held).toBeLessThan(4 * 2 ** 20);
+      await source.close();
+    },
+  );
+
+  it('promises nothing: past the end, and of a file that was closed', async () => {
+    const { source } = await opened();
+    await source.prefetch(990, 2000);
+    await source.close();
+    await source.prefetch(0, 1000);
+    await expect(source.read(0, 1)).rejects.toMatchObject({ code: 'unreadable' });
   });
 });
 

@@ -15,8 +15,19 @@ export interface ByteSource {
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Fills `bytes` from `offset` on, at once: for headers, which are parsed while they are read. Throws as `read` does. */
   readSync(offset: number, bytes: Uint8Array): void;
+  /**
+   * Has the system bring a range into its cache of files, ahead of a `read`; keeps none of it. Resolves in any case: whoever reads
+   * the range for use is told what is wrong with it. Absent where there is no file.
+   */
+  prefetch?(offset: number, length: number): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Where bytes go that are read for the system's cache alone: all to the same place, over and over. */
+const NOWHERE_BYTES = 2 ** 20;
+/** One call brings 64 MB: few turns of a loop that is busy computing, and closing the file waits for no more. */
+const NOWHERES_IN_A_CALL = 64;
+let nowhere: Uint8Array | undefined;
 
 /**
  * The bytes of one regular file, read by position and never as a whole. What was checked when the file was opened stays true:
@@ -77,6 +88,20 @@ export class FileSource implements ByteSource {
       done += bytesRead;
     }
     this.#refuseChanges();
+  }
+
+  async prefetch(offset: number, length: number): Promise<void> {
+    nowhere ??= new Uint8Array(NOWHERE_BYTES);
+    const pieces = new Array<Uint8Array>(NOWHERES_IN_A_CALL).fill(nowhere);
+    for (let done = 0; done < length; ) {
+      const left = length - done;
+      const whole = Math.min(NOWHERES_IN_A_CALL, Math.floor(left / NOWHERE_BYTES));
+      const wanted = whole > 0 ? pieces.slice(0, whole) : [nowhere.subarray(0, left)];
+      // The file may be closed by now, or the disk fail: nothing has been promised of these bytes.
+      const { bytesRead } = await this.#handle.readv(wanted, offset + done).catch(() => ({ bytesRead: 0 }));
+      if (bytesRead === 0) return;
+      done += bytesRead;
+    }
   }
 
   async close(): Promise<void> {

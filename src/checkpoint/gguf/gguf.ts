@@ -49,6 +49,10 @@ function checkpointOf(file: ByteSource): GgufCheckpoint {
       const { offset, length } = rangeWithin(info, range);
       return file.read(starts.get(name)! + offset, length);
     },
+    async prefetch(name) {
+      const info = tensors.get(name);
+      if (info !== undefined) await file.prefetch?.(starts.get(name)!, info.byteLength);
+    },
     close: () => file.close(),
   };
 }

@@ -44,6 +44,11 @@ export function overlay(base: Checkpoint, layers: readonly Layer[]): Checkpoint 
       const info = tensorOf(stack, name);
       return readThrough(base, layers, info, rangeWithin(info, range));
     },
+    ...(base.prefetch && {
+      async prefetch(name) {
+        if (!layers.some(({ values }) => values.has(name))) await base.prefetch?.(name);
+      },
+    }),
     close: () => base.close(),
   };
   return stack;

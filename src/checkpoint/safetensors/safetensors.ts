@@ -56,6 +56,13 @@ export function checkpointOf(path: string, files: readonly OpenedFile[], notices
       const { file, header } = holding(stored)!;
       return file.read(header.starts.get(stored)! + offset, length);
     },
+    async prefetch(name) {
+      const stored = aliases.get(name) ?? name;
+      const info = tensors.get(stored);
+      if (info === undefined) return;
+      const { file, header } = holding(stored)!;
+      await file.prefetch?.(header.starts.get(stored)!, info.byteLength);
+    },
     async close() {
       for (const { file } of files) await file.close();
     },
