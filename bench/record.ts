@@ -37,15 +37,20 @@ export function writePictures(pictures: Readonly<Record<string, string>>): void 
   }
 }
 
-/** Replaces the section between `<!-- bench:name -->` and `<!-- /bench:name -->` of a page, docs/performance.md by default. */
+/** Puts a table into its section of a page, docs/performance.md by default, with this machine, date and commit below it. */
 export function writeSection(name: string, content: string, page = PERFORMANCE): void {
+  const { cpu, cores, system, node } = machine();
+  const provenance = `*${new Date().toISOString().slice(0, 10)}, commit ${measured}, ${cpu}, ${cores} cores, ${system}, Node ${node}.*`;
+  replaceSection(name, `${content}\n\n${provenance}`, page);
+}
+
+/** Replaces what is between `<!-- bench:name -->` and `<!-- /bench:name -->` of a page. */
+export function replaceSection(name: string, content: string, page = PERFORMANCE): void {
   const [start, end] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];
   const text = readFileSync(page, 'utf8');
   const [from, to] = [text.indexOf(start), text.indexOf(end)];
   if (from < 0 || to < from) throw new Error(`${page} has no section ${start} … ${end}.`);
-  const { cpu, cores, system, node } = machine();
-  const provenance = `*${new Date().toISOString().slice(0, 10)}, commit ${measured}, ${cpu}, ${cores} cores, ${system}, Node ${node}.*`;
-  writeFileSync(page, `${text.slice(0, from)}${start}\n${content}\n\n${provenance}\n${text.slice(to)}`);
+  writeFileSync(page, `${text.slice(0, from)}${start}\n${content}\n${text.slice(to)}`);
 }
 
 export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
