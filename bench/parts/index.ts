@@ -8,6 +8,9 @@ import type { Part } from './part.js';
 export const parts = registryOf<Part>()('part of the bench', {
   products: () => import('./matrix-products.js'),
   hashing: () => import('./hashing.js'),
+  loading: () => import('./loading.js'),
+  evaluation: () => import('./evaluation.js'),
+  scaling: () => import('./scaling.js'),
   sparse: () => import('./sparse.js'),
   'shed-speed': () => import('./shed-speed.js'),
   'start-up': () => import('./start-up.js'),
