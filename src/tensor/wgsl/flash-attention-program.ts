@@ -1,4 +1,4 @@
-import type { Limits } from './kernel.js';
+import type { Gpu } from './kernel.js';
 import type { Program } from './program.js';
 
 /** Rows of queries of one workgroup: 16 × 16 lanes, each with 4 of the rows. */
@@ -19,23 +19,26 @@ export interface FlashTiles {
   readonly inner: 8 | 16;
   /** Values mixed at a time. */
   readonly values: 4 | 8;
+  /** Leaves the inner loops loops, for a compiler that would take seconds over them unrolled. */
+  readonly rolled: boolean;
 }
 
 /** The largest tiles whose shared memory the GPU has; the smaller ones take less than the 16384 bytes that every GPU has. */
-export function tilesFor(width: number, { maxComputeWorkgroupStorageSize }: Limits): FlashTiles {
+export function tilesFor(width: number, { limits, software: rolled }: Pick<Gpu, 'limits' | 'software'>): FlashTiles {
   const values = width <= WIDEST_HEAD / 2 ? 8 : 4;
-  return maxComputeWorkgroupStorageSize >= LARGE_TILE_BYTES
-    ? { keys: 64, inner: 16, values }
-    : { keys: 32, inner: 8, values };
+  return limits.maxComputeWorkgroupStorageSize >= LARGE_TILE_BYTES
+    ? { keys: 64, inner: 16, values, rolled }
+    : { keys: 32, inner: 8, values, rolled };
 }
 
 /**
  * Lane (x, y) scores rows 4y … 4y + 3 against keys x, x + 16, … of a tile, and holds columns x, x + 16, … of the same rows of the
  * result, unnormalised, beside each row's largest score and sum of weights so far. Vectors of four are the four rows.
  */
-export function flashProgram(width: number, { keys, inner, values }: FlashTiles): Program {
+export function flashProgram(width: number, tiles: FlashTiles): Program {
+  const { keys, inner, values, rolled } = tiles;
   return {
-    name: `flash-attention ${width} ${keys} ${inner} ${values}`,
+    name: `flash-attention ${width} ${keys} ${inner} ${values}${rolled ? ' rolled' : ''}`,
     inputs: { q: 'f32', k: 'f32', v: 'f32' },
     outputs: { output: 'f32' },
     uniforms: {
@@ -44,23 +47,23 @@ export function flashProgram(width: number, { keys, inner, values }: FlashTiles)
       tiles: 'u32',
       workgroups: 'u32',
       window: 'u32',
+      inner: 'u32',
+      values: 'u32',
       scale: 'f32',
       cap: 'f32',
     },
-    code: () => flashCode(width, { keys, inner, values }),
+    code: () => flashCode(width, tiles),
   };
 }
 
-function flashCode(width: number, { keys, inner, values }: FlashTiles): string {
-  const perLane = Math.ceil(width / SIDE);
-  const columns = list(perLane);
-  const scores = list(keys / SIDE);
-  const keyVector = keys === 64 ? 'vec4f' : 'vec2f';
+function flashCode(width: number, tiles: FlashTiles): string {
+  const shape = { ...tiles, width, columns: list(Math.ceil(width / SIDE)), scores: list(tiles.keys / SIDE) };
+  const { keys, inner, values, columns, scores } = shape;
   return `
     var<workgroup> queryTile: array<vec4f, ${inner * PITCH}>;
-    var<workgroup> keyTile: array<${keyVector}, ${inner * PITCH}>;
+    var<workgroup> keyTile: array<vec${scores.length}f, ${inner * PITCH}>;
     var<workgroup> weights: array<vec4f, ${keys * PITCH}>;
-    var<workgroup> valueTile: array<f32, ${values * perLane * SIDE}>;
+    var<workgroup> valueTile: array<f32, ${values * columns.length * SIDE}>;
     const HIDDEN = vec4f(-1e30);
 
     @compute @workgroup_size(${SIDE}, ${SIDE})
@@ -71,69 +74,14 @@ function flashCode(width: number, { keys, inner, values }: FlashTiles): string {
     ) {
       let number = group.x + group.y * groups.x;
       if (number >= u.workgroups) { return; }
-      let x = lane % ${SIDE}u;
-      let y = lane / ${SIDE}u;
-      let keyHead = number / u.tiles;
-      // The last rows see most keys: they begin first, so that no workgroup is left working alone.
-      let firstRow = (u.tiles - 1u - number % u.tiles) * ${QUERY_ROWS}u;
-      let rows = u.group * u.tokens;
-      let row = min(vec4u(firstRow + 4u * y) + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u));
-      let token = row / u.group;
-      let place = ((keyHead * u.group + row % u.group) * u.tokens + token) * ${width}u;
-      let keyStart = keyHead * u.tokens;
-      let lastToken = min(firstRow + ${QUERY_ROWS - 1}u, rows - 1u) / u.group;
-      let firstToken = firstRow / u.group;
-      let firstKey = select(0u, firstToken + 1u - u.window, firstToken + 1u > u.window);
-
+      ${rowsAndKeys(width)}
       var largest = HIDDEN;
       var total = vec4f();
       ${columns.map((c) => `var mixed${c} = vec4f();`).join(' ')}
       for (var start = firstKey; start <= lastToken; start += ${keys}u) {
-        ${scores.map((s) => `var score${s} = vec4f();`).join(' ')}
-        for (var first = 0u; first < ${width}u; first += ${inner}u) {
-          workgroupBarrier();
-          for (var i = lane; i < ${inner * SIDE}u; i += ${SIDE * SIDE}u) {
-            ${loadInner(width, inner, scores)}
-          }
-          workgroupBarrier();
-          for (var c = 0u; c < ${inner}u; c++) {
-            let query = queryTile[c * ${PITCH}u + y];
-            let key = keyTile[c * ${PITCH}u + x];
-            ${scores.map((s) => `score${s} += query * key[${s}];`).join(' ')}
-          }
-        }
-        ${scores.map((s) => maskScore(s)).join('')}
-        workgroupBarrier();
-        let before = largest;
-        for (var key = 0u; key < ${keys}u; key++) {
-          largest = max(largest, weights[key * ${PITCH}u + y]);
-        }
-        workgroupBarrier();
-        // A hidden key weighs nothing, also where all that a row has met so far are hidden.
-        ${scores
-          .map(
-            (s) => `weights[(x + ${s * SIDE}u) * ${PITCH}u + y] = select(vec4f(), exp(score${s} - largest), seen${s});`,
-          )
-          .join('\n')}
-        let kept = exp(before - largest);
-        total *= kept;
-        ${columns.map((c) => `mixed${c} *= kept;`).join(' ')}
-        for (var first = 0u; first < ${keys}u; first += ${values}u) {
-          workgroupBarrier();
-          for (var i = lane; i < ${values * perLane * SIDE}u; i += ${SIDE * SIDE}u) {
-            let key = start + first + i / ${perLane * SIDE}u;
-            let column = i % ${perLane * SIDE}u;
-            var value = 0.0;
-            if (key < u.tokens && column < ${width}u) { value = v[(keyStart + key) * ${width}u + column]; }
-            valueTile[i] = value;
-          }
-          workgroupBarrier();
-          for (var i = 0u; i < ${values}u; i++) {
-            let weight = weights[(first + i) * ${PITCH}u + y];
-            total += weight;
-            ${columns.map((c) => `mixed${c} += weight * valueTile[i * ${perLane * SIDE}u + x + ${c * SIDE}u];`).join('\n')}
-          }
-        }
+        ${scoreKeys(shape)}
+        ${weighKeys(shape)}
+        ${mixValues(shape)}
       }
       ${columns.map((c) => `let result${c} = mixed${c} / total;`).join(' ')}
       for (var i = 0u; i < 4u; i++) {
@@ -141,6 +89,90 @@ function flashCode(width: number, { keys, inner, values }: FlashTiles): string {
         ${columns
           .map((c) => `if (x + ${c * SIDE}u < ${width}u) { output[place[i] + x + ${c * SIDE}u] = result${c}[i]; }`)
           .join('\n')}
+      }
+    }`;
+}
+
+/** What the pieces of the code are written for. */
+interface FlashShape extends FlashTiles {
+  readonly width: number;
+  /** 0, 1, …: the columns of the result of one lane. */
+  readonly columns: readonly number[];
+  /** 0, 1, …: the keys of a tile that one lane scores. */
+  readonly scores: readonly number[];
+}
+
+/** A workgroup's queries, a lane's four of them, and the keys that they see. */
+function rowsAndKeys(width: number): string {
+  return `
+    let x = lane % ${SIDE}u;
+    let y = lane / ${SIDE}u;
+    let keyHead = number / u.tiles;
+    // The last rows see most keys: they begin first, so that no workgroup is left working alone.
+    let firstRow = (u.tiles - 1u - number % u.tiles) * ${QUERY_ROWS}u;
+    let rows = u.group * u.tokens;
+    let row = min(vec4u(firstRow + 4u * y) + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u));
+    let token = row / u.group;
+    let place = ((keyHead * u.group + row % u.group) * u.tokens + token) * ${width}u;
+    let keyStart = keyHead * u.tokens;
+    let lastToken = min(firstRow + ${QUERY_ROWS - 1}u, rows - 1u) / u.group;
+    let firstToken = firstRow / u.group;
+    let firstKey = select(0u, firstToken + 1u - u.window, firstToken + 1u > u.window);`;
+}
+
+/** A lane's scores against its keys of the tile, hidden where its rows do not see them. */
+function scoreKeys({ width, inner, scores, rolled }: FlashShape): string {
+  return `
+    ${scores.map((s) => `var score${s} = vec4f();`).join(' ')}
+    for (var first = 0u; first < ${width}u; first += ${inner}u) {
+      workgroupBarrier();
+      for (var i = lane; i < ${inner * SIDE}u; i += ${SIDE * SIDE}u) {
+        ${loadInner(width, inner, scores)}
+      }
+      workgroupBarrier();
+      for (var c = 0u; c < ${rolled ? 'u.inner' : `${inner}u`}; c++) {
+        let query = queryTile[c * ${PITCH}u + y];
+        let key = keyTile[c * ${PITCH}u + x];
+        ${scores.map((s) => `score${s} += query * key[${s}];`).join(' ')}
+      }
+    }
+    ${scores.map((s) => maskScore(s)).join('')}`;
+}
+
+/** Scores become weights under the rows' largest so far; what was mixed before is brought under it too. */
+function weighKeys({ keys, columns, scores }: FlashShape): string {
+  return `
+    workgroupBarrier();
+    let before = largest;
+    for (var key = 0u; key < ${keys}u; key++) { largest = max(largest, weights[key * ${PITCH}u + y]); }
+    workgroupBarrier();
+    // A hidden key weighs nothing, also where all that a row has met so far are hidden.
+    ${scores
+      .map((s) => `weights[(x + ${s * SIDE}u) * ${PITCH}u + y] = select(vec4f(), exp(score${s} - largest), seen${s});`)
+      .join('\n')}
+    let kept = exp(before - largest);
+    total *= kept;
+    ${columns.map((c) => `mixed${c} *= kept;`).join(' ')}`;
+}
+
+/** Adds the tile's values to the rows' results, each by its weight. */
+function mixValues({ width, keys, values, columns, rolled }: FlashShape): string {
+  const pitch = columns.length * SIDE;
+  return `
+    for (var first = 0u; first < ${keys}u; first += ${values}u) {
+      workgroupBarrier();
+      for (var i = lane; i < ${values * pitch}u; i += ${SIDE * SIDE}u) {
+        let key = start + first + i / ${pitch}u;
+        let column = i % ${pitch}u;
+        var value = 0.0;
+        if (key < u.tokens && column < ${width}u) { value = v[(keyStart + key) * ${width}u + column]; }
+        valueTile[i] = value;
+      }
+      workgroupBarrier();
+      for (var i = 0u; i < ${rolled ? 'u.values' : `${values}u`}; i++) {
+        let weight = weights[(first + i) * ${PITCH}u + y];
+        total += weight;
+        ${columns.map((c) => `mixed${c} += weight * valueTile[i * ${pitch}u + x + ${c * SIDE}u];`).join('\n')}
       }
     }`;
 }

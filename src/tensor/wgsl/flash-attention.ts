@@ -25,7 +25,8 @@ export const flashAttentionKernel: WgslKernel = {
     const group = heads / keyHeads;
     const tiles = Math.ceil((group * tokens) / QUERY_ROWS);
     const output = gpu.create(q.shape);
-    gpu.run(flashProgram(width, tilesFor(width, gpu.limits)), {
+    const shared = tilesFor(width, gpu);
+    gpu.run(flashProgram(width, shared), {
       inputs: { q, k, v },
       outputs: { output },
       uniforms: {
@@ -33,6 +34,8 @@ export const flashAttentionKernel: WgslKernel = {
         group,
         tiles,
         workgroups: batch * keyHeads * tiles,
+        inner: shared.inner,
+        values: shared.values,
         window: Math.min(tokens, Number(attributes['window'])),
         scale: 1 / Math.sqrt(width),
         cap: Number(attributes['cap'] ?? UNCAPPED),
