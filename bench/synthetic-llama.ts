@@ -16,11 +16,24 @@ export interface LlamaShape {
   readonly headDim: number;
 }
 
-/** A Llama of any size in F16 with random weights and the shipped model's tokenizer; returns its folder. */
-export async function writeSyntheticLlama(folder: string, shape: LlamaShape): Promise<string> {
+export interface LlamaOptions {
+  /** F16 unless given. */
+  readonly dtype?: 'F16' | 'BF16';
+  /** Rows of embedding and head; as many as the tokenizer has tokens unless given. */
+  readonly vocabulary?: number;
+  /** The shipped model's own unless given. */
+  readonly maxContext?: number;
+}
+
+/** A Llama of any size with random weights and the shipped model's tokenizer; returns its folder. */
+export async function writeSyntheticLlama(
+  folder: string,
+  shape: LlamaShape,
+  { dtype = 'F16', ...options }: LlamaOptions = {},
+): Promise<string> {
   await mkdir(folder);
   const own = JSON.parse(await readFile(fledgling('config.json'), 'utf8')) as Record<string, unknown>;
-  const vocabulary = Number(own['vocab_size']);
+  const vocabulary = options.vocabulary ?? Number(own['vocab_size']);
   const { hidden, layers, ffn, heads, kvHeads, headDim } = shape;
   const config = {
     ...own,
@@ -30,7 +43,9 @@ export async function writeSyntheticLlama(folder: string, shape: LlamaShape): Pr
     num_attention_heads: heads,
     num_key_value_heads: kvHeads,
     head_dim: headDim,
-    torch_dtype: 'float16',
+    vocab_size: vocabulary,
+    max_position_embeddings: options.maxContext ?? own['max_position_embeddings'],
+    torch_dtype: dtype === 'F16' ? 'float16' : 'bfloat16',
   };
   await writeFile(path.join(folder, 'config.json'), JSON.stringify(config));
   for (const name of ['tokenizer.json', 'tokenizer_config.json'])
@@ -42,7 +57,7 @@ export async function writeSyntheticLlama(folder: string, shape: LlamaShape): Pr
     ...Array.from({ length: layers }, (_, block) => blockShapes(`model.layers.${block}`, shape)).flat(),
   ];
   const infos = shapes.map(([name, shape]) => {
-    return { name, dtype: 'F16' as const, shape, byteLength: 2 * shape.reduce((product, size) => product * size, 1) };
+    return { name, dtype, shape, byteLength: 2 * shape.reduce((product, size) => product * size, 1) };
   });
   const writer = await SafetensorsWriter.create(path.join(folder, 'model.safetensors'), infos, { format: 'pt' });
   const random = seededRandom(1);
@@ -50,7 +65,7 @@ export async function writeSyntheticLlama(folder: string, shape: LlamaShape): Pr
     const values = Float32Array.from({ length: byteLength / 2 }, () => {
       return shape.length === 1 ? 1 : 0.04 * (random.bits() / 2 ** 32 - 0.5);
     });
-    await writer.write(name, 0, encodeFromF32(values, 'F16'));
+    await writer.write(name, 0, encodeFromF32(values, dtype));
   }
   await writer.commit();
   return folder;

@@ -7,6 +7,9 @@ import type { Part } from './part.js';
  */
 export const parts = registryOf<Part>()('part of the bench', {
   products: () => import('./matrix-products.js'),
+  wanda: () => import('./wanda.js'),
+  sparsegpt: () => import('./sparsegpt.js'),
+  gptq: () => import('./gptq.js'),
   hashing: () => import('./hashing.js'),
   loading: () => import('./loading.js'),
   evaluation: () => import('./evaluation.js'),

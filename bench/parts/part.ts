@@ -2,6 +2,10 @@
 export interface PartOptions {
   /** CPU threads that both sides of a pair get; all cores unless given. */
   readonly threads?: number | undefined;
+  /** Blocks of the model that whole jobs run on, in place of those that make 100 million parameters. */
+  readonly blocks?: number | undefined;
+  /** Windows of 512 tokens that whole jobs calibrate on, in place of 128. */
+  readonly windows?: number | undefined;
 }
 
 /** One thing that the bench measures: the default export of a file in parts/, and a row of parts/index.ts. */
