@@ -1,27 +1,32 @@
-import { writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { type MemoryValues, memoryLayer, overlay, readFloats } from '../src/checkpoint/index.js';
 import { readCalibration, readPassages } from '../src/corpus/index.js';
 import { scorePassages, summarize } from '../src/evaluation/index.js';
-import { factorizeEdit } from '../src/factorizing/index.js';
-import { loadTokenizer, type Model, openModel, withCheckpoint } from '../src/model/index.js';
-import { type Device, openDevice } from '../src/tensor/index.js';
+import { silent } from '../src/events.js';
+import { correctBlocks, factorizeEdit } from '../src/factorizing/index.js';
+import { decompose, productOf } from '../src/lowrank/index.js';
+import { type LinearSpec, loadTokenizer, type Model, openModel, withCheckpoint } from '../src/model/index.js';
+import { quantizeEdit } from '../src/quantizing/index.js';
+import { type Device, decodeToF32, encodeFromF32, openDevice } from '../src/tensor/index.js';
 import { proposeLayer } from '../test/fixtures/proposed-layer.js';
 import { sharedData, sharedMissing, sharedModel } from '../test/shared.js';
+import { keepRow, nameOf, type Row, readRows, writeTables } from './factorizing-results.js';
 import { describeCommit } from './pruning-table.js';
 
 /**
- * Factorizes the real checkpoints by plain and whitened SVD, with the same share of every matrix or divided by marginal loss,
- * measures perplexity, and prints the table of docs/lowrank.md. Fails where whitened SVD does not beat plain SVD at equal ranks.
+ * Factorizes the real checkpoints by plain and whitened SVD, with the same share of every matrix or divided by marginal loss, and
+ * corrects rounded ones by both; measures perplexity, keeps the rows in docs/results/factorizing.json and makes the tables of
+ * docs/lowrank.md of them. Fails where whitened SVD does not beat plain SVD at equal ranks.
  *
- *   npx tsx scripts/compare-factorizing.ts [--models novels-5m,…] [--ratios 0.2,0.4] [--windows N] [--out FILE]
+ *   npm run compare:factorizing -- [--only TEXT]… [--missing] [--windows N] [--speed] [--render]
  */
 
 const CASES = [
-  { model: 'tinystories-656k', data: 'tinystories-1000' },
-  { model: 'stories260k', data: 'tinystories-1000' },
-  { model: 'novels-5m', data: 'novels' },
+  { model: 'tinystories-656k', data: 'tinystories-1000', ratios: [0.2, 0.4] },
+  { model: 'stories260k', data: 'tinystories-1000', ratios: [0.2, 0.4] },
+  { model: 'novels-5m', data: 'novels', ratios: [0.2] },
 ];
 const WAYS = [
   { algorithm: 'svd', ranks: 'uniform' },
@@ -29,63 +34,80 @@ const WAYS = [
   { algorithm: 'svd', ranks: 'loss' },
   { algorithm: 'whitened', ranks: 'loss' },
 ] as const;
+/** What is corrected, and by how much. */
+const ROUNDED = { scheme: 'int3', groupSize: 64 };
+const CORRECTION_RANK = 8;
 const CONTEXT = 256;
 const CALIBRATION_WINDOWS = 128;
 
 const { values: options } = parseArgs({
   options: {
-    models: { type: 'string', default: CASES.map(({ model }) => model).join(',') },
-    ratios: { type: 'string', default: '0.2,0.4' },
-    windows: { type: 'string', default: '128' },
-    out: { type: 'string' },
+    only: { type: 'string', multiple: true, default: [] },
+    missing: { type: 'boolean', default: false },
+    windows: { type: 'string', default: '32' },
+    speed: { type: 'boolean', default: false },
+    render: { type: 'boolean', default: false },
   },
 });
 
-interface Row {
-  readonly model: string;
-  readonly ratio: number;
-  readonly algorithm: string;
-  readonly ranks: string;
-  readonly perplexity: number;
-  readonly accuracy: number;
-  /** Numbers in the linears inside the blocks, of those of the dense model. */
-  readonly kept: number;
-  readonly seconds: number;
-}
+type Asked = Pick<Row, 'model' | 'what' | 'ratio' | 'algorithm' | 'ranks'>;
 
 interface Opened {
-  readonly name: string;
   readonly model: Model;
+  readonly device: Device;
   readonly calibration: readonly { readonly ids: Int32Array }[];
   readonly passages: Parameters<typeof scorePassages>[1];
 }
 
-if (sharedMissing !== undefined) throw new Error(`nothing to compare on: ${sharedMissing}`);
-const device = await openDevice('cpu');
-const rows: Row[] = [];
-for (const { model, data } of CASES.filter((each) => options.models.split(',').includes(each.model))) {
-  const opened = await open(model, data);
-  rows.push({
-    model,
-    ratio: 0,
-    algorithm: 'none',
-    ranks: 'dense',
-    kept: 1,
-    seconds: 0,
-    ...(await score(opened.model, opened)),
-  });
-  for (const ratio of options.ratios.split(',').map(Number)) {
-    for (const way of WAYS) rows.push(await measure(opened, { ratio, ...way }, device));
-  }
-  await opened.model.checkpoint.close();
+/** A model that was made, and what its factors take of the dense one's numbers. */
+interface Made {
+  readonly model: Model;
+  readonly kept: number;
 }
-await device.close();
-const markdown = render(rows, await describeCommit());
-if (options.out === undefined) console.log(markdown);
-else await writeFile(path.resolve(options.out), markdown);
-refuseWorse();
 
-async function open(name: string, data: string): Promise<Opened> {
+async function compareAll(): Promise<void> {
+  if (sharedMissing !== undefined) throw new Error(`nothing to compare on: ${sharedMissing}`);
+  const device = await openDevice('cpu');
+  const [commit, date] = [await describeCommit(), new Date().toISOString().slice(0, 10)];
+  for (const { model, data, ratios } of CASES) {
+    const asked = rowsOf(model, ratios).filter(isAsked);
+    if (asked.length === 0) continue;
+    const opened = await open(model, data, device);
+    for (const row of asked) {
+      const started = performance.now();
+      const made = await make(row, opened);
+      const seconds = (performance.now() - started) / 1000;
+      const { scores } = await scorePassages(made.model, opened.passages, reading(device));
+      const { perplexity, accuracy } = summarize(scores, { seed: 0 });
+      const windows = scores.length;
+      keepRow({ ...row, windows, perplexity, accuracy, kept: made.kept, seconds, date, commit });
+      console.error(`${nameOf({ ...row } as Row)}: ${perplexity.toFixed(3)}`);
+    }
+    await opened.model.checkpoint.close();
+  }
+  await device.close();
+}
+
+function rowsOf(model: string, ratios: readonly number[]): Asked[] {
+  const stored = `${ROUNDED.scheme} g${ROUNDED.groupSize}`;
+  const correction = (algorithm: string, ratio: number) =>
+    ({ model, what: 'correction', ratio, algorithm, ranks: stored }) as const;
+  return [
+    { model, what: 'factors', ratio: 0, algorithm: 'none', ranks: 'dense' },
+    ...ratios.flatMap((ratio) => WAYS.map((way) => ({ model, what: 'factors', ratio, ...way }) as const)),
+    correction('none', 0),
+    correction('svd', CORRECTION_RANK),
+    correction('whitened', CORRECTION_RANK),
+  ];
+}
+
+function isAsked(row: Asked): boolean {
+  const name = nameOf(row as Row);
+  if (!options.only.every((part) => name.includes(part))) return false;
+  return !(options.missing && readRows().some((kept) => nameOf(kept) === name));
+}
+
+async function open(name: string, data: string, device: Device): Promise<Opened> {
   const folder = sharedModel(name);
   const model = await openModel(folder);
   const tokenizer = await loadTokenizer(folder);
@@ -94,60 +116,94 @@ async function open(name: string, data: string): Promise<Opened> {
   const { passages: calibration } = await readCalibration(sharedData(data, 'calibration.txt'), tokenizer, text);
   const evaluation = { protocol: 'windows' as const, context: CONTEXT, limit: Number(options.windows), maxContext };
   const { passages } = await readPassages(sharedData(data, 'eval.txt'), tokenizer, evaluation);
-  return { name, model, calibration, passages };
+  return { model, device, calibration, passages };
 }
 
-async function measure(
-  opened: Opened,
-  settings: (typeof WAYS)[number] & { readonly ratio: number },
-  device: Device,
-): Promise<Row> {
-  const { name, model, calibration } = opened;
-  const started = performance.now();
-  const { view } = await proposeLayer(factorizeEdit(settings), model, { device, calibration });
-  const seconds = (performance.now() - started) / 1000;
-  const kept = numbersOf(view.raw, model) / numbersOf(model.checkpoint, model);
-  const row = { model: name, ...settings, kept, seconds, ...(await score(withCheckpoint(model, view), opened)) };
-  console.error(`${name} ${settings.ratio} ${settings.algorithm} ${settings.ranks}: ${row.perplexity.toFixed(3)}`);
-  return row;
+async function make(row: Asked, opened: Opened): Promise<Made> {
+  const { model } = opened;
+  if (row.what === 'correction') return corrected(row, opened);
+  if (row.ratio === 0) return { model, kept: 1 };
+  const { ratio, algorithm, ranks } = row as { ratio: number } & (typeof WAYS)[number];
+  const { view } = await proposeLayer(factorizeEdit({ ratio, algorithm, ranks }), model, opened);
+  return { model: withCheckpoint(model, view), kept: numbersOf(view.raw, model) / numbersOf(model.checkpoint, model) };
 }
 
-async function score(model: Model, { passages }: Opened): Promise<Pick<Row, 'perplexity' | 'accuracy'>> {
-  const { scores } = await scorePassages(model, passages, { device, memoryBytes: 2 ** 30, spillFolder: tmpdir() });
-  const { perplexity, accuracy } = summarize(scores, { seed: 0 });
-  return { perplexity, accuracy };
+/** The model in few bits, with what that lost added again as factors. */
+async function corrected({ algorithm, ratio: rank }: Asked, opened: Opened): Promise<Made> {
+  const { model, device, calibration } = opened;
+  const { view } = await proposeLayer(await quantizeEdit(ROUNDED, 'native'), model, opened);
+  const rounded = withCheckpoint(model, view);
+  if (rank === 0) return { model: rounded, kept: 0 };
+  const values = new Map<string, MemoryValues>();
+  let numbers = 0;
+  const add = async (spec: LinearSpec, product: Float32Array) => {
+    const { name, shape } = view.tensors.get(spec.weight)!;
+    const sums = (await readFloats(view, spec.weight)).map((value, i) => value + product[i]!);
+    const info = { name, shape, dtype: 'F32', byteLength: sums.byteLength } as const;
+    values.set(name, { info, bytes: encodeFromF32(sums, 'F32') });
+    numbers += rank * (spec.rows + spec.columns);
+  };
+  if (algorithm === 'svd') {
+    for (const spec of linearsOf(model))
+      await add(spec, await plainCorrection(spec, { before: model, rounded, rank, device }));
+  } else {
+    const work = { before: model, rankOf: () => rank, dtypeOf: () => 'F32' as const };
+    const use: Parameters<typeof correctBlocks>[0]['use'] = async ({ spec, left, right }) => {
+      const [u, v] = [decodeToF32(left, 'F32'), decodeToF32(right, 'F32')];
+      await add(spec, await productOf({ rows: spec.rows, columns: spec.columns, rank, left: u, right: v }, device));
+    };
+    await correctBlocks({ ...work, use }, { ...reading(device), model: rounded, calibration, report: silent });
+  }
+  const checkpoint = overlay(view, [memoryLayer(new Map(), values)]);
+  return { model: withCheckpoint(model, checkpoint), kept: numbers / numbersOf(model.checkpoint, model) };
+}
+
+interface Difference {
+  readonly before: Model;
+  readonly rounded: Model;
+  readonly rank: number;
+  readonly device: Device;
+}
+
+/** U V of the truncated SVD of what rounding took from a weight. */
+async function plainCorrection(spec: LinearSpec, { before, rounded, rank, device }: Difference): Promise<Float32Array> {
+  const { weight: name, rows, columns } = spec;
+  const [whole, left] = [await readFloats(before.checkpoint, name), await readFloats(rounded.checkpoint, name)];
+  const lost = whole.map((value, i) => value - left[i]!);
+  const read = async (first: number, count: number) => lost.slice(first * columns, (first + count) * columns);
+  const found = await decompose({ name, rows, columns, read }, { device, maxRank: rank, seed: 0, report: silent });
+  return productOf(await found.factors(rank), device);
+}
+
+function reading(device: Device) {
+  return { device, memoryBytes: 2 ** 30, spillFolder: tmpdir() };
+}
+
+function linearsOf({ decoder }: Model): LinearSpec[] {
+  return decoder.blocks.flatMap(({ linears }) => linears);
 }
 
 /** Numbers that the linears inside the blocks are made of. */
-function numbersOf({ tensors }: Model['checkpoint'], { decoder }: Model): number {
-  const names = decoder.blocks.flatMap(({ linears }) => linears.flatMap(({ weight }) => [weight, `${weight}_right`]));
+function numbersOf({ tensors }: Model['checkpoint'], model: Model): number {
+  const names = linearsOf(model).flatMap(({ weight }) => [weight, `${weight}_right`]);
   const sizes = names.flatMap(
     (name) => tensors.get(name)?.shape.reduce((product, extent) => product * extent, 1) ?? [],
   );
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** Divided by loss, ranks are each algorithm's own: only the uniform ones compare. */
+/** Divided by loss, ranks are each algorithm's own: only equal ones compare. */
 function refuseWorse(): void {
-  const uniform = rows.filter(({ ranks }) => ranks === 'uniform');
-  for (const { model, ratio, perplexity } of uniform.filter(({ algorithm }) => algorithm === 'whitened')) {
-    const plain = uniform.find((row) => row.model === model && row.ratio === ratio && row.algorithm === 'svd')!;
-    if (perplexity < plain.perplexity) continue;
-    console.error(`FAILED ${model} ${ratio}: whitened SVD is no better than plain SVD at equal ranks`);
+  const rows = readRows().filter(({ what, ranks }) => what === 'correction' || ranks === 'uniform');
+  for (const whitened of rows.filter(({ algorithm }) => algorithm === 'whitened')) {
+    const plain = rows.find((row) => nameOf(row) === nameOf({ ...whitened, algorithm: 'svd' }));
+    if (plain === undefined || whitened.perplexity < plain.perplexity) continue;
+    console.error(`FAILED ${nameOf(whitened)}: whitened SVD is no better than plain SVD at equal ranks`);
     process.exitCode = 1;
   }
 }
 
-function render(all: readonly Row[], commit: string): string {
-  const lines = all.map(
-    (row) =>
-      `| ${row.model} | ${row.ratio} | ${row.algorithm} | ${row.ranks} | ${row.perplexity.toFixed(3)} | ${(100 * row.accuracy).toFixed(2)} % | ${(100 * row.kept).toFixed(1)} % | ${row.seconds.toFixed(0)} |`,
-  );
-  const header = [
-    `Commit ${commit}, ${CALIBRATION_WINDOWS} calibration and ${options.windows} evaluation windows of ${CONTEXT} tokens.`,
-    '',
-    '| checkpoint | `--ratio` | `--algorithm` | `--ranks` | perplexity | accuracy | parameters in blocks | seconds |',
-    '|---|---:|---|---|---:|---:|---:|---:|',
-  ];
-  return `${[...header, ...lines].join('\n')}\n`;
-}
+if (!options.render) await compareAll();
+writeTables();
+if (options.speed) execFileSync(process.execPath, ['--import', 'tsx', 'bench/lowrank.ts'], { stdio: 'inherit' });
+refuseWorse();
