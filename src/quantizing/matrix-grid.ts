@@ -8,7 +8,7 @@ import {
   type Scheme,
   tilesOf,
 } from '../quantization/index.js';
-import type { Grid } from '../solvers/index.js';
+import type { Grid, RoundingTiles } from '../solvers/index.js';
 
 export interface GridOptions {
   readonly search: ScaleSearch;
@@ -66,6 +66,31 @@ export class MatrixGrid implements Grid {
       this.#scales.values[row * this.#across + group] = found.values[row]!;
       if (found.zeroPoints) this.#scales.zeroPoints![row * this.#across + group] = found.zeroPoints[row]!;
     }
+  }
+
+  /** What a device rounds by: integers whose scales stand. */
+  tiles(): RoundingTiles | undefined {
+    const { type, bits } = this.#scheme;
+    if (type !== 'int' || this.groupColumns !== undefined) return undefined;
+    const { rows, columns: width } = this.#shape;
+    const values = new Float32Array(2 * rows * this.#across);
+    for (let row = 0, next = 0; row < rows; row += 1) {
+      const first = Math.floor(row / this.#tileRows) * this.#across;
+      for (let index = first; index < first + this.#across; index += 1) {
+        values[next++] = this.#scales.values[index]!;
+        values[next++] = this.#scales.zeroPoints?.[index] ?? this.#elements.center;
+      }
+    }
+    return {
+      most: 2 ** bits - 1,
+      values,
+      groupOf: (column) => Math.floor(column / this.#tileColumns),
+      take: (columns, codes) => {
+        for (let row = 0, next = 0; row < rows; row += 1) {
+          for (const column of columns) this.#codes[row * width + column] = codes[next++]!;
+        }
+      },
+    };
   }
 
   round(row: number, column: number, weight: number): number {

@@ -1,10 +1,13 @@
 import { stopIfAborted } from '../errors.js';
 import { isKept, type Mask, maskFrom } from '../sparsity/index.js';
+import type { Device } from '../tensor/index.js';
 import { byWeight, gathered, permuted, scatter } from './column-order.js';
 import { type DampingOptions, DEFAULT_DAMP, type Gram } from './damping.js';
+import { roundOnDevice } from './device-sweep.js';
 import { inverseUpperFactor } from './inverse.js';
 import { columnsOfPanel, packDoubles, type Reals, rowsOfPanel, unpack, wholePanel } from './panel.js';
 import { type MatrixProducts, matrixProducts } from './products.js';
+import type { RoundingTiles } from './rounding-tiles.js';
 import type { Removal, SolverCost, SolverMatrix } from './solver.js';
 import { SWEEP_COST } from './sparsegpt.js';
 
@@ -20,6 +23,8 @@ export interface Grid {
   readonly groupColumns?: number;
   /** Fits the scales of the group that begins at this column to its weights [rows, columns]. */
   fit?(firstColumn: number, weights: { readonly values: Float32Array; readonly columns: number }): void;
+  /** The same as tiles of integers, where that is what it is and they stand before the sweep. */
+  tiles?(): RoundingTiles | undefined;
   /** The number that the weight becomes, whose code the grid keeps. 0 stays 0. */
   round(row: number, column: number, weight: number): number;
 }
@@ -41,6 +46,7 @@ export interface GptqInputs {
   /** No damping made the matrix factorable: U is diagonal, nothing is corrected, and the result is round-to-nearest. */
   readonly isDiagonal: boolean;
   readonly products: MatrixProducts;
+  readonly device?: Device | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -58,7 +64,8 @@ export async function prepareGptq(
   const ordered = order === undefined ? gram : { ...gram, values: permuted(gram, order) };
   const factor = await inverseUpperFactor(ordered, { damp: DEFAULT_DAMP, ...options, overwrite: true });
   const { values: upper, damp, isDiagonal } = factor;
-  return { upper, damp, isDiagonal, products: matrixProducts(options.device), signal, ...(order && { order }) };
+  const { device } = options;
+  return { upper, damp, isDiagonal, products: matrixProducts(device), device, signal, ...(order && { order }) };
 }
 
 export interface GptqResult {
@@ -87,6 +94,8 @@ export async function gptq(
     throw new RangeError('Columns in another order have no groups of neighbours: fit the scales beforehand.');
   }
   const present = maskFrom(gathered(matrix, inputs.order), rows, columns);
+  const onDevice = removal === undefined ? await roundedByDevice(matrix, grid, inputs, present) : undefined;
+  if (onDevice !== undefined) return onDevice;
   const weights = likeUpper(inputs.upper, gathered(matrix, inputs.order));
   const work: Work = { weights, present, matrix, grid, inputs, removal };
   const width = blockWidth(grid.groupColumns ?? 1, removal?.group ?? 1);
@@ -105,6 +114,22 @@ export async function gptq(
       rowsOfPanel(columnsOfPanel(upper, next, columns - next), start, count),
     );
   }
+  scatter(weights, matrix, inputs.order);
+  return { loss };
+}
+
+/** The whole sweep on the device, where it can round by the grid's tiles. */
+async function roundedByDevice(
+  matrix: SolverMatrix,
+  grid: Grid,
+  { device, ...inputs }: GptqInputs,
+  present: Mask,
+): Promise<GptqResult | undefined> {
+  const tiles = device && grid.tiles?.();
+  if (device === undefined || tiles === undefined) return undefined;
+  const weights = gathered(matrix, inputs.order);
+  const loss = await roundOnDevice(weights, tiles, { device, present, order: undefined, ...inputs });
+  if (loss === undefined) return undefined;
   scatter(weights, matrix, inputs.order);
   return { loss };
 }

@@ -10,6 +10,7 @@ export { lowerFactor } from './lower-factor.js';
 export { groupErrors, outputError } from './output-error.js';
 export { wholePanel } from './panel.js';
 export { matrixProducts } from './products.js';
+export type { RoundingTiles } from './rounding-tiles.js';
 export type { Prune, Refit, Removal, Solver, SolverContext, SolverCost, SolverMatrix } from './solver.js';
 
 /** `--solver`: what becomes of the weights that stay. */

@@ -1,5 +1,7 @@
 import { stopIfAborted } from '../errors.js';
 import { isKept, type Mask, maskFrom } from '../sparsity/index.js';
+import type { Device } from '../tensor/index.js';
+import { DEAD_INPUT, sweepOnDevice } from './device-sweep.js';
 import { inverseUpperFactor } from './inverse.js';
 import { columnsOfPanel, packDoubles, type Reals, rowsOfPanel, unpack, wholePanel } from './panel.js';
 import { type MatrixProducts, matrixProducts } from './products.js';
@@ -11,9 +13,6 @@ const BLOCK_COLUMNS = 128;
 /** Blocks after which the columns further right are corrected, by one product instead of eight. */
 const BLOCKS_PER_UPDATE = 8;
 
-/** Ranks the weights of inputs that are always 0 before all others, by size among themselves. */
-const DEAD_INPUT = 2 ** -64;
-
 /** What the linears of one input share. */
 export interface Sweep {
   /** U with (G + dI)⁻¹ = Uᵀ U. */
@@ -21,6 +20,7 @@ export interface Sweep {
   /** 1 where an input was 0 for every token. */
   readonly dead: Uint8Array;
   readonly products: MatrixProducts;
+  readonly device: Device;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -43,7 +43,7 @@ const sparsegpt: Solver = {
     const { columns } = gram;
     const dead = Uint8Array.from({ length: columns }, (_, i) => (gram.values[i * columns + i] === 0 ? 1 : 0));
     const factor = await inverseUpperFactor(gram, { ...context, device, overwrite: true });
-    const sweep = { upper: factor.values, dead, products: matrixProducts(device), signal };
+    const sweep = { upper: factor.values, dead, products: matrixProducts(device), device, signal };
     return (matrix, removal) => sweepColumns(matrix, removal, sweep);
   },
 };
@@ -54,6 +54,7 @@ export default sparsegpt;
 export async function sweepColumns(matrix: SolverMatrix, removal: Removal, sweep: Sweep): Promise<void> {
   const { rows, columns, values } = matrix;
   const present = maskFrom(values, rows, columns);
+  if (await sweepOnDevice(matrix, removal, { ...sweep, present })) return;
   const weights = wholePanel(values, rows, columns);
   const upper = wholePanel(sweep.upper, columns, columns);
   const width = blockWidth(removal.group);

@@ -17,6 +17,7 @@ export { availableDevices, openDevice } from './open-device.js';
 export { type ActivationKind, activate, activateGated } from './ops/activation.js';
 export { causalAttention } from './ops/causal-attention.js';
 export { columnSquares } from './ops/column-squares.js';
+export { type BlockStep, ColumnSweep, SWEEP_BLOCK_COLUMNS } from './ops/column-sweep.js';
 export { canMaskOnDevice, type GroupRule, maskOnDevice } from './ops/device-mask.js';
 export { layerNorm } from './ops/layer-norm.js';
 export { linear } from './ops/linear.js';

@@ -8,6 +8,7 @@ import { pairwiseMaskKernel } from './pairwise-mask.js';
 import { productKernel } from './product.js';
 import { rmsNormKernel } from './rms-norm.js';
 import { partialRotaryKernel, rotaryKernel } from './rotary.js';
+import { chooseBlockKernel, pruneBlockKernel, roundBlockKernel } from './sweep-block.js';
 import { swigluKernel } from './swiglu.js';
 import { unrankedScoresKernel } from './unranked-scores.js';
 
@@ -27,4 +28,7 @@ export const wgslKernels: readonly WgslKernel[] = [
   groupBoundariesKernel,
   boundaryMaskKernel,
   pairwiseMaskKernel,
+  pruneBlockKernel,
+  chooseBlockKernel,
+  roundBlockKernel,
 ];

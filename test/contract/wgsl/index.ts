@@ -6,6 +6,7 @@ import { boundaryMaskCases, groupBoundariesCases, pairwiseMaskCases, unrankedSco
 import { productCases } from './product.js';
 import { rmsNormCases } from './rms-norm.js';
 import { partialRotaryCases, rotaryCases } from './rotary.js';
+import { chooseBlockCases, pruneBlockCases, roundBlockCases } from './sweep-blocks.js';
 import { swigluCases } from './swiglu.js';
 
 /** The cases of every kernel in `wgslKernels`: one line a kernel. */
@@ -24,4 +25,7 @@ export const kernelCases: readonly KernelCases[] = [
   groupBoundariesCases,
   boundaryMaskCases,
   pairwiseMaskCases,
+  pruneBlockCases,
+  chooseBlockCases,
+  roundBlockCases,
 ];
