@@ -1,5 +1,5 @@
 /**
- * `npm run bench:gpu:pack`: writes bench-gpu.tar.xz (`--out FILE`), some 35 MB, with everything that bench/gpu takes on a Linux machine
+ * `npm run bench:gpu:pack`: writes bench-gpu.tar.xz (`--out FILE`), some 45 MB, with everything that bench/gpu takes on a Linux machine
  * of this architecture that has a GPU with a Vulkan driver and neither Node.js nor network:
  *
  *   tar xJf bench-gpu.tar.xz -C /tmp && /tmp/bench-gpu/run.sh --out results.json
@@ -39,7 +39,7 @@ try {
   await writeFile(path.join(folder, 'run.sh'), RUN(commit()));
   await chmod(path.join(folder, 'run.sh'), 0o755);
   const out = path.resolve(values.out);
-  execFileSync('tar', ['cJf', out, '-C', parent, 'bench-gpu'], { env: { ...process.env, XZ_OPT: '-T0 -6' } });
+  execFileSync('tar', ['cJf', out, '-C', parent, 'bench-gpu'], { env: { ...process.env, XZ_OPT: '-T0 -1' } });
   console.log(`${out}: ${megabytes((await stat(out)).size)}`);
 } finally {
   await rm(parent, { recursive: true, force: true });

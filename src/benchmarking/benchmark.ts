@@ -12,6 +12,9 @@ import { type Benchmark, type EngineFigures, type ModelFigures, type Round, spre
 import { Probe } from './probe-process.js';
 import { type Subject, subjectsOf } from './subjects.js';
 
+/** Tokens of a window where nobody says otherwise and the models take them. */
+const USUAL_CONTEXT = 256;
+
 /** What the `bench` command is asked for. */
 export interface BenchmarkOptions {
   /** A folder or file; an output folder of a run is compared with what the run began with. */
@@ -24,7 +27,8 @@ export interface BenchmarkOptions {
   /** Folder in which node-llama-cpp is installed. */
   readonly llamaFolder?: string;
   /** Tokens of a window, and windows of a round's prompt. */
-  readonly context: number;
+  /** Unless given, 256 or what the models take. */
+  readonly context?: number;
   readonly windows: number;
   /** Tokens to generate in a round. */
   readonly generated: number;
@@ -43,27 +47,27 @@ export interface BenchmarkOptions {
  * `usage` for more tokens than a model takes, `device` where an engine that was asked for is not there, and as `openModel` does.
  */
 export async function benchmark(options: BenchmarkOptions): Promise<Benchmark> {
-  const { context, windows, generated, repeats } = options;
+  const { windows, generated, repeats } = options;
   const subjects = await subjectsOf(options);
+  const context = options.context ?? Math.min(USUAL_CONTEXT, ...subjects.map(({ maxContext }) => maxContext));
   const { engines, notices } = enginesFor(subjects, options);
   const described = [];
-  for (const subject of subjects) described.push(await describe(subject, options));
+  for (const subject of subjects) described.push(await describe(subject, { ...options, context }));
   const probes: Probe[] = [];
   const kill = () => void Promise.all(probes.map((probe) => probe.close()));
   options.signal?.addEventListener('abort', kill);
   try {
     for (const pairing of engines) {
       stopIfAborted(options.signal);
-      probes.push(await Probe.open(setupOf(pairing, options)));
+      probes.push(await Probe.open(setupOf(pairing, { ...options, context })));
     }
     const rounds = await measure(probes, options);
     const figures = await Promise.all(probes.map((probe, i) => engineFigures(probe, rounds[i]!)));
     const models = described.map((model, s) => {
       return { ...model, engines: figures.filter((_, i) => engines[i]!.subject === subjects[s]) };
     });
-    const roundsOf = (model: number, engine: string) =>
-      rounds[engines.findIndex((each) => each.subject === subjects[model] && each.engine === engine)];
-    const comparison = models.length === 2 ? comparisonOf(models, roundsOf) : undefined;
+    const [base, model] = models;
+    const comparison = base !== undefined && model !== undefined ? comparisonOf(base, model) : undefined;
     return { context, windows, generated, repeats, models, ...(comparison && { comparison }), notices };
   } catch (error) {
     // A process that was killed for the abort says that it died.
@@ -75,9 +79,11 @@ export async function benchmark(options: BenchmarkOptions): Promise<Benchmark> {
   }
 }
 
+type Resolved = BenchmarkOptions & { readonly context: number };
+
 async function describe(
   { role, path: at }: Subject,
-  { context, report, signal }: BenchmarkOptions,
+  { context, report, signal }: Resolved,
 ): Promise<Omit<ModelFigures, 'engines'>> {
   const { format, parameters, bytes, bitsPerWeight = 0 } = await inspectModel(at, { headersOnly: true });
   const stored = await openCheckpoint(at);
@@ -95,7 +101,7 @@ async function describe(
 
 function setupOf(
   { subject, engine, library }: Pairing,
-  { context, windows, generated, seed, device, threads }: BenchmarkOptions,
+  { context, windows, generated, seed, device, threads }: Resolved,
 ): ProbeSetup {
   return {
     engine,

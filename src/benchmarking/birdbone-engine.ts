@@ -38,7 +38,7 @@ async function loadOnce(path: string, device: Device): Promise<void> {
   const model = await openModel(path);
   try {
     for (const { index } of model.decoder.blocks) {
-      const block = await loadBlock(model, index, device, { factored: true });
+      const block = await loadBlock(model, index, device, { asStored: true });
       // A GPU takes copies in later: reading the last norm back waits for them.
       const gain = [...block.norms.values()].at(-1)?.gain;
       if (gain !== undefined) await device.read(gain);

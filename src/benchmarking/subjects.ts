@@ -9,13 +9,15 @@ export interface Subject {
   readonly role: 'model' | 'base';
   readonly path: string;
   readonly isGguf: boolean;
+  /** Tokens that it was made for. */
+  readonly maxContext: number;
 }
 
 interface Named {
   readonly model: string;
   readonly base?: string;
   readonly state?: string;
-  readonly context: number;
+  readonly context?: number;
 }
 
 /**
@@ -28,7 +30,7 @@ export async function subjectsOf({ model, base, state, context }: Named): Promis
   return before === undefined ? found : [await subjectOf(before, 'base', context), ...found];
 }
 
-async function subjectOf(path: string, role: Subject['role'], context: number): Promise<Subject> {
+async function subjectOf(path: string, role: Subject['role'], context = 0): Promise<Subject> {
   const stored = await openCheckpoint(path);
   await stored.close();
   const { checkpoint, decoder } = await openModel(path);
@@ -38,7 +40,7 @@ async function subjectOf(path: string, role: Subject['role'], context: number): 
       suggestions: [`--context ${decoder.maxContext}`],
     });
   }
-  return { role, path, isGguf: ggufMetadata(stored) !== undefined };
+  return { role, path, isGguf: ggufMetadata(stored) !== undefined, maxContext: decoder.maxContext };
 }
 
 /** What the run began with that made this output; undefined where no run did. Throws `unreadable` where it is no longer there. */

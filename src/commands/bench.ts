@@ -31,7 +31,11 @@ export default class Bench extends BaseCommand<typeof Bench> {
       helpValue: '<dir>',
       env: envOf('llama-cpp'),
     }),
-    context: count({ summary: 'Tokens of a window; 256 by default.', min: 2, env: envOf('context') }),
+    context: count({
+      summary: 'Tokens of a window; 256 by default, or what the model takes.',
+      min: 2,
+      env: envOf('context'),
+    }),
     windows: count({ summary: 'Windows in each round; 4 by default.', env: envOf('windows') }),
     generate: count({
       summary: 'Tokens to generate in each round, in llama.cpp; 32 by default.',
@@ -57,18 +61,18 @@ export default class Bench extends BaseCommand<typeof Bench> {
 
   async run(): Promise<Benchmark> {
     const { benchmark } = await import('../benchmarking/index.js');
-    const { base, engine, 'llama-cpp': llamaFolder, context = 256, windows = 4, state, device } = this.flags;
+    const { base, engine, 'llama-cpp': llamaFolder, context, windows = 4, state, device } = this.flags;
     const { generate: generated = 32, repeats = 5, seed = 0 } = this.flags;
     const figures = await benchmark({
       model: this.args.model,
       engine,
-      context,
       windows,
       generated,
       repeats,
       seed,
       device,
       ...this.deviceOptions,
+      ...(context !== undefined && { context }),
       ...(base !== undefined && { base }),
       ...(state !== undefined && { state }),
       ...(llamaFolder !== undefined && { llamaFolder }),
