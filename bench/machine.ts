@@ -21,10 +21,25 @@ export function machine(): Machine {
   };
 }
 
-/** The commit that is measured, short; `-dirty` when tracked files under src, bin or bench differ from it. */
+/**
+ * The commit that is measured, short; `-dirty` when tracked files under src, bin or bench differ from it. Of a packed bench, on a machine
+ * without the repository, the one that it was packed from.
+ */
 export function commit(): string {
+  const { BENCH_COMMIT: packed } = process.env;
+  if (packed !== undefined) return packed;
   const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim();
-  const changes = git('status', '--porcelain', '--untracked-files=no', '--', 'src', 'bin', 'bench/*.ts', 'bench/parts');
+  const changes = git(
+    'status',
+    '--porcelain',
+    '--untracked-files=no',
+    '--',
+    'src',
+    'bin',
+    'bench/*.ts',
+    'bench/parts',
+    'bench/gpu',
+  );
   return `${git('rev-parse', '--short=7', 'HEAD')}${changes === '' ? '' : '-dirty'}`;
 }
 

@@ -70,7 +70,7 @@ async function measure(): Promise<GpuResults> {
       stages[name] = await kept(STAGES[name]!, bench);
     }
     const found = stages as GpuResults['stages'];
-    const made = { date: new Date().toISOString().slice(0, 10), commit: measuredCommit() };
+    const made = { date: new Date().toISOString().slice(0, 10), commit: commit() };
     return { ...made, tiny: values.tiny, machine: machine(), stages: found, wholeJob: wholeJobs(found), torch };
   } finally {
     await device.close();
@@ -86,9 +86,4 @@ async function kept(stage: Stage, bench: Bench): Promise<unknown> {
     console.error(error);
     return { failed: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
-}
-
-/** The archive was packed from a commit; the machine that runs it has no repository. */
-function measuredCommit(): string {
-  return process.env['BENCH_COMMIT'] ?? commit();
 }
