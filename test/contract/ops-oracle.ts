@@ -121,10 +121,11 @@ export function rmsNorm(x: Values, gain: Values, epsilon: number): Values {
   });
 }
 
-/** Pair (i, i + d/2) of each head turned by its angle: (x cos − y sin, y cos + x sin). */
+/** Pair (i, i + w/2) of the first w of each head turned by its angle, (x cos − y sin, y cos + x sin); the rest as it was. */
 export function rotary(x: Values, cos: Values, sin: Values): Values {
-  const half = x.shape[3]! / 2;
+  const half = cos.shape[1]! / 2;
   return build(x.shape, ([b, h, t, i]) => {
+    if (i! >= 2 * half) return at(x, [b!, h!, t!, i!]);
     const other = i! < half ? -at(x, [b!, h!, t!, i! + half]) : at(x, [b!, h!, t!, i! - half]);
     return at(x, [b!, h!, t!, i!]) * at(cos, [t!, i!]) + other * at(sin, [t!, i!]);
   });

@@ -56,6 +56,7 @@ describe.skipIf(missing !== undefined)(
       ['unstructured', 1, [4, 9]],
       ['2:4', 0.5, [8, 30]],
       ['9:40', 0.775, [5, 101]],
+      ['3:4294967300', 1, [4, 33]],
     ] as const)('%s at %f of %j are those of the host', async (pattern, target, shape) => {
       const before = device.memory();
       await withScores(

@@ -133,17 +133,17 @@ const cases: readonly Case[] = [
         return row.map((value, i) => ((value - mean) / Math.sqrt(variance + 1e-3)) * gain!.data[i]! + bias!.data[i]!);
       }),
   } as Case,
-  {
-    name: 'rotary, by input',
-    inputs: [random([2, 2, 3, 4], 9)],
+  ...([4, 6].map((width) => ({
+    name: `rotary of 4 of ${width}, by input`,
+    inputs: [random([2, 2, 3, width], 9)],
     run: (x: tf.Tensor4D) => {
       const [cos, sin] = [random([3, 4], 10), random([3, 4], 11)].map(({ data }) =>
         tf.tensor2d(Float32Array.from(data), [3, 4]),
       );
       return rotary(x, cos!, sin!);
     },
-    definition: (x) => oracle.rotary(x, random([3, 4], 10), random([3, 4], 11)),
-  } as Case,
+    definition: (x: Values) => oracle.rotary(x, random([3, 4], 10), random([3, 4], 11)),
+  })) as unknown as Case[]),
   attentionCase('as many key heads', [2, 2, 2, 4, 3], {}),
   attentionCase('grouped', [1, 4, 2, 5, 3], {}),
   attentionCase('in a window', [1, 2, 1, 6, 2], { window: 3 }),

@@ -35,7 +35,10 @@ export async function maskOnDevice(scores: Tensor2D, rule: GroupRule, device: De
 }
 
 /** [⌈rows · columns / 32⌉] int32, a bit for each score. */
-function maskWords(scores: Tensor2D, { group, kept }: GroupRule): Tensor {
+function maskWords(scores: Tensor2D, rule: GroupRule): Tensor {
+  // A group may be wider than a row, and than 32 bits say.
+  const group = Math.min(rule.group, scores.shape[1]);
+  const kept = Math.min(rule.kept, group);
   if (group <= PAIRWISE_LIMIT) return runDeviceKernel('birdbone.PairwiseMask', { scores }, { group, kept });
   const boundaries = runDeviceKernel<Tensor>('birdbone.GroupBoundaries', { scores }, { group, kept });
   return runDeviceKernel('birdbone.BoundaryMask', { scores, boundaries }, { group });
