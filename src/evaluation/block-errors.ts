@@ -72,7 +72,7 @@ async function begin(model: Model, batches: readonly TokenBatch[], options: Bloc
 }
 
 async function advance({ model, states }: Side, index: number, { device, signal }: BlockErrorOptions): Promise<void> {
-  const block = await loadBlock(model, index, device, { factored: true });
+  const block = await loadBlock(model, index, device, { asStored: true });
   try {
     await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
   } finally {

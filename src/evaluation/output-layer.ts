@@ -43,7 +43,7 @@ export async function withHeads(
 ): Promise<void> {
   const heads: Matrix[] = [];
   try {
-    for (const { model } of models) heads.push(await loadHead(model, device, section));
+    for (const { model } of models) heads.push(await loadHead(model, device, section, { asStored: true }));
     await use(heads);
   } finally {
     heads.forEach(disposeMatrix);

@@ -1,6 +1,6 @@
 import type { Device, Matrix } from '../tensor/index.js';
 import type { Model } from './decoder.js';
-import { loadMatrix } from './matrix-loading.js';
+import { loadMatrix, type MatrixLoading } from './matrix-loading.js';
 import { loadNorm, type Norm } from './norm.js';
 
 /** Uploads the norm between the last block and the head; the caller disposes it (`disposeNorm`). */
@@ -56,8 +56,14 @@ function largestBlockBytes({ decoder }: Model): number {
  * The output head [vocabulary, hidden] on the device, or a section of it; the embedding's own tensor when they are tied.
  * Disposed by `disposeMatrix`.
  */
-export function loadHead(model: Model, device: Device, section?: HeadSection): Promise<Matrix> {
+export function loadHead(
+  model: Model,
+  device: Device,
+  section?: HeadSection,
+  { asStored = false }: Pick<MatrixLoading, 'asStored'> = {},
+): Promise<Matrix> {
   const { head, vocabulary, hidden } = model.decoder;
   const { start, count, rowsPerPart } = section ?? { start: 0, count: vocabulary, rowsPerPart: vocabulary };
-  return loadMatrix(model.checkpoint, head, { rows: count, columns: hidden }, device, { firstRow: start, rowsPerPart });
+  const loading = { firstRow: start, rowsPerPart, asStored };
+  return loadMatrix(model.checkpoint, head, { rows: count, columns: hidden }, device, loading);
 }

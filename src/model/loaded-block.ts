@@ -40,8 +40,11 @@ export interface LoadedBlock {
 }
 
 export interface LoadOptions {
-  /** Weights that are stored as two factors stay two, for who only runs the block: its matrices are not to be read. */
-  readonly factored?: boolean;
+  /**
+   * For who only runs the block: weights that are stored as two factors stay two, and those of 16-bit floats stay so where the device
+   * multiplies by them. Its matrices are not to be read.
+   */
+  readonly asStored?: boolean;
 }
 
 /**
@@ -52,7 +55,7 @@ export async function loadBlock(
   model: Model,
   index: number,
   device: Device,
-  { factored = false }: LoadOptions = {},
+  options: LoadOptions = {},
 ): Promise<LoadedBlock> {
   const { checkpoint, decoder } = model;
   if (decoder.refusal !== undefined) throw new RangeError(`a model that cannot be run: ${decoder.refusal}`);
@@ -63,7 +66,7 @@ export async function loadBlock(
   const cached = model.keyValueScales?.[index];
   const block: LoadedBlock = { spec, decoder, linears, norms, ...(cached && { keyValues: throughCache(cached) }) };
   try {
-    for (const part of spec.linears) linears.set(part.weight, await loadLinear(checkpoint, part, device, { factored }));
+    for (const part of spec.linears) linears.set(part.weight, await loadLinear(checkpoint, part, device, options));
     const kind = decoder.norm;
     for (const { gain, bias } of normsOf(spec.vectors)) {
       const names = { gain: gain.tensor, bias: bias?.tensor };
@@ -83,17 +86,21 @@ export async function loadLinear(
   checkpoint: Checkpoint,
   spec: LinearSpec,
   device: Device,
-  { factored = false }: LoadOptions = {},
+  { asStored = false }: LoadOptions = {},
 ): Promise<LoadedLinear> {
-  const thin = factored ? await loadFactoredMatrix(checkpoint, spec, device) : undefined;
-  let loaded: LoadedLinear = { spec, weight: thin ?? (await loadLinearMatrix(checkpoint, spec, device)) };
+  const rounding = await loadRounding(checkpoint, spec, device);
+  // A router's rows and weights of whole numbers are read as well.
+  const onlyMultiplied = spec.role !== 'router' && rounding?.scales === undefined;
+  const load = () => loadLinearMatrix(checkpoint, spec, device, { asStored: asStored && onlyMultiplied });
+  let loaded: LoadedLinear | undefined;
   try {
-    const rounding = await loadRounding(checkpoint, spec, device);
-    if (rounding !== undefined) loaded = { ...loaded, rounding };
+    const thin = asStored ? await loadFactoredMatrix(checkpoint, spec, device) : undefined;
+    loaded = { spec, weight: thin ?? (await load()), ...(rounding && { rounding }) };
     if (spec.bias !== undefined) loaded = { ...loaded, bias: await loadVector(checkpoint, spec.bias, device) };
     return loaded;
   } catch (error) {
-    disposeLinear(loaded);
+    if (loaded !== undefined) disposeLinear(loaded);
+    else rounding?.scales?.dispose();
     throw error;
   }
 }

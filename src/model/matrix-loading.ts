@@ -1,5 +1,12 @@
 import { type Checkpoint, readFloats } from '../checkpoint/index.js';
-import { type Device, disposeMatrix, type Matrix, uploadMatrix } from '../tensor/index.js';
+import {
+  type Device,
+  disposeMatrix,
+  type Matrix,
+  type StoredFormat,
+  uploadMatrix,
+  uploadStored,
+} from '../tensor/index.js';
 import type { LinearSpec } from './decoder.js';
 
 /** Host bytes that one piece of a matrix may take while it is widened and uploaded. */
@@ -10,10 +17,12 @@ export interface MatrixLoading {
   readonly firstRow?: number;
   /** No part of the matrix has more rows. */
   readonly rowsPerPart?: number;
+  /** 16-bit floats stay so where the device multiplies by them: for who only multiplies. */
+  readonly asStored?: boolean;
 }
 
 /**
- * Returns the stored tensor [rows, columns], or that many of its rows, as float32 on the device. It is read, widened and
+ * Returns the stored tensor [rows, columns], or that many of its rows, as float32 on the device, or as stored. It is read, widened and
  * uploaded in pieces of whole rows, so a matrix that is larger than the host has room for is never there at once.
  */
 export async function loadMatrix(
@@ -21,31 +30,63 @@ export async function loadMatrix(
   name: string,
   shape: { readonly rows: number; readonly columns: number },
   device: Device,
-  { firstRow = 0, rowsPerPart = Number.POSITIVE_INFINITY }: MatrixLoading = {},
+  { firstRow = 0, rowsPerPart = Number.POSITIVE_INFINITY, asStored = false }: MatrixLoading = {},
 ): Promise<Matrix> {
   const { rows, columns } = shape;
-  const fitting = Math.max(1, Math.floor(Math.min(PIECE_BYTES, device.maxTensorBytes) / (4 * columns)));
+  const format = asStored && device.multipliesStored ? storedFormat(checkpoint, name) : undefined;
+  const elementBytes = format === undefined ? 4 : 2;
+  const fitting = Math.max(1, Math.floor(Math.min(PIECE_BYTES, device.maxTensorBytes) / (elementBytes * columns)));
   const rowsPerPiece = Math.min(fitting, rowsPerPart);
   const pieces: Matrix[] = [];
   try {
     for (let start = 0; start < rows; start += rowsPerPiece) {
       const count = Math.min(rowsPerPiece, rows - start);
-      const values = await readFloats(checkpoint, name, { start: firstRow + start, count });
-      pieces.push(uploadMatrix(device, values, count, columns));
+      const range = { start: firstRow + start, count };
+      if (format === undefined) {
+        pieces.push(uploadMatrix(device, await readFloats(checkpoint, name, range), count, columns));
+      } else {
+        const bytes = await readRows(checkpoint, name, columns, range);
+        pieces.push(uploadStored(device, bytes, { rows: count, columns, format }));
+      }
     }
   } catch (error) {
     pieces.forEach(disposeMatrix);
     throw error;
   }
-  return pieces.length === 1 ? pieces[0]! : { rows, columns, parts: pieces.flatMap((piece) => piece.parts) };
+  if (pieces.length === 1) return pieces[0]!;
+  return { rows, columns, parts: pieces.flatMap(({ parts }) => parts), ...(format && { stored: format }) };
+}
+
+const STORED_FORMATS: Readonly<Partial<Record<string, StoredFormat>>> = { BF16: 'bf16', F16: 'f16' };
+
+/** What a device multiplies by without widening it first, of what the tensor may be; undefined for anything else. */
+function storedFormat(checkpoint: Checkpoint, name: string): StoredFormat | undefined {
+  const { tensors, aliases } = checkpoint;
+  return STORED_FORMATS[tensors.get(aliases.get(name) ?? name)?.dtype ?? ''];
+}
+
+/** The bytes of rows of 2-byte elements. */
+function readRows(
+  checkpoint: Checkpoint,
+  name: string,
+  columns: number,
+  { start, count }: { readonly start: number; readonly count: number },
+): Promise<Uint8Array> {
+  const rowBytes = 2 * columns;
+  return checkpoint.read(name, { offset: start * rowBytes, length: count * rowBytes });
 }
 
 /**
  * Returns a linear's weight as [rows, columns] on the device, however it is stored. One that is stored transposed is on the host
  * as a whole for a moment: the models that do so are small.
  */
-export async function loadLinearMatrix(checkpoint: Checkpoint, spec: LinearSpec, device: Device): Promise<Matrix> {
-  if (spec.layout !== 'in-out') return loadMatrix(checkpoint, spec.weight, spec, device);
+export async function loadLinearMatrix(
+  checkpoint: Checkpoint,
+  spec: LinearSpec,
+  device: Device,
+  loading: Pick<MatrixLoading, 'asStored'> = {},
+): Promise<Matrix> {
+  if (spec.layout !== 'in-out') return loadMatrix(checkpoint, spec.weight, spec, device, loading);
   return uploadMatrix(device, await readTransposed(checkpoint, spec), spec.rows, spec.columns);
 }
 

@@ -25,7 +25,7 @@ export async function runBlocks(
   const states = await embeddedStates(model, batches, options);
   try {
     for (const { index } of model.decoder.blocks) {
-      const block = await loadBlock(model, index, device, { factored: true });
+      const block = await loadBlock(model, index, device, { asStored: true });
       try {
         const onBatch = (done: number) => options.onTokens?.(batches[done - 1]!.ids.length);
         await runBlock(block, states, device, { store: true, onBatch, ...(signal && { signal }) });

@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { TilePolicy } from './wgsl/kernel.js';
 
 export const DEVICE_NAMES = ['webgpu', 'cuda', 'cpu'] as const;
 export type DeviceName = (typeof DEVICE_NAMES)[number];
@@ -44,6 +45,8 @@ export interface Device {
   readonly notices: readonly string[];
   /** The largest tensor that the device computes right, in bytes; a larger one must be split before it is made. */
   readonly maxTensorBytes: number;
+  /** Whether `linear` takes weights of 16-bit floats as they are stored (`uploadStored`), at half the memory of float32. */
+  readonly multipliesStored?: boolean;
   /** Copies values to the device. Throws `device` for a tensor above `maxTensorBytes`, `out-of-memory` when the budget is spent. */
   upload(values: Float32Array | Int32Array, shape: readonly number[]): Tensor;
   /**
@@ -76,6 +79,8 @@ export interface FoundDevice {
 export interface DeviceOptions {
   /** Threads of the CPU's fast paths; all cores unless given. */
   readonly threads?: number;
+  /** Chooses how a GPU's matrix products are tiled, which changes their time alone; a guess by their shapes unless given. */
+  readonly tiles?: TilePolicy;
 }
 
 /** One kind of device: the default export of a file in backends/. */

@@ -24,6 +24,8 @@ export type OperationKernel =
   | 'birdbone.Swiglu'
   | 'birdbone.Activation'
   | 'birdbone.ColumnSquares'
+  | 'birdbone.Gram'
+  | 'birdbone.StoredProduct'
   | 'birdbone.LogitStatistics'
   | 'birdbone.LogitDivergence';
 

@@ -57,9 +57,10 @@ async function hold(operation: string, of: KernelCase, device: Device): Promise<
 }
 
 function compare(found: Float32Array | Int32Array, { data, tolerance }: Expected): void {
-  const largest = Math.max(1, ...Array.from(data, (value) => (Number.isFinite(value) ? Math.abs(value) : 0)));
-  const wrong = Array.from(found).findIndex(
-    (value, i) => !(Object.is(value, data[i]) || Math.abs(value - data[i]!) <= tolerance * largest),
-  );
+  const largest = Math.max(1, ...Array.from(data, (value = 0) => (Number.isFinite(value) ? Math.abs(value) : 0)));
+  const wrong = Array.from(found).findIndex((value, i) => {
+    const right = data[i];
+    return !(right === undefined || Object.is(value, right) || Math.abs(value - right) <= tolerance * largest);
+  });
   if (wrong >= 0) expect.fail(`element ${wrong} is ${found[wrong]}, not ${data[wrong]} (± ${tolerance * largest})`);
 }

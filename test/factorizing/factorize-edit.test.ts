@@ -194,7 +194,7 @@ describe('a model of factors', () => {
   it('takes room for its factors alone where it only runs, and is dense where its matrices are read', async () => {
     const { view } = await proposed({ rank: 3, algorithm: 'svd' });
     const factored = withCheckpoint(model, view);
-    const bytesOf = async (options: { factored?: boolean }) => {
+    const bytesOf = async (options: { asStored?: boolean }) => {
       const before = device.memory().bytes;
       const block = await loadBlock(factored, 0, device, options);
       const taken = device.memory().bytes - before;
@@ -205,7 +205,7 @@ describe('a model of factors', () => {
     };
     const { linears } = model.decoder.blocks[0]!;
     const norms = 2 * 4 * model.decoder.hidden;
-    const thin = await bytesOf({ factored: true });
+    const thin = await bytesOf({ asStored: true });
     expect(thin.taken - norms).toBe(linears.reduce((sum, { rows, columns }) => sum + 4 * 3 * (rows + columns), 0));
     expect(thin.forms).toEqual(linears.map(() => [3, 3]));
     const dense = await bytesOf({});

@@ -1,6 +1,6 @@
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Device, type DeviceBackend, type FoundDevice, TFJS_BACKENDS } from '../device.js';
+import { type Device, type DeviceBackend, type DeviceOptions, type FoundDevice, TFJS_BACKENDS } from '../device.js';
 import { wgslKernels } from '../wgsl/index.js';
 import { productKernel } from '../wgsl/product.js';
 import { firstTile, oneTile } from '../wgsl/tile-policy.js';
@@ -32,11 +32,11 @@ export function webgpuBackend(load: LoadDawn = importDawn): DeviceBackend {
   };
   return {
     find: async () => (await find()).found,
-    open: async () => {
+    open: async (options) => {
       const { adapter, found } = await find();
       search = undefined;
       if (adapter === undefined) throw new Error(found.reason);
-      return openAdapter(adapter, found);
+      return openAdapter(adapter, found, options);
     },
   };
 }
@@ -119,7 +119,11 @@ const FEATURES = [
   'chromium-experimental-subgroup-matrix',
 ] as readonly string[] as readonly GPUFeatureName[];
 
-async function openAdapter(adapter: GPUAdapter, { description, software }: FoundDevice): Promise<Device> {
+async function openAdapter(
+  adapter: GPUAdapter,
+  { description, software }: FoundDevice,
+  options: DeviceOptions,
+): Promise<Device> {
   const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
   const gpuDevice = await adapter.requestDevice({
     requiredLimits,
@@ -131,7 +135,7 @@ async function openAdapter(adapter: GPUAdapter, { description, software }: Found
   const backend = new WebGPUBackend(gpuDevice, adapter.info);
   guardBackend(backend, maxTensorBytes, faults);
   const ours = hasInternals(backend);
-  const tiles = software ? oneTile('32x32') : firstTile;
+  const tiles = options.tiles ?? (software ? oneTile('32x32') : firstTile);
   const gpu = openGpu({ backend, adapterInfo: adapter.info, software: software === true, tiles });
   const kernels = ours ? kernelConfigs(wgslKernels, gpu) : [];
   const products = tf.getKernel('BatchMatMul', TFJS_BACKENDS.webgpu)!;
@@ -143,12 +147,17 @@ async function openAdapter(adapter: GPUAdapter, { description, software }: Found
   return {
     name: 'webgpu',
     description,
-    fastPaths: [...(product === undefined ? [] : ['matrix products']), ...(ours ? ['fused operations'] : [])],
+    fastPaths: [
+      ...(product === undefined ? [] : ['matrix products']),
+      ...(ours ? ['16-bit weights', 'fused operations'] : []),
+      ...(ours && gpu.matrixUnit !== undefined ? ['matrix units'] : []),
+    ],
     notices: [
       ...(software ? [`${description} imitates a GPU in software: results are right, but slow.`] : []),
       ...(ours ? [] : [OTHER_TFJS]),
     ],
     maxTensorBytes,
+    multipliesStored: ours,
     upload: (values, shape) => upload(backend, values, shape),
     read: (tensor) => read(backend, faults, tensor),
     memory: () => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes }),

@@ -1,6 +1,7 @@
-import { matMul, slice, type Tensor, type Tensor1D, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
+import { slice, type Tensor, type Tensor1D, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
 import type { Device } from '../device.js';
 import type { Matrix, RowRange } from '../matrix.js';
+import { timesRows } from './linear.js';
 import { logitDivergence, logitStatistics } from './logit-statistics.js';
 import { DivergenceTally, NextTokenTally } from './next-token-tally.js';
 import { softcap } from './softcap.js';
@@ -174,7 +175,7 @@ function logitsOf({ hidden, head, softcap: cap }: HiddenAndHead, rows: RowRange,
   const index = ranges.findLastIndex(({ start }) => start <= vocabulary.start);
   const part = head.parts[index]! as Tensor2D;
   const weight = rowsOf(part, { start: vocabulary.start - ranges[index]!.start, count: vocabulary.count });
-  const logits: Tensor2D = matMul(rowsOf(hidden, rows), weight, false, true);
+  const logits = timesRows(rowsOf(hidden, rows), weight, head);
   return cap === undefined ? logits : softcap(logits, cap);
 }
 

@@ -1,17 +1,22 @@
 import { cappedCausalAttentionCases, causalAttentionCases } from './causal-attention.js';
 import { columnSquaresCases } from './column-squares.js';
+import { gramCases } from './gram.js';
 import type { KernelCases } from './kernel-case.js';
 import { logitDivergenceCases, logitStatisticsCases } from './logits.js';
 import { boundaryMaskCases, groupBoundariesCases, pairwiseMaskCases, unrankedScoresCases } from './masks.js';
 import { productCases } from './product.js';
 import { rmsNormCases } from './rms-norm.js';
 import { partialRotaryCases, rotaryCases } from './rotary.js';
+import { storedProductCases, widenCases } from './stored-weights.js';
 import { chooseBlockCases, pruneBlockCases, roundBlockCases } from './sweep-blocks.js';
 import { swigluCases } from './swiglu.js';
 
 /** The cases of every kernel in `wgslKernels`: one line a kernel. */
 export const kernelCases: readonly KernelCases[] = [
   productCases,
+  storedProductCases,
+  widenCases,
+  gramCases,
   columnSquaresCases,
   rmsNormCases,
   rotaryCases,

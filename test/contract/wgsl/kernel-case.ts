@@ -19,7 +19,8 @@ export interface KernelCase {
 }
 
 export interface Expected {
-  readonly data: ArrayLike<number>;
+  /** Undefined where any value will do. */
+  readonly data: ArrayLike<number | undefined>;
   readonly shape: readonly number[];
   /** Largest difference that may be, relative to max(1, the largest magnitude of the result); 0 demands every bit. */
   readonly tolerance: number;
