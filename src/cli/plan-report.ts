@@ -38,7 +38,10 @@ export interface ShownPlan {
     readonly block: number;
     readonly batch: number;
     readonly hiddenStates: number;
+    readonly spilled: number;
     readonly grams: number;
+    readonly host: number;
+    readonly gpu?: number;
   };
   readonly diskBytes: { readonly result: number; readonly layers: number; readonly free: number };
   readonly time: { readonly seconds: number; readonly mostSeconds?: number };
@@ -97,6 +100,16 @@ function thinness({ ratio, energy, rank }: ShownPlan['recipe']['steps'][number])
   return energy === undefined ? `${formatPercent(1 - (ratio ?? 0))} of the parameters` : `${energy} of the energy`;
 }
 
+function memoryText({ host, gpu, block, hiddenStates, spilled, grams }: ShownPlan['memoryBytes']): string {
+  const parts = [
+    `${formatBytes(block)} for a block`,
+    ...(grams > 0 ? [`${formatBytes(grams)} for Gram matrices`] : []),
+    `${formatBytes(hiddenStates)} of hidden states${spilled > 0 ? ', on disk' : ''}`,
+  ];
+  const onGpu = gpu === undefined ? '' : `, and ${formatBytes(gpu)} of the GPU's`;
+  return `about ${formatBytes(host)} at most${onGpu}; ${parts.join(', ')}`;
+}
+
 /** What a run would do and take. Nothing has been written. */
 export function renderPlan({
   out,
@@ -112,7 +125,7 @@ export function renderPlan({
   time,
   obstacle,
 }: ShownPlan): string {
-  const needed = diskBytes.result + diskBytes.layers;
+  const needed = diskBytes.result + diskBytes.layers + memoryBytes.spilled;
   return [
     `model       ${recipe.model}: ${model.architecture}, ${model.blocks} blocks, ${formatCount(model.parameters)} parameters, ${formatCount(model.prunable)} of them prunable`,
     ...recipe.steps.flatMap((step, index) => {
@@ -126,7 +139,7 @@ export function renderPlan({
     `text        ${formatCount(texts.calibrationTokens)} tokens to calibrate on, ${formatCount(texts.evaluationTokens)} to measure on`,
     `device      ${device}`,
     `time        about ${formatDuration(time.seconds)}, if no wave is rolled back${time.mostSeconds === undefined ? '' : ` and nothing is lost; at most ${formatDuration(time.mostSeconds)}`}`,
-    `memory      ${formatBytes(memoryBytes.block + memoryBytes.batch)} for a block and a batch, ${memoryBytes.grams > 0 ? `${formatBytes(memoryBytes.grams)} for Gram matrices, ` : ''}${formatBytes(memoryBytes.hiddenStates)} of hidden states`,
+    `memory      ${memoryText(memoryBytes)}`,
     `disk        ${formatBytes(needed)} of ${formatBytes(diskBytes.free)} that are free`,
     `output      ${out} (nothing is written yet)`,
     ...(obstacle === undefined ? [] : [`obstacle    ${obstacle}`]),

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { BirdboneError } from '../errors.js';
-import { batchesOf, type Model, tokensPerBatch, valuesPerToken } from '../model/index.js';
+import type { Model } from '../model/index.js';
 import type { Edit, EditCost } from '../pruning/index.js';
 import { paceOf, type Recipe } from '../recipe.js';
 import { freeBytes, historyOf, stateFolder } from '../state/index.js';
@@ -9,9 +9,10 @@ import { checkPlace, readableJournal } from './begin.js';
 import { monitorSample } from './examine.js';
 import { healingSeconds } from './healing-time.js';
 import { closeInputs, type Inputs, openInputs } from './inputs.js';
+import { type PlannedMemory, plannedMemory } from './plan-memory.js';
 import { type AdaptiveBounds, adaptiveBounds, wavesAtBest } from './plan-waves.js';
 import type { RunOptions } from './settings.js';
-import { layerBytes, replacedBytes, sizesOf, weightsOf } from './sizes.js';
+import { layerBytes, replacedBytes, sizesOf } from './sizes.js';
 
 /** What a run would do, before it does anything. Bytes and seconds are estimates; what they are made of is beside them. */
 export interface Plan {
@@ -31,12 +32,7 @@ export interface Plan {
   readonly adaptive: readonly (AdaptiveBounds | null)[];
   /** What decides which single weights go, of each step that removes some: a metric, or a solver. */
   readonly rankedBy: readonly (string | null)[];
-  readonly memoryBytes: {
-    readonly block: number;
-    readonly batch: number;
-    readonly hiddenStates: number;
-    readonly grams: number;
-  };
+  readonly memoryBytes: PlannedMemory;
   readonly diskBytes: { readonly result: number; readonly layers: number; readonly free: number };
   /** What stands in the way of the run as things are: an output that exists, an interrupted run. */
   readonly obstacle?: string;
@@ -115,7 +111,12 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
     waves,
     adaptive,
     rankedBy: edits.map((edit) => edit.rankedBy ?? null),
-    memoryBytes: memoryOf(inputs, device),
+    memoryBytes: plannedMemory({
+      inputs,
+      device,
+      costs: costsOf(edits, model, texts),
+      ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
+    }),
     diskBytes: {
       result: size.bytes,
       layers: layerBytes(size, {
@@ -155,29 +156,4 @@ function waveFlops({ model, edits, recipe, gate, calibration, evaluation }: Inpu
 
 function costsOf(edits: readonly Edit[], model: Model, texts: Plan['texts']): EditCost[] {
   return edits.flatMap((edit) => edit.cost?.(model, texts.calibrationTokens) ?? []);
-}
-
-function memoryOf(inputs: Inputs, device: Device): Plan['memoryBytes'] {
-  const { decoder } = inputs.model;
-  const tokens = { calibrationTokens: 0, evaluationTokens: 0 };
-  const grams = costsOf(inputs.edits, inputs.model, tokens).reduce(
-    (most, { gramBytes }) => Math.max(most, gramBytes),
-    0,
-  );
-  const passages = [...(inputs.calibration?.passages ?? []), ...(inputs.evaluation?.passages ?? [])];
-  const context = passages.reduce((longest, passage) => Math.max(longest, passage.ids.length), 0);
-  const block = 4 * decoder.blocks.reduce((most, each) => Math.max(most, weightsOf(each)), 0);
-  if (context === 0) return { block, batch: 0, hiddenStates: 0, grams };
-  const perBatch = tokensPerBatch(decoder, context, device);
-  const padded = (list: typeof passages) =>
-    batchesOf(list, perBatch).reduce((sum, batch) => sum + batch.rows * batch.columns, 0) * 4 * decoder.hidden;
-  return {
-    block,
-    batch: 4 * perBatch * valuesPerToken(decoder, context),
-    grams,
-    hiddenStates: Math.max(
-      padded([...(inputs.calibration?.passages ?? [])]),
-      padded([...(inputs.evaluation?.passages ?? [])]),
-    ),
-  };
 }

@@ -141,7 +141,7 @@ describe('renderPlan', () => {
       texts: { calibrationTokens: 32_768, evaluationTokens: 10_000 },
       waves: [[0.244, 0.5], [0.5], [0.5], [0.25]],
       rankedBy: ['wanda', 'sparsegpt', 'ria', null],
-      memoryBytes: { block: 2e6, batch: 1e6, hiddenStates: 33_554_432, grams: 0 },
+      memoryBytes: { block: 2e6, batch: 1e6, hiddenStates: 33_554_432, spilled: 0, grams: 0, host: 4e8 },
       diskBytes: { result: 12e6, layers: 1e6, free: 1e12 },
       time: { seconds: 75 },
     });
@@ -154,7 +154,7 @@ describe('renderPlan', () => {
       text        32.8 K tokens to calibrate on, 10.0 K to measure on
       device      WASM SIMD
       time        about 01:15, if no wave is rolled back
-      memory      3.00 MB for a block and a batch, 33.6 MB of hidden states
+      memory      about 400 MB at most; 2.00 MB for a block, 33.6 MB of hidden states
       disk        13.0 MB of 1.00 TB that are free
       output      /out/half (nothing is written yet)"
     `);

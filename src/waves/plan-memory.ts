@@ -1,0 +1,161 @@
+import { availableParallelism } from 'node:os';
+import { batchesOf, DEFAULT_MEMORY_BYTES, type Decoder, tokensPerBatch, valuesPerToken } from '../model/index.js';
+import type { EditCost } from '../pruning/index.js';
+import type { Recipe } from '../recipe.js';
+import type { Device } from '../tensor/index.js';
+import type { Inputs } from './inputs.js';
+import { weightsOf } from './sizes.js';
+
+/** What a run holds in memory, in bytes: parts, and what they come to. Nothing of it grows with the number of blocks. */
+export interface PlannedMemory {
+  readonly block: number;
+  /** Of one batch of windows, the largest tensor on its way through a block. */
+  readonly batch: number;
+  /** Of all windows, in memory or in a file. */
+  readonly hiddenStates: number;
+  /** Of them at most in files at a time: disk. */
+  readonly spilled: number;
+  readonly grams: number;
+  /** Resident memory of the process at its highest, as the system counts it (docs/memory.md says how near that comes). */
+  readonly host: number;
+  /** What a GPU holds at its highest; absent where the CPU computes, whose memory is the host's. */
+  readonly gpu?: number;
+}
+
+/** Where a run's text and its work meet: shapes, texts and costs, without a look at any weight. */
+export interface MemoryQuestion {
+  readonly inputs: Pick<Inputs, 'model' | 'recipe' | 'calibration' | 'evaluation' | 'gate'>;
+  readonly device: Device;
+  readonly costs: readonly EditCost[];
+  /** The user's limit for hidden states in memory. */
+  readonly memoryBytes?: number;
+}
+
+const MIB = 2 ** 20;
+
+/** Node, the commands' code and the native libraries before a model is opened. */
+const PROCESS_BYTES = 138 * MIB;
+/** Chunks of files that are being read, hashed, packed or written, and those that are not collected as garbage yet. */
+const STREAM_BYTES = 65 * MIB;
+/** What the CPU device's heap grows by beyond the tensors in it: it grows in steps, and holes come with blocks that come and go. */
+const HEAP_SLACK_BYTES = 58 * MIB;
+/** A matrix is read, widened and uploaded in pieces of at most this (model/matrix-loading.ts). */
+const PIECE_BYTES = 256 * MIB;
+/** Scores are made of slices of at most this (pruning/score-matrix.ts): of the weight, its magnitude, and their product. */
+const SLICE_BYTES = 32 * MIB;
+const SLICES = 3;
+/** A thread that rounds rows, with the strips that are under way to it and from it; there are at most 8 (threads/pool.ts). */
+const ROUNDING_THREAD_BYTES = 45 * MIB;
+const MOST_THREADS = 8;
+
+export function plannedMemory(question: MemoryQuestion): PlannedMemory {
+  const { inputs, device, costs } = question;
+  const { decoder } = inputs.model;
+  const block = 4 * decoder.blocks.reduce((most, each) => Math.max(most, weightsOf(each)), 0);
+  const grams = costs.reduce((most, { gramBytes }) => Math.max(most, gramBytes), 0);
+  const text = textMemory(question);
+  const work = workOf(inputs.recipe, decoder);
+  // Without a text, no block runs: weights come and go slice by slice.
+  const resident = text.context === 0 ? 0 : block;
+  const tensors = resident + Math.max(text.working, work.slices);
+  // A piece that is loaded, and the one before it, which is not collected yet.
+  const loading = 2 * Math.min(largestMatrix(decoder), PIECE_BYTES);
+  const hosted = Math.max(loading, work.host + work.slices) + grams + text.held;
+  const host = PROCESS_BYTES + STREAM_BYTES + hosted;
+  const { batch, states: hiddenStates, spilled } = text;
+  const parts = { block, batch, hiddenStates, spilled, grams };
+  if (device.name === 'cpu') return { ...parts, host: host + (tensors === 0 ? 0 : tensors + HEAP_SLACK_BYTES) };
+  return { ...parts, host, gpu: tensors };
+}
+
+interface TextMemory {
+  /** Tokens of the longest passage; 0 where there is no text. */
+  readonly context: number;
+  readonly batch: number;
+  /** Intermediates of one batch that are alive together. */
+  readonly working: number;
+  readonly states: number;
+  /** The part of the states that is in memory, and the part that is in files. */
+  readonly held: number;
+  readonly spilled: number;
+}
+
+function textMemory({ inputs, device, memoryBytes = DEFAULT_MEMORY_BYTES }: MemoryQuestion): TextMemory {
+  const { decoder } = inputs.model;
+  const texts = [inputs.calibration?.passages ?? [], inputs.evaluation?.passages ?? []];
+  const context = texts.flat().reduce((longest, { ids }) => Math.max(longest, ids.length), 0);
+  if (context === 0) return { context, batch: 0, working: 0, states: 0, held: 0, spilled: 0 };
+  const perBatch = tokensPerBatch(decoder, context, device);
+  const batches = texts.map((passages) => {
+    return batchesOf(passages, perBatch).map(({ rows, columns }) => 4 * decoder.hidden * rows * columns);
+  });
+  // While the gate measures, the dense model's states lie beside the candidate's, each with its share of the room.
+  const sides = inputs.recipe.monitor === 'full' || inputs.gate.needsBaseLogits ? 2 : 1;
+  const rooms = batches.map((sizes, text) => roomOf(sizes, text === 0 ? 1 : sides, memoryBytes));
+  const widest = Math.max(...batches.flat()) / (4 * decoder.hidden);
+  return {
+    context,
+    batch: 4 * perBatch * valuesPerToken(decoder, context),
+    working: 4 * widest * liveValues(decoder, context),
+    states: Math.max(...batches.map(sum)),
+    held: Math.max(...rooms.map(({ held }) => held)),
+    spilled: Math.max(...rooms.map(({ spilled }) => spilled)),
+  };
+}
+
+/** Where the states of batches of these sizes are, for so many models that share the room: in memory if all fit, else in files. */
+function roomOf(batches: readonly number[], sides: number, memoryBytes: number) {
+  const all = sum(batches);
+  if (all <= memoryBytes / sides) return { held: sides * all, spilled: 0 };
+  return { held: sides * Math.max(...batches), spilled: sides * all };
+}
+
+/**
+ * Values of one token that are alive together at the fullest moment of a block: the residual stream, its norm, queries, keys, values and
+ * two tables of scores; or the stream, its norm and the four products of a gated FFN.
+ */
+function liveValues({ hidden, heads, kvHeads, headDim, ffn }: Decoder, context: number): number {
+  const attention = 3 * hidden + 2 * (heads + 2 * kvHeads) * headDim + 2 * heads * context;
+  return Math.max(attention, 3 * hidden + 4 * ffn);
+}
+
+interface Work {
+  /** Of slices that matrices are scored in, on the device; about as much comes back to the host. */
+  readonly slices: number;
+  /** On the host, made of one matrix at a time. */
+  readonly host: number;
+}
+
+/** What the steps' own work takes beside a block and its text. */
+function workOf({ steps }: Recipe, decoder: Decoder): Work {
+  const matrix = largestMatrix(decoder);
+  const works = steps.map((step): Work => {
+    switch (step.do) {
+      case 'prune':
+        // The scores, and integers in their order (sparsity/scores.ts).
+        return { slices: SLICES * Math.min(matrix, SLICE_BYTES), host: 2 * matrix };
+      case 'quantize': {
+        const rounding = Math.min(MOST_THREADS, availableParallelism()) * ROUNDING_THREAD_BYTES;
+        // Weights, codes and what they stand for, of algorithms that take a matrix whole.
+        return { slices: 0, host: (step.algorithm ?? 'rtn') === 'rtn' ? rounding : rounding + 3 * matrix };
+      }
+      default:
+        return { slices: 0, host: 3 * matrix };
+    }
+  });
+  return {
+    slices: Math.max(...works.map(({ slices }) => slices)),
+    host: Math.max(...works.map(({ host }) => host)),
+  };
+}
+
+/** Float32 bytes of the largest linear. */
+function largestMatrix({ blocks }: Decoder): number {
+  return (
+    4 * blocks.reduce((most, { linears }) => Math.max(most, ...linears.map(({ rows, columns }) => rows * columns)), 0)
+  );
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
+}
