@@ -66,7 +66,8 @@ async function measure(
   const { seed, memoryBytes, report, signal, threads } = options;
   const device = await openDevice(options.device ?? 'auto', threads === undefined ? {} : { threads });
   try {
-    for (const message of device.notices) report?.({ type: 'notice', message });
+    for (const message of [...device.notices, ...(model.checkpoint.notices ?? [])])
+      report?.({ type: 'notice', message });
     const scored = await scorePassages(model, text.passages, { device, memoryBytes, report, signal, base });
     const figures = summarize(scored.scores, { seed });
     const how = {

@@ -14,7 +14,7 @@ const READERS: Readonly<Record<string, () => Promise<Reader>>> = {
 };
 
 /** Names of what no model has but a quantized one. */
-const QUANTIZED_TENSORS = /\.(?:qweight|weight_packed|weight_scale)$/;
+const QUANTIZED_TENSORS = /\.(?:qweight|weight_packed|weight_scale|(?:k|v|kv)_scale|[kv]_proj\.output_scale)$/;
 
 /** Whether some tensor looks like one of a layout's, by its name. */
 export function hasQuantizedTensors({ tensors }: Checkpoint): boolean {

@@ -51,7 +51,7 @@ export interface InspectOptions {
 
 /** What a checkpoint is and how much of it is zero. Reads every weight once, a chunk at a time. */
 export async function inspectModel(path: string, options: InspectOptions = {}): Promise<Inspection> {
-  const { checkpoint, dense = checkpoint, decoder, storedName, refusal } = await openAnything(path);
+  const { checkpoint, dense = checkpoint, decoder, storedName, refusal, notices = [] } = await openAnything(path);
   try {
     const zeros = options.headersOnly ? undefined : await countAllZeros(dense, options);
     const infos = [...checkpoint.tensors.values()];
@@ -72,7 +72,7 @@ export async function inspectModel(path: string, options: InspectOptions = {}): 
         decoder && {
           blockSparsity: blockSparsity(decoder, (name) => dense.tensors.get(storedName(name))!, zeros),
         }),
-      notices: checkpoint.notices ?? [],
+      notices: [...new Set([...(checkpoint.notices ?? []), ...notices])],
       tensors: infos.map((info) => ({
         name: info.name,
         dtype: info.dtype,
@@ -99,6 +99,8 @@ interface Opened {
   readonly dense?: Checkpoint;
   readonly decoder?: Decoder;
   readonly refusal?: string;
+  /** What is to be known of it as a model. */
+  readonly notices?: readonly string[];
   /** Under which name the file has a tensor that the decoder names; a GGUF has names of its own. */
   readonly storedName: (name: string) => string;
 }
@@ -109,11 +111,12 @@ async function openAnything(path: string): Promise<Opened> {
   const aliased = (name: string) => checkpoint.aliases.get(name) ?? name;
   try {
     const model = await openModel(path);
-    const { storedNames, coded } = model.checkpoint as Partial<HuggingFaceView & CodedView>;
+    const { storedNames, coded, notices = [] } = model.checkpoint as Checkpoint & Partial<HuggingFaceView & CodedView>;
     const storedName = (name: string) => storedNames?.get(name) ?? aliased(name);
-    if (coded !== undefined) return { checkpoint, dense: model.checkpoint, decoder: model.decoder, storedName };
+    const seen = { decoder: model.decoder, storedName, notices };
+    if (coded !== undefined) return { checkpoint, dense: model.checkpoint, ...seen };
     await model.checkpoint.close();
-    return { checkpoint, decoder: model.decoder, storedName };
+    return { checkpoint, ...seen };
   } catch (error) {
     // The checkpoint itself opened, so what is wrong is with config.json, or with what it says of the tensors.
     if (error instanceof BirdboneError) return { checkpoint, refusal: error.message, storedName: aliased };

@@ -64,9 +64,10 @@ async function inNativeForm(checkpoint: Checkpoint): Promise<Checkpoint> {
   return saysQuantized(config) ? readQuantized(checkpoint, config, file) : checkpoint;
 }
 
-/** The scales of a cache of FP8 that an engine's layout has beside the weights that this view decodes, by block. */
-function cacheScalesOf({ raw }: Partial<CodedView>): ReadonlyMap<number, KvScales> | undefined {
-  return (raw as Partial<QuantizedCheckpoint> | undefined)?.extras?.kvScales;
+/** The scales of a cache of FP8 that an engine's layout has beside its weights, by block: coded ones, which a view decodes, or dense ones. */
+function cacheScalesOf(checkpoint: Checkpoint & Partial<CodedView>): ReadonlyMap<number, KvScales> | undefined {
+  const stored: Partial<QuantizedCheckpoint> = checkpoint.raw ?? checkpoint;
+  return stored.extras?.kvScales;
 }
 
 /** The model as it is run with a cache of FP8 with these scales; the model itself where there are none. */

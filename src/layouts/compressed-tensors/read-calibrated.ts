@@ -5,7 +5,15 @@ import { decodeToF32 } from '../../tensor/index.js';
 import type { KvScales, LayoutExtras } from '../layout.js';
 import { wrongTensor } from '../native-view.js';
 
-const KV_SCALE = /\.(\d{1,6})\.[^.]+\.([kv])_scale$/;
+/**
+ * Names that scales of keys and of values have had, with the block's number in front: beside the projections, within them, as what
+ * they give, and one for both. Source: vLLM, model_loader/weight_utils.py (`maybe_remap_kv_scale_name`).
+ */
+const KV_SCALES: readonly RegExp[] = [
+  /\.(\d{1,6})\.[^.]+\.(?:attn\.|(?:[kv]|qkv)_proj\.)?([kv])_scale$/,
+  /\.(\d{1,6})\.[^.]+\.([kv])_proj\.output_scale$/,
+  /\.(\d{1,6})\.[^.]+\.(kv)_scale$/,
+];
 const INPUT_SCALE = /\.input_scale$/;
 /** Of schemes that are asymmetric in their inputs, and of queries: engines use them, and no weight depends on them. */
 const OTHERS = /\.(?:input_zero_point|q_scale|[kvq]_zero_point)$/;
@@ -21,11 +29,11 @@ export async function readCalibrated(source: Checkpoint, taken: ReadonlySet<stri
   const kvScales = new Map<number, Partial<KvScales>>();
   const inputScales = new Map<string, number>();
   for (const name of source.tensors.keys()) {
-    const kv = KV_SCALE.exec(name);
+    const kv = KV_SCALES.map((form) => form.exec(name)).find((found) => found !== null);
     const isInput = INPUT_SCALE.test(name);
     if (taken.has(name) || !(kv || isInput || OTHERS.test(name))) continue;
     consumed.push(name);
-    if (kv) kvScales.set(Number(kv[1]), { ...kvScales.get(Number(kv[1])), [kv[2]!]: await readScale(source, name) });
+    if (kv) await addScale(kvScales, kv, { source, name });
     if (isInput) inputScales.set(name.replace(INPUT_SCALE, '.weight'), await readScale(source, name));
   }
   const extras: LayoutExtras = {
@@ -33,6 +41,21 @@ export async function readCalibrated(source: Checkpoint, taken: ReadonlySet<stri
     ...(inputScales.size > 0 && { inputScales }),
   };
   return { extras, consumed };
+}
+
+/** Puts a scale to its block: that of keys, of values, or of both. */
+async function addScale(
+  scales: Map<number, Partial<KvScales>>,
+  [, block, of]: RegExpExecArray,
+  { source, name }: { readonly source: Checkpoint; readonly name: string },
+): Promise<void> {
+  const known = scales.get(Number(block)) ?? {};
+  const kinds = [...of!] as ('k' | 'v')[];
+  if (kinds.some((kind) => known[kind] !== undefined)) {
+    throw wrongTensor(source, name, 'is a scale that another tensor gives its block too');
+  }
+  const scale = await readScale(source, name);
+  scales.set(Number(block), { ...known, ...Object.fromEntries(kinds.map((kind) => [kind, scale])) });
 }
 
 async function readScale(source: Checkpoint, name: string): Promise<number> {

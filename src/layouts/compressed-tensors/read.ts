@@ -43,12 +43,17 @@ export async function readCompressedTensors(
   }
   const calibrated = await readCalibrated(source, consumed);
   for (const name of calibrated.consumed) consumed.add(name);
-  const notices = roundsInputs ? [ROUNDED_INPUTS] : [];
+  const { size: cached } = calibrated.extras.kvScales ?? new Map();
+  const notices = [...(roundsInputs ? [ROUNDED_INPUTS] : []), ...(cached > 0 ? [cacheNotice(cached)] : [])];
   return nativeView(source, config, { layout: NAME, tensors, consumed, extras: calibrated.extras, notices });
 }
 
 const ROUNDED_INPUTS =
   'config.json asks engines to round inputs of its layers to 8 bits in a way that is not simulated here.';
+
+function cacheNotice(blocks: number): string {
+  return `Keys and values of ${blocks} ${blocks === 1 ? 'block' : 'blocks'} are rounded to FP8 with the scales that lie beside the weights, as an engine's cache has them.`;
+}
 
 /** A config that asks for more than quantized weights: values would be others than those that engines compute with. */
 function refuseMore(fields: ConfigFields, key: string): void {
