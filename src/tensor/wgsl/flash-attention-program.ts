@@ -1,9 +1,9 @@
+import { columnsPerLane, list, SIDE, type ValueLayout, valueLayout } from './flash-attention-values.js';
 import type { Gpu } from './kernel.js';
 import type { Program } from './program.js';
 
 /** Rows of queries of one workgroup: 16 × 16 lanes, each with 4 of the rows. */
 export const QUERY_ROWS = 64;
-const SIDE = 16;
 /** Wider heads would not leave a lane's part of the result in registers. */
 export const WIDEST_HEAD = 256;
 /** One more than the lanes of a side, so that lanes side by side meet different banks of shared memory. */
@@ -32,15 +32,16 @@ export function tilesFor(width: number, { limits, software: rolled }: Pick<Gpu, 
 }
 
 /**
- * Lane (x, y) scores rows 4y … 4y + 3 against keys x, x + 16, … of a tile, and holds columns x, x + 16, … of the same rows of the
- * result, unnormalised, beside each row's largest score and sum of weights so far. Vectors of four are the four rows.
+ * Lane (x, y) scores rows 4y … 4y + 3 against keys x, x + 16, … of a tile, and holds columns of the same rows of the result
+ * (x, x + 16, …, or 4x … 4x + 3, 4x + 64, … where they are vectors), unnormalised, beside each row's largest score and sum of weights so far. Vectors of four are the four rows.
  */
 export function flashProgram(width: number, tiles: FlashTiles): Program {
   const { keys, inner, values, rolled } = tiles;
+  const { element } = valueLayout(width);
   return {
     name: `flash-attention ${width} ${keys} ${inner} ${values}${rolled ? ' rolled' : ''}`,
-    inputs: { q: 'f32', k: 'f32', v: 'f32' },
-    outputs: { output: 'f32' },
+    inputs: { q: 'f32', k: 'f32', v: element },
+    outputs: { output: element },
     uniforms: {
       tokens: 'u32',
       group: 'u32',
@@ -57,13 +58,14 @@ export function flashProgram(width: number, tiles: FlashTiles): Program {
 }
 
 function flashCode(width: number, tiles: FlashTiles): string {
-  const shape = { ...tiles, width, columns: list(Math.ceil(width / SIDE)), scores: list(tiles.keys / SIDE) };
+  const layout = valueLayout(width);
+  const shape = { ...tiles, layout, width, columns: list(columnsPerLane(width)), scores: list(tiles.keys / SIDE) };
   const { keys, inner, values, columns, scores } = shape;
   return `
     var<workgroup> queryTile: array<vec4f, ${inner * PITCH}>;
     var<workgroup> keyTile: array<vec${scores.length}f, ${inner * PITCH}>;
     var<workgroup> weights: array<vec4f, ${keys * PITCH}>;
-    var<workgroup> valueTile: array<f32, ${values * columns.length * SIDE}>;
+    var<workgroup> valueTile: array<${layout.element}, ${values * layout.pitch}>;
     const HIDDEN = vec4f(-1e30);
 
     @compute @workgroup_size(${SIDE}, ${SIDE})
@@ -86,9 +88,7 @@ function flashCode(width: number, tiles: FlashTiles): string {
       ${columns.map((c) => `let result${c} = mixed${c} / total;`).join(' ')}
       for (var i = 0u; i < 4u; i++) {
         if (firstRow + 4u * y + i >= rows) { return; }
-        ${columns
-          .map((c) => `if (x + ${c * SIDE}u < ${width}u) { output[place[i] + x + ${c * SIDE}u] = result${c}[i]; }`)
-          .join('\n')}
+        ${layout.store}
       }
     }`;
 }
@@ -96,6 +96,7 @@ function flashCode(width: number, tiles: FlashTiles): string {
 /** What the pieces of the code are written for. */
 interface FlashShape extends FlashTiles {
   readonly width: number;
+  readonly layout: ValueLayout;
   /** 0, 1, …: the columns of the result of one lane. */
   readonly columns: readonly number[];
   /** 0, 1, …: the keys of a tile that one lane scores. */
@@ -156,23 +157,22 @@ function weighKeys({ keys, columns, scores }: FlashShape): string {
 }
 
 /** Adds the tile's values to the rows' results, each by its weight. */
-function mixValues({ width, keys, values, columns, rolled }: FlashShape): string {
-  const pitch = columns.length * SIDE;
+function mixValues({ keys, values, rolled, layout: { element, pitch, load, mix } }: FlashShape): string {
   return `
     for (var first = 0u; first < ${keys}u; first += ${values}u) {
       workgroupBarrier();
       for (var i = lane; i < ${values * pitch}u; i += ${SIDE * SIDE}u) {
         let key = start + first + i / ${pitch}u;
         let column = i % ${pitch}u;
-        var value = 0.0;
-        if (key < u.tokens && column < ${width}u) { value = v[(keyStart + key) * ${width}u + column]; }
+        var value = ${element}();
+        ${load}
         valueTile[i] = value;
       }
       workgroupBarrier();
       for (var i = 0u; i < ${rolled ? 'u.values' : `${values}u`}; i++) {
         let weight = weights[(first + i) * ${PITCH}u + y];
         total += weight;
-        ${columns.map((c) => `mixed${c} += weight * valueTile[i * ${pitch}u + x + ${c * SIDE}u];`).join('\n')}
+        ${mix}
       }
     }`;
 }
@@ -204,8 +204,4 @@ function maskScore(s: number): string {
     if (u.cap > 0.0) { score${s} = u.cap * tanh(clamp(score${s} / u.cap, vec4f(-10.0), vec4f(10.0))); }
     score${s} = select(HIDDEN, score${s}, seen${s});
     weights[(x + ${s * SIDE}u) * ${PITCH}u + y] = score${s};`;
-}
-
-function list(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
 }

@@ -45,6 +45,7 @@ export const causalAttentionCases: KernelCases = {
     attention({ heads: 6, keyHeads: 2, tokens: 97, width: 5, window: 7 }),
     attention({ heads: 2, keyHeads: 1, tokens: 9, width: 5, window: 1 }),
     attention({ heads: 4, keyHeads: 1, tokens: 70, width: 20, window: 66 }),
+    attention({ heads: 2, keyHeads: 1, tokens: 37, width: 64, window: 30 }),
   ],
 };
 
