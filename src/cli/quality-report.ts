@@ -76,7 +76,7 @@ export function renderQuality(quality: ShownQuality): string {
     '',
     `size        ${formatBytes(bytes.before)} → ${formatBytes(bytes.after)} (${ratio}) of tensors, as ${quality.format}`,
     `bits        ${bitsPerWeight.changed.toFixed(2)} a weight in ${changed.length} matrices, ${bitsPerWeight.all.toFixed(2)} over all`,
-    ...(budget === undefined ? [] : budgetLines(budget)),
+    ...(budget === undefined ? [] : budgetLines(budget, quality.format)),
     `stored as   ${formsText(changed)}`,
     ...(blocks === undefined ? [] : [blocksText(blocks.errors)]),
     ...reasons('fallback', quality.fallbacks),
@@ -85,7 +85,11 @@ export function renderQuality(quality: ShownQuality): string {
 }
 
 /** What the budget allowed and what of it no form could use, in the terms in which it was given. */
-function budgetLines({ bytes, budgetBytes, weights, published, reason }: NonNullable<ShownQuality['budget']>) {
+function budgetLines(
+  { bytes, budgetBytes, weights, published, reason }: NonNullable<ShownQuality['budget']>,
+  format: string,
+) {
+  const counted = format === 'gguf' ? 'the file' : 'all tensors';
   const bits = (size: number) => ((8 * size) / weights).toFixed(3);
   const [spent, allowed, text] =
     published === undefined
@@ -93,7 +97,7 @@ function budgetLines({ bytes, budgetBytes, weights, published, reason }: NonNull
       : [
           published.bytes,
           published.budgetBytes,
-          `${formatBytes(published.bytes)} of ${formatBytes(published.budgetBytes)} of all tensors`,
+          `${formatBytes(published.bytes)} of ${formatBytes(published.budgetBytes)} of ${counted}`,
         ];
   return [
     `budget      ${text}, ${formatPercent(1 - spent / allowed, 2)} unused`,

@@ -80,7 +80,11 @@ export const quantizeFlags = {
     exclusive: ['size'],
     env: envOf('bpw'),
   }),
-  size: bytes({ summary: 'Size of the published weights: as --bpw.', exclusive: ['bpw'], env: envOf('size') }),
+  size: bytes({
+    summary: 'Size of the published weights, of a GGUF that of the whole file: as --bpw.',
+    exclusive: ['bpw'],
+    env: envOf('size'),
+  }),
   'kv-cache': Flags.option({ options: ['fp8'] as const })({
     summary: 'Also make scales for a cache of FP8 for keys and values, found on the calibration text.',
     env: envOf('kv-cache'),

@@ -53,7 +53,7 @@ export interface ReportedBudget {
   readonly budgetBytes: number;
   /** Of these matrices. */
   readonly weights: number;
-  /** With a budget of bytes: of all tensors that are published. */
+  /** With a budget of bytes: of all tensors that are published, of a GGUF of the whole file with the longest manifest. */
   readonly published?: { readonly bytes: number; readonly budgetBytes: number };
   /** Why all matrices got one form. */
   readonly reason?: string;

@@ -31,24 +31,24 @@ export function tablesOf(report: QualityReport): ReportTable[] {
   return tables.filter(({ rows }) => rows.length > 0);
 }
 
-function sizeRows({ bytes, bitsPerWeight, changed, budget }: QualityReport): string[][] {
+function sizeRows({ bytes, bitsPerWeight, changed, budget, format }: QualityReport): string[][] {
   const ratio = (100 * bytes.after) / bytes.before;
   return [
     ['tensors, bytes', count(bytes.before), `${count(bytes.after)} (${ratio.toFixed(1)} %)`],
     [`bits a weight, ${changed.length} changed matrices`, '', bitsPerWeight.changed.toFixed(3)],
     ['bits a weight, all matrices', '', bitsPerWeight.all.toFixed(3)],
-    ...(budget === undefined ? [] : budgetRows(budget)),
+    ...(budget === undefined ? [] : budgetRows(budget, format)),
   ];
 }
 
 /** The budget in the terms in which it was given, and what of it no form could use. */
-function budgetRows({ bytes, budgetBytes, weights, published, reason }: ReportedBudget): string[][] {
+function budgetRows({ bytes, budgetBytes, weights, published, reason }: ReportedBudget, format: string): string[][] {
   const bits = (size: number) => ((8 * size) / weights).toFixed(3);
   const row =
     published === undefined
       ? ['bits a weight: allowed, spent', bits(budgetBytes), `${bits(bytes)} (${unused(bytes, budgetBytes)})`]
       : [
-          'bytes of all tensors: allowed, spent',
+          `bytes of ${format === 'gguf' ? 'the file' : 'all tensors'}: allowed, spent`,
           count(published.budgetBytes),
           `${count(published.bytes)} (${unused(published.bytes, published.budgetBytes)})`,
         ];
