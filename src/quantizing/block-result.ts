@@ -20,7 +20,7 @@ export class BlockResult implements QuantizedSink {
     const { rows, columns, weight: name } = spec;
     const shape = spec.layout === 'in-out' ? [columns, rows] : [rows, columns];
     const info: TensorInfo = { name, dtype: 'F32', shape, byteLength: values.byteLength };
-    this.#values.set(name, { info, bytes: encodeFromF32(values, 'F32') });
+    this.#values.set(name, { info, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) });
     await this.#sink.matrix(spec, quantized, report);
   }
 

@@ -2,7 +2,7 @@ import { BirdboneError, stopIfAborted } from '../errors.js';
 import { collectEvidence, type Gram } from '../evidence/index.js';
 import type { LinearInput, LoadedBlock } from '../model/index.js';
 import { inputGroups } from '../pruning/index.js';
-import { dequantizeMatrix, type QuantizedMatrix } from '../quantization/index.js';
+import type { QuantizedMatrix } from '../quantization/index.js';
 import { GPTQ_COST, type GptqInputs, prepareGptq, type Removal, gptq as sweep } from '../solvers/index.js';
 import { keptCount } from '../sparsity/index.js';
 import { MatrixGrid } from './matrix-grid.js';
@@ -82,8 +82,12 @@ async function quantizeStage(
     const evidence = await collectEvidence(block, work.text!.states, new Set(['gram'] as const), options);
     for (const input of inputs) {
       const sharing = targets.filter(({ spec }) => spec.input === input);
-      for await (const { target, quantized, report } of solveInput(sharing, evidence.takeGram(input), context)) {
-        kept?.set(target.spec.weight, dequantizeMatrix(quantized));
+      for await (const { target, values, quantized, report } of solveInput(
+        sharing,
+        evidence.takeGram(input),
+        context,
+      )) {
+        kept?.set(target.spec.weight, values);
         await sink.matrix(target.spec, quantized, report);
       }
     }
@@ -93,6 +97,8 @@ async function quantizeStage(
 
 interface Solved {
   readonly target: QuantizeTarget;
+  /** What the codes stand for. */
+  readonly values: Float32Array;
   readonly quantized: QuantizedMatrix;
   readonly report: MatrixReport;
 }
@@ -119,7 +125,12 @@ async function* solveInput(
     const counted = removalOf?.(weight) && countedRemoval(removalOf(weight)!);
     const { loss } = await sweep({ name: weight, rows, columns, values }, grid, inputs, counted?.removal);
     const removed = counted && { removed: counted.removed() / (rows * columns) };
-    yield { target, quantized: grid.result(), report: { weight, ...howMade(inputs, tokens, loss), ...removed } };
+    yield {
+      target,
+      values,
+      quantized: grid.result(),
+      report: { weight, ...howMade(inputs, tokens, loss), ...removed },
+    };
   }
 }
 
