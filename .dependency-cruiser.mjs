@@ -222,6 +222,8 @@ export default {
     only('files-at-the-edges', '^(node:)?fs(/promises)?$', [
       '^src/(checkpoint|manifest|store|repository|corpus|model|state|waves|scoring|grouping|surveying|assessing|calibrating|vocabulary|scanning|conversion|weighing|benchmarking|cli)/',
       '^src/recipe\\.ts$',
+      // What was measured of a GPU, in the user's cache folder.
+      '^src/tensor/backends/tile-memory\\.ts$',
     ]),
     only('programs-at-the-edges', '^(node:)?child_process$', ['^src/(repository|benchmarking|cli)/']),
     only(

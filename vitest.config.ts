@@ -6,6 +6,8 @@ const results = process.env['BIRDBONE_TEST_RESULTS'];
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Mesa's GPU in software compiles a shader in a quarter of the time unoptimized; ours are run once or twice.
+    env: { GALLIVM_PERF: 'nopt' },
     globalSetup: ['test/global-setup.ts'],
     testTimeout: 180_000,
     hookTimeout: 180_000,

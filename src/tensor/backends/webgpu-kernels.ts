@@ -5,6 +5,7 @@ import type { FittingKernel } from '../kernels.js';
 import type { Dispatch, Gpu, KernelCall, MatrixUnit, TilePolicy, WgslKernel } from '../wgsl/kernel.js';
 import { PipelineCache } from '../wgsl/pipeline-cache.js';
 import type { Program } from '../wgsl/program.js';
+import type { SecondsOf } from '../wgsl/tile-tuner.js';
 
 /**
  * What is used of tfjs's WebGPU backend beyond its public face, and nowhere else: its command encoder, so that our programs and
@@ -64,6 +65,30 @@ export function openGpu({ backend, adapterInfo, software, tiles }: GpuParts): Gp
     },
     release: ({ dataId }) => void backend.disposeData(dataId),
     run: (program, dispatch) => record(backend, pipelines, program, dispatch),
+  };
+}
+
+/**
+ * Seconds from handing the GPU what `work` queues until it is done; infinite where the GPU refuses, which is then no fault of what
+ * else it does.
+ */
+export function gpuSeconds(backend: WebGPUBackend): SecondsOf {
+  const { device } = backend;
+  const submit = () => {
+    backend.ensureCommandEncoderReady();
+    backend.endComputePassEncoder();
+    backend.submitQueue();
+    return device.queue.onSubmittedWorkDone();
+  };
+  return async (work) => {
+    await submit();
+    for (const filter of ['out-of-memory', 'internal', 'validation'] as const) device.pushErrorScope(filter);
+    const start = performance.now();
+    work();
+    await submit();
+    const seconds = (performance.now() - start) / 1000;
+    const errors = [await device.popErrorScope(), await device.popErrorScope(), await device.popErrorScope()];
+    return errors.some((error) => error !== null) ? Number.POSITIVE_INFINITY : seconds;
   };
 }
 

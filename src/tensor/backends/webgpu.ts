@@ -1,13 +1,17 @@
+import process from 'node:process';
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Device, type DeviceBackend, type DeviceOptions, type FoundDevice, TFJS_BACKENDS } from '../device.js';
 import { wgslKernels } from '../wgsl/index.js';
+import type { TilePolicy } from '../wgsl/kernel.js';
 import { productKernel } from '../wgsl/product.js';
 import { firstTile, oneTile } from '../wgsl/tile-policy.js';
+import { TileTuner } from '../wgsl/tile-tuner.js';
 import { replaceKernels } from './replace-kernels.js';
+import { loadTiles, saveTiles } from './tile-memory.js';
 import { type FaultLog, watchFaults } from './webgpu-faults.js';
 import { guardBackend, releaseIdleBuffers, takeValues } from './webgpu-guard.js';
-import { hasInternals, kernelConfigs, openGpu } from './webgpu-kernels.js';
+import { gpuSeconds, hasInternals, kernelConfigs, openGpu } from './webgpu-kernels.js';
 import { broadcastingProducts, inPlaceOf } from './webgpu-products.js';
 
 /** What is used of the optional package `webgpu`: Dawn, Chrome's implementation of WebGPU, as a Node addon. */
@@ -135,7 +139,7 @@ async function openAdapter(
   const backend = new WebGPUBackend(gpuDevice, adapter.info);
   guardBackend(backend, maxTensorBytes, faults);
   const ours = hasInternals(backend);
-  const tiles = options.tiles ?? (software ? oneTile('32x32') : firstTile);
+  const tiles = options.tiles ?? (await tilesOf(description, software === true));
   const gpu = openGpu({ backend, adapterInfo: adapter.info, software: software === true, tiles });
   const kernels = ours ? kernelConfigs(wgslKernels, gpu) : [];
   const products = tf.getKernel('BatchMatMul', TFJS_BACKENDS.webgpu)!;
@@ -159,7 +163,14 @@ async function openAdapter(
     maxTensorBytes,
     multipliesStored: ours,
     upload: (values, shape) => upload(backend, values, shape),
-    read: (tensor) => read(backend, faults, tensor),
+    read: async (tensor) => {
+      const values = await read(backend, faults, tensor);
+      // The only place where the GPU is waited for anyway.
+      if (ours && tiles instanceof TileTuner && (await tiles.settle(gpuSeconds(backend)))) {
+        await saveTiles(description, tiles.choices);
+      }
+      return values;
+    },
     memory: () => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes }),
     close: async () => {
       faults.closing();
@@ -169,6 +180,12 @@ async function openAdapter(
       await gpuDevice.lost;
     },
   };
+}
+
+/** Measured tiles, unless BIRDBONE_TILES=first asks for the same ones on every machine, or a processor imitates the GPU. */
+async function tilesOf(adapter: string, software: boolean): Promise<TilePolicy> {
+  if (software) return oneTile('32x32');
+  return process.env['BIRDBONE_TILES'] === 'first' ? firstTile : new TileTuner(await loadTiles(adapter));
 }
 
 /** Values go to the GPU at once: tfjs alone would keep the caller's array until first use, and see what becomes of it. */

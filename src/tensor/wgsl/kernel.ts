@@ -50,10 +50,14 @@ export interface MatrixUnit {
   readonly k: number;
 }
 
-/** Chooses among the tiles of one kernel for products of one shape class (tile-policy.ts). */
+/** Chooses among the tiles of one kernel for a product (tile-policy.ts, tile-tuner.ts). */
 export interface TilePolicy {
-  choose(kernel: string, shape: ProductShape, candidates: readonly string[]): string;
+  /** One of the candidates, which come with the likeliest to be fast first. */
+  choose(kernel: string, shape: ProductShape, candidates: readonly string[], trial?: Trial): string;
 }
+
+/** Queues one product of that shape by that tile, of operands without values, for who measures. */
+export type Trial = (tile: string, shape: ProductShape) => void;
 
 /** [m, k] · [k, n], `batch` times. */
 export interface ProductShape {

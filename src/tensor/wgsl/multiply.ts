@@ -1,5 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { foldWorkgroups, type Gpu, type ProductShape } from './kernel.js';
+import { foldWorkgroups, type Gpu, type ProductShape, type Trial } from './kernel.js';
 import { type Operand, operandKey } from './operand.js';
 import { PRODUCT_TILES, type TileName, threadsOf, tileBytes } from './product-tile.js';
 import { type TiledProduct, tiledProduct } from './tiled-product.js';
@@ -23,7 +23,16 @@ export interface Product {
 }
 
 /** left · right in f32 (tiled-product.ts), by the tile that the GPU's policy chooses for the shape. */
-export function multiply(gpu: Gpu, { left, right, shape, result, triangle }: Product): TensorInfo {
+export function multiply(gpu: Gpu, product: Product): TensorInfo {
+  const { left, right, shape, triangle } = product;
+  const operands = [operandOf(left, shape.m, shape.k), operandOf(right, shape.n, shape.k)];
+  const kernel = `product ${operands.map(operandKey).join(' ')} ${triangle ?? ''}`;
+  const candidates = tilesFor(shape, gpu).filter((name) => triangle === undefined || isSquare(name));
+  const trial: Trial = (tile, sides) => tryTile(gpu, product, sides, tile as TileName);
+  return multiplyBy(gpu, product, gpu.tiles.choose(kernel, shape, candidates, trial) as TileName);
+}
+
+function multiplyBy(gpu: Gpu, { left, right, shape, result, triangle }: Product, name: TileName): TensorInfo {
   const product = {
     left: operandOf(left, shape.m, shape.k),
     right: operandOf(right, shape.n, shape.k),
@@ -31,9 +40,7 @@ export function multiply(gpu: Gpu, { left, right, shape, result, triangle }: Pro
     rolled: gpu.software,
     ...(triangle && { triangle }),
   };
-  const kernel = `product ${operandKey(product.left)} ${operandKey(product.right)} ${triangle ?? ''}`;
-  const candidates = tilesFor(shape, gpu).filter((name) => triangle === undefined || isSquare(name));
-  const tile = PRODUCT_TILES[gpu.tiles.choose(kernel, shape, candidates) as TileName];
+  const tile = PRODUCT_TILES[name];
   const { m, n, k, batch } = shape;
   const [down, across] = [Math.ceil(m / tile.rows), Math.ceil(n / tile.columns)];
   const tiles = triangle === undefined ? down * across : (across * (across + 1)) / 2;
@@ -46,6 +53,18 @@ export function multiply(gpu: Gpu, { left, right, shape, result, triangle }: Pro
     workgroups: [x, y, batch],
   });
   return c;
+}
+
+/** The same product of other sides, for which operands in the same order and format are made. */
+function tryTile(gpu: Gpu, { left, right, triangle }: Product, shape: ProductShape, tile: TileName): void {
+  const { m, n, k } = shape;
+  const like = ({ order, format }: Side, lines: number): Side => {
+    const sides = order === 'line-by-line' ? [lines, format === 'f32' ? k : k / 2] : [k, lines];
+    return { tensor: gpu.create(sides, format === 'f32' ? 'float32' : 'int32'), order, format, step: 0 };
+  };
+  const [a, b] = [like(left, m), like(right, n)];
+  const result = multiplyBy(gpu, { left: a, right: b, shape, result: [m, n], ...(triangle && { triangle }) }, tile);
+  for (const tensor of [a.tensor, b.tensor, result]) gpu.release(tensor);
 }
 
 function operandOf({ order, format }: Side, lines: number, depth: number): Operand {
@@ -81,6 +100,6 @@ function costOf(name: TileName, { m, n, batch }: ProductShape): number {
   const { rows, columns, threadRows, threadColumns } = PRODUCT_TILES[name];
   const tiles = Math.ceil(m / rows) * Math.ceil(n / columns) * batch;
   const shared = 1 / threadRows + 1 / threadColumns;
-  const perElement = 1 + READ_COST * (1 / rows + 1 / columns) + shared;
-  return Math.max(tiles, BUSY_WORKGROUPS) * rows * columns * perElement;
+  const computed = Math.max(tiles, BUSY_WORKGROUPS) * rows * columns * (1 + shared);
+  return computed + READ_COST * tiles * (rows + columns);
 }

@@ -21,8 +21,8 @@ export const PRODUCT_TILES = {
   '64x64': { rows: 64, columns: 64, depth: 16, threadRows: 4, threadColumns: 4 },
   '64x64 by 8x8': { rows: 64, columns: 64, depth: 16, threadRows: 8, threadColumns: 8 },
   '32x32': { rows: 32, columns: 32, depth: 16, threadRows: 4, threadColumns: 4 },
-  '16x64': { rows: 16, columns: 64, depth: 32, threadRows: 4, threadColumns: 4 },
-  '4x128': { rows: 4, columns: 128, depth: 32, threadRows: 4, threadColumns: 4 },
+  '16x64': { rows: 16, columns: 64, depth: 16, threadRows: 4, threadColumns: 4 },
+  '4x128': { rows: 4, columns: 128, depth: 16, threadRows: 4, threadColumns: 4 },
 } as const satisfies Readonly<Record<string, ProductTile>>;
 
 export type TileName = keyof typeof PRODUCT_TILES;

@@ -1,5 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { foldWorkgroups, type Gpu, type KernelCall, type WgslKernel } from './kernel.js';
+import { foldWorkgroups, type Gpu, type KernelCall, type Trial, type WgslKernel } from './kernel.js';
 import { scalesOf } from './line-scales.js';
 import { multiply } from './multiply.js';
 import type { Operand } from './operand.js';
@@ -32,12 +32,23 @@ export const storedProductKernel: WgslKernel = {
 const LEAST_ROWS = 16;
 
 function onUnits(gpu: Gpu, call: KernelCall, tiles: readonly UnitTileName[]): TensorInfo {
-  const { x, words, format, columns: k, terms } = operandsOf(call);
+  const operands = operandsOf(call);
+  const { x, words, format, columns, terms } = operands;
+  const shape = { batch: 1, m: x.shape[0]!, n: words.shape[0]!, k: columns };
+  const trial: Trial = (tile, { m, n, k }) => {
+    const made = { x: gpu.create([m, k]), words: gpu.create([n, k / 2], 'int32') };
+    const result = byUnits(gpu, { ...operands, ...made, columns: k }, tile as UnitTileName);
+    for (const tensor of [made.x, made.words, result]) gpu.release(tensor);
+  };
+  const tile = gpu.tiles.choose(`units ${format} ${terms}`, shape, tiles, trial);
+  return byUnits(gpu, operands, tile as UnitTileName);
+}
+
+function byUnits(gpu: Gpu, { x, words, format, columns: k, terms }: Operands, name: UnitTileName): TensorInfo {
   const [m, n] = [x.shape[0]!, words.shape[0]!];
   const left: Operand = { order: 'line-by-line', format: 'f32', aligned: k % 4 === 0 };
   const right: Operand = { order: 'line-by-line', format, aligned: Math.ceil(k / 2) % 2 === 0 };
-  const shape = { batch: 1, m, n, k };
-  const tile = UNIT_TILES[gpu.tiles.choose(`units ${format} ${terms}`, shape, tiles) as UnitTileName];
+  const tile = UNIT_TILES[name];
   const scales = {
     a_scales: scalesOf(gpu, x, left, { lines: m, depth: k }),
     ...(format === 'bf16' && { b_scales: scalesOf(gpu, words, right, { lines: n, depth: k }) }),
@@ -54,7 +65,15 @@ function onUnits(gpu: Gpu, call: KernelCall, tiles: readonly UnitTileName[]): Te
   return c;
 }
 
-function operandsOf({ inputs, attributes }: KernelCall) {
+interface Operands {
+  readonly x: TensorInfo;
+  readonly words: TensorInfo;
+  readonly format: 'bf16' | 'f16';
+  readonly columns: number;
+  readonly terms: 1 | 2;
+}
+
+function operandsOf({ inputs, attributes }: KernelCall): Operands {
   const { x, words } = inputs as { x: TensorInfo; words: TensorInfo };
   const { format, columns, terms } = attributes as { format: 'bf16' | 'f16'; columns: number; terms: 1 | 2 };
   return { x, words, format, columns, terms };
