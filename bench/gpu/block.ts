@@ -25,15 +25,14 @@ export const block: Stage = async (bench) => {
   const { device, sizes } = bench;
   const model = await openModel(bench.model);
   try {
-    const load = await timed(sizes.rounds, async () => disposeBlock(await loadBlock(model, 0, device)));
-    const loaded = await loadBlock(model, 0, device);
-    try {
-      const windows = [];
-      for (const count of sizes.windows) windows.push(await overWindows(bench, model, loaded, count));
-      return { loadSeconds: median(load), weights: weightsOf(model), windows };
-    } finally {
+    const load = await timed(sizes.rounds, async () => {
+      const loaded = await loadBlock(model, 0, device, { asStored: true });
+      await device.read([...loaded.norms.values()].at(-1)!.gain);
       disposeBlock(loaded);
-    }
+    });
+    const windows = [];
+    for (const count of sizes.windows) windows.push(await overWindows(bench, model, count));
+    return { loadSeconds: median(load), weights: weightsOf(model), windows };
   } finally {
     await model.checkpoint.close();
   }
@@ -43,20 +42,41 @@ function weightsOf({ decoder }: Model): number {
   return decoder.blocks[0]!.linears.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
 }
 
-/** The same pass without and with Gram matrices of every input; the difference is theirs. */
-async function overWindows(bench: Bench, model: Model, loaded: LoadedBlock, count: number) {
+/**
+ * The pass of an evaluation, with weights in 16 bits where the device multiplies by them, and that of a solver, which adds up the
+ * Gram matrix of every input and has its weights in f32.
+ */
+async function overWindows(bench: Bench, model: Model, count: number) {
   const { device, sizes } = bench;
   const states = await statesOf(bench, model, count);
   try {
-    const forward = await timed(sizes.rounds, () => runBlock(loaded, states, device, { store: false }));
-    const gram = await timed(1, async () => {
-      const evidence = await collectEvidence(loaded, states, new Set(['gram']), { device });
-      evidence.dispose();
-    });
+    const forward = await withBlock(bench, model, true, (loaded) =>
+      timed(sizes.rounds, () => runBlock(loaded, states, device, { store: false })),
+    );
+    const gram = await withBlock(bench, model, false, (loaded) =>
+      timed(1, async () => {
+        const evidence = await collectEvidence(loaded, states, new Set(['gram']), { device });
+        evidence.dispose();
+      }),
+    );
     const tokens = count * sizes.context;
     return { windows: count, tokens, forwardSeconds: median(forward), gramSeconds: median(gram) };
   } finally {
     await states.close();
+  }
+}
+
+async function withBlock<T>(
+  { device }: Bench,
+  model: Model,
+  asStored: boolean,
+  use: (loaded: LoadedBlock) => Promise<T>,
+): Promise<T> {
+  const loaded = await loadBlock(model, 0, device, { asStored });
+  try {
+    return await use(loaded);
+  } finally {
+    disposeBlock(loaded);
   }
 }
 

@@ -1,6 +1,7 @@
 import { matMul, slice, type Tensor2D } from '@tensorflow/tfjs-core';
 import { max, median, min } from 'simple-statistics';
 import { seededRandom } from '../../src/random.js';
+import { encodeFromF32, multiplyStored, packHalves, type StoredFormat } from '../../src/tensor/index.js';
 import type { Bench, Stage } from './stage.js';
 import { timed } from './stage.js';
 
@@ -44,8 +45,35 @@ const float32: Way = {
   },
 };
 
-/** Every way that the device has; a new one is a row. */
-const WAYS: readonly Way[] = [float32];
+/** With W of 16-bit floats, widened as it is read; by matrix units where there are any, which take x as one f16 or as two. */
+function stored(name: string, format: StoredFormat, terms: 1 | 2): Way {
+  return {
+    name,
+    // All values here are exact in 16 bits of either kind.
+    tolerance: 1e-5,
+    async prepare({ device }, { m, k, n, x, w }) {
+      if (!device.multipliesStored) return undefined;
+      const bytes = encodeFromF32(w, format === 'f16' ? 'F16' : 'BF16');
+      const left = device.upload(x, [m, k]) as Tensor2D;
+      const words = device.upload(packHalves(bytes, n, k), [n, Math.ceil(k / 2)]) as Tensor2D;
+      return {
+        product: () => multiplyStored(left, { words, format, columns: k }, { terms }),
+        dispose: () => {
+          left.dispose();
+          words.dispose();
+        },
+      };
+    },
+  };
+}
+
+/** `f16` is f16 by f16; the two behind it are what a forward pass takes. A new one is a row. */
+const WAYS: readonly Way[] = [
+  float32,
+  stored('f16', 'f16', 1),
+  stored('f16 weights', 'f16', 2),
+  stored('bf16 weights', 'bf16', 2),
+];
 
 /** Floating-point operations a second of each way and size, and how far the results were from sums in float64. */
 export const products: Stage = async (bench) => {
@@ -106,8 +134,8 @@ async function errorOf({ device }: Bench, { product }: Prepared, { m, k, n, x, w
   return worst;
 }
 
-/** Between −½ and ½, in steps that half precision has. */
+/** Between −½ and ½, in steps so coarse that bf16 and f16 have all of them. */
 function randomValues(length: number, seed: number): Float32Array {
   const random = seededRandom(seed);
-  return Float32Array.from({ length }, () => (random.bits() >>> 22) / 1024 - 0.5);
+  return Float32Array.from({ length }, () => (random.bits() >>> 25) / 128 - 0.5);
 }
