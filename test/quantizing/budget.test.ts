@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { encodeRows } from '../../src/ggml/index.js';
 import { layouts } from '../../src/layouts/index.js';
 import { type Model, openModel } from '../../src/model/index.js';
 import type { SettleContext } from '../../src/pruning/index.js';
@@ -8,12 +9,14 @@ import { formsWithinBudget } from '../../src/quantizing/budget/choose-forms.js';
 import { groupDivergences } from '../../src/quantizing/budget/group-divergences.js';
 import { publishedBytes } from '../../src/quantizing/budget/published-bytes.js';
 import { sensitivities } from '../../src/quantizing/budget/sensitivity.js';
+import { tableDivergences } from '../../src/quantizing/budget/table-costs.js';
 import { bitsPerWeight, type MatrixForm } from '../../src/quantizing/forms.js';
 import { type Format, type QuantizeSettings, quantizeEdit } from '../../src/quantizing/index.js';
 import { seededRandom } from '../../src/random.js';
-import { type Device, openDevice } from '../../src/tensor/index.js';
+import { type Device, decodeToF32, openDevice } from '../../src/tensor/index.js';
 import { proposeLayer } from '../fixtures/proposed-layer.js';
 import { type ReferenceModel, referenceLogits } from '../reference/float64-decoder.js';
+import { quantizeOurs } from '../reference/quantization/our-quantization.js';
 import { TINY_LLAMA, tinyModel, writeTinyModel } from '../reference/tiny-model.js';
 
 const CONFIG = { ...TINY_LLAMA, hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2 };
@@ -163,26 +166,69 @@ describe('sensitivities', () => {
     const matrix = { weight: name, rows: spec.rows, columns: spec.columns, spec, block: 1, form };
     const tried = [{ members: [{ matrix, forms: [form] }], place: 0 }];
     const found = await sensitivities(tried, { search: 'absmax' }, context);
-    const inputs: Float64Array[] = [];
-    for (const { ids } of calibration) {
-      referenceLogits(reference, ids, (layer, input, vectors) => {
-        if (layer === 1 && input === 'gate-up') inputs.push(...vectors);
-      });
-    }
     const dense = Float32Array.from(reference.tensor(name)!.values);
     const rounded = dequantizeMatrix(quantizeMatrix(dense, spec.rows, spec.columns, scheme));
-    const energy = (values: Float32Array) =>
-      inputs.reduce((sum, x) => {
-        for (let row = 0; row < spec.rows; row += 1) {
-          let dot = 0;
-          for (let j = 0; j < spec.columns; j += 1) dot += values[row * spec.columns + j]! * x[j]!;
-          sum += dot * dot;
-        }
-        return sum;
-      }, 0);
+    const energy = energyOf(1, 'gate-up');
     const expected = energy(dense.map((value, i) => value - rounded[i]!)) / energy(dense);
     expect(found.get(name)!.left).toBe(1);
     expect(found.get(name)!.errors[0]! / expected).toBeCloseTo(1, 3);
+  });
+
+  it('say what GPTQ leaves of the error of plain rounding', async () => {
+    const name = 'model.layers.0.self_attn.q_proj.weight';
+    const scheme = schemeOf('int3', { groupSize: 32 });
+    const spec = model.decoder.blocks[0]!.linears.find(({ weight }) => weight === name)!;
+    const form = { kind: 'scheme', scheme } as const;
+    const matrix = { weight: name, rows: spec.rows, columns: spec.columns, spec, block: 0, form };
+    const tried = [{ members: [{ matrix, forms: [form] }], place: 0 }];
+    const found = await sensitivities(tried, { search: 'absmax', algorithm: 'gptq' }, context);
+    // The first block's inputs are those of the model as it is, so that its own run shows the same.
+    const settings = { algorithm: 'gptq', scheme, options: { trueSequential: false }, calibration, device };
+    const made = await quantizeOurs(model, settings);
+    const dense = Float32Array.from(reference.tensor(name)!.values);
+    const energy = energyOf(0, 'qkv');
+    const lost = (rounded: Float32Array) => energy(dense.map((value, i) => value - rounded[i]!));
+    const nearest = dequantizeMatrix(quantizeMatrix(dense, spec.rows, spec.columns, scheme));
+    const expected = lost(dequantizeMatrix(made.matrices.get(name)!)) / lost(nearest);
+    expect(expected).toBeLessThan(1);
+    expect(found.get(name)!.left / expected).toBeCloseTo(1, 2);
+  });
+});
+
+/** Of rows [rows, inputs], the sum of their squared outputs over the inputs that the reference model gives a linear. */
+function energyOf(block: number, input: string) {
+  const inputs: Float64Array[] = [];
+  for (const { ids } of calibration) {
+    referenceLogits(reference, ids, (layer, name, vectors) => {
+      if (layer === block && name === input) inputs.push(...vectors);
+    });
+  }
+  return (values: Float32Array) =>
+    inputs.reduce((sum, x) => {
+      for (let start = 0; start < values.length; start += x.length) {
+        const dot = x.reduce((total, value, j) => total + values[start + j]! * value, 0);
+        sum += dot * dot;
+      }
+      return sum;
+    }, 0);
+}
+
+describe('tableDivergences', () => {
+  it('are the mean KL of predictions with the embedding rounded, as the reference model gives it', async () => {
+    const name = 'model.embed_tokens.weight';
+    const { values, shape } = reference.tensor(name)!;
+    const [rows, columns] = shape as [number, number];
+    const form = { kind: 'blocks', dtype: 'Q4_0' } as const;
+    const groups = [{ members: [{ matrix: { weight: name, rows, columns, form }, forms: [form] }], place: 0 }];
+    const before = device.memory();
+    const [found] = await tableDivergences(groups, { search: 'absmax' }, context);
+    expect(device.memory()).toEqual(before);
+    const rounded = decodeToF32(encodeRows('Q4_0', Float32Array.from(values), columns), 'Q4_0');
+    const changed: ReferenceModel = {
+      config: reference.config,
+      tensor: (tensor) => (tensor === name ? { shape, values: rounded } : reference.tensor(tensor)),
+    };
+    expect(found! / meanDivergence(changed)).toBeCloseTo(1, 2);
   });
 });
 
