@@ -23,7 +23,8 @@ export interface DeviceSweep {
 export async function sweepOnDevice(matrix: SolverMatrix, removal: Removal, sweep: DeviceSweep): Promise<boolean> {
   const { rows, columns, values } = matrix;
   const { device, upper, signal } = sweep;
-  const { group, kept } = removal;
+  const { group } = removal;
+  const kept = group === undefined ? undefined : keptOf(removal, columns);
   if (group !== undefined && (kept === undefined || group > SWEEP_BLOCK_COLUMNS)) return false;
   const running = ColumnSweep.open(device, { values: upper, size: columns }, { values, rows, columns });
   if (running === undefined) return false;
@@ -49,6 +50,12 @@ export async function sweepOnDevice(matrix: SolverMatrix, removal: Removal, swee
   } finally {
     running.dispose();
   }
+}
+
+/** How many of each group stay, where that is all there is to the pattern. */
+function keptOf(removal: Removal, columns: number): number | undefined {
+  const rule = removal.rule?.(columns);
+  return rule?.group === removal.group ? rule?.kept : undefined;
 }
 
 /** 1 where a weight was not 0 before the sweep, [rows, count]. */

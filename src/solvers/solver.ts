@@ -17,8 +17,6 @@ export interface SolverMatrix {
 export interface Removal {
   /** Inputs that are decided together (M of N:M); absent where the weights of many columns compete. */
   readonly group?: number;
-  /** How many of a group stay, where that is all there is to the pattern: N of N:M. */
-  readonly kept?: number;
   /**
    * The same choice as data, for scores [rows, columns] that are on a device; absent where more compete than a row's weights, or
    * not each row loses alike.

@@ -32,6 +32,11 @@ export {
   type NextTokenScores,
   scoreNextTokens,
 } from './ops/next-tokens.js';
+  encodeQ4k,
+  type PackedGroups,
+  packGroups,
+  unpackGroups,
+} from './ops/packed-codes.js';
 export { rmsNorm } from './ops/rms-norm.js';
 export { rotary } from './ops/rotary.js';
 export { type InputRounding, roundRows, roundToE4m3, throughE4m3 } from './ops/round-inputs.js';

@@ -60,7 +60,7 @@ describe.skipIf(missing !== undefined)(
       const pattern = await parsePattern(text === '50%' ? 'unstructured' : text);
       const removal: Removal =
         pattern.kind === 'fixed'
-          ? { group: pattern.group, kept: pattern.kept, mask: (scores) => pattern.mask(scores) }
+          ? { group: pattern.group, rule: () => pattern, mask: (scores) => pattern.mask(scores) }
           : { mask: (scores) => pattern.mask(scores, { sparsity: 0.5, compare: 'layer' }) };
       same(await pruned('webgpu', removal), await pruned('cpu', removal));
     });

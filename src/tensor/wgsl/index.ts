@@ -1,10 +1,12 @@
 import { boundaryMaskKernel } from './boundary-mask.js';
 import { columnSquaresKernel } from './column-squares.js';
+import { encodeQ4kKernel } from './encode-q4k.js';
 import { cappedFlashAttentionKernel, flashAttentionKernel } from './flash-attention.js';
 import { gramKernel } from './gram.js';
 import { groupBoundariesKernel } from './group-boundaries.js';
 import type { WgslKernel } from './kernel.js';
 import { logitDivergenceKernel, logitStatisticsKernel } from './logit-statistics.js';
+import { packGroupsKernel, unpackGroupsKernel } from './pack-groups.js';
 import { pairwiseMaskKernel } from './pairwise-mask.js';
 import { productKernel } from './product.js';
 import { rmsNormKernel } from './rms-norm.js';
@@ -37,4 +39,7 @@ export const wgslKernels: readonly WgslKernel[] = [
   pruneBlockKernel,
   chooseBlockKernel,
   roundBlockKernel,
+  packGroupsKernel,
+  unpackGroupsKernel,
+  encodeQ4kKernel,
 ];

@@ -1,9 +1,11 @@
 import { cappedCausalAttentionCases, causalAttentionCases } from './causal-attention.js';
 import { columnSquaresCases } from './column-squares.js';
+import { encodeQ4kCases } from './encode-q4k.js';
 import { gramCases } from './gram.js';
 import type { KernelCases } from './kernel-case.js';
 import { logitDivergenceCases, logitStatisticsCases } from './logits.js';
 import { boundaryMaskCases, groupBoundariesCases, pairwiseMaskCases, unrankedScoresCases } from './masks.js';
+import { packGroupsCases, unpackGroupsCases } from './pack-groups.js';
 import { productCases } from './product.js';
 import { rmsNormCases } from './rms-norm.js';
 import { partialRotaryCases, rotaryCases } from './rotary.js';
@@ -33,4 +35,7 @@ export const kernelCases: readonly KernelCases[] = [
   pruneBlockCases,
   chooseBlockCases,
   roundBlockCases,
+  packGroupsCases,
+  unpackGroupsCases,
+  encodeQ4kCases,
 ];
