@@ -32,7 +32,10 @@ export {
   type NextTokenScores,
   scoreNextTokens,
 } from './ops/next-tokens.js';
+export {
+  canPackOnDevice,
   encodeQ4k,
+  type GroupPacking,
   type PackedGroups,
   packGroups,
   unpackGroups,

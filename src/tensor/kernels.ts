@@ -37,7 +37,10 @@ export type DeviceOnlyKernel =
   | 'birdbone.PairwiseMask'
   | 'birdbone.PruneBlock'
   | 'birdbone.ChooseBlock'
-  | 'birdbone.RoundBlock';
+  | 'birdbone.RoundBlock'
+  | 'birdbone.PackGroups'
+  | 'birdbone.UnpackGroups'
+  | 'birdbone.EncodeQ4K';
 
 /** An entry of tfjs's table that takes only some calls of its operation; all of them where it has no `fits`. */
 export interface FittingKernel extends KernelConfig {
