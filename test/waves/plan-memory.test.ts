@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { MISTRAL, syntheticMistral } from '../../bench/synthetic-mistral.js';
+import { describeModel } from '../../src/model/index.js';
+import { parseRecipe } from '../../src/recipe.js';
+import { type MemoryQuestion, plannedMemory } from '../../src/waves/plan-memory.js';
+
+const GIB = 2 ** 30;
+/** Weights of a block of Mistral-7B: q and o 4096², k and v 1024 · 4096, and three of 14336 · 4096. */
+const BLOCK_WEIGHTS = 2 * 4096 ** 2 + 2 * 1024 * 4096 + 3 * 14_336 * 4096;
+
+/** The question about pruning such a model by windows of 128 tokens. */
+async function question({ blocks = 2, windows = 8, device = 'cpu' } = {}): Promise<MemoryQuestion> {
+  const checkpoint = syntheticMistral({ blocks });
+  const decoder = await describeModel(checkpoint, { ...MISTRAL, num_hidden_layers: blocks });
+  const recipe = parseRecipe({ recipe: 1, model: 'm', out: 'o', steps: [{ do: 'prune', sparsity: 0.5 }] }, 'the test');
+  const text = { passages: Array.from({ length: windows }, () => ({ ids: new Int32Array(128) })) };
+  const inputs = { model: { checkpoint, decoder }, recipe, calibration: text, evaluation: text, gate: {} };
+  return {
+    inputs: inputs as unknown as MemoryQuestion['inputs'],
+    device: { name: device, maxTensorBytes: GIB } as MemoryQuestion['device'],
+    costs: [],
+  };
+}
+
+describe('plannedMemory', () => {
+  it('holds one block, and is the same for 2 blocks and for 32', async () => {
+    const two = plannedMemory(await question());
+    expect(two.block).toBe(4 * BLOCK_WEIGHTS);
+    expect(two.host).toBeGreaterThan(two.block);
+    expect(plannedMemory(await question({ blocks: 32 }))).toEqual(two);
+  });
+
+  it('keeps hidden states in memory while they fit, each model with its share, and counts them as disk beyond', async () => {
+    // 8 windows of 128 tokens, 4096 values of 4 bytes each; while the gate measures, those of two models.
+    const states = 8 * 128 * 4096 * 4;
+    const asked = await question();
+    const held = plannedMemory({ ...asked, memoryBytes: 2 * states });
+    expect(held).toMatchObject({ hiddenStates: states, spilled: 0 });
+    const spilled = plannedMemory({ ...asked, memoryBytes: 2 * states - 1 });
+    expect(spilled).toMatchObject({ hiddenStates: states, spilled: 2 * states });
+    expect(spilled.host).toBeLessThan(held.host);
+    expect(plannedMemory({ ...asked, memoryBytes: 0 }).host).toBeLessThanOrEqual(spilled.host);
+  });
+
+  it('puts weights and intermediates on a GPU, and the rest on its host', async () => {
+    const onCpu = plannedMemory(await question());
+    const onGpu = plannedMemory(await question({ device: 'webgpu' }));
+    expect(onCpu.gpu).toBeUndefined();
+    expect(onGpu.gpu).toBeGreaterThan(onGpu.block);
+    expect(onGpu.host).toBeLessThan(onCpu.host - onCpu.block);
+  });
+
+  it('has no block in memory where no text runs through the model', async () => {
+    const bare = plannedMemory(await question({ windows: 0 }));
+    expect(bare).toMatchObject({ batch: 0, hiddenStates: 0, spilled: 0 });
+    expect(bare.host).toBeLessThan(plannedMemory(await question()).host - bare.block / 2);
+  });
+});
