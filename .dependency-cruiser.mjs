@@ -39,6 +39,7 @@ const mayImport = {
     'plates',
     'shedding',
     'damage',
+    'differences',
   ],
   coding: ['tensor', 'checkpoint', 'quantization'],
   threads: [],
@@ -78,6 +79,7 @@ const mayImport = {
     'corpus',
     'threads',
     'conversion',
+    'differences',
   ],
   factorizing: ['tensor', 'checkpoint', 'model', 'evidence', 'solvers', 'quantization', 'coding', 'lowrank', 'pruning'],
   healing: [
@@ -99,6 +101,7 @@ const mayImport = {
   state: ['checkpoint', 'manifest', 'store', 'tensor'],
   waves: [
     'tensor',
+    'differences',
     'checkpoint',
     'manifest',
     'store',

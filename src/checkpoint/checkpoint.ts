@@ -8,6 +8,14 @@ export interface TensorInfo {
   readonly byteLength: number;
 }
 
+/** Bytes of one tensor that are to be read. */
+export interface ReadRange {
+  readonly offset: number;
+  readonly length: number;
+  /** Memory that the caller has to spare, for new memory takes the system as long as the bytes do: whoever has no use for it leaves it. */
+  readonly into?: Uint8Array<ArrayBuffer>;
+}
+
 /**
  * A model's weights, bytes on demand. Readers, overlays and in-memory fixtures all look like this, and nothing above the
  * checkpoint folder knows which one it has.
@@ -38,9 +46,10 @@ export interface Checkpoint {
   readonly notices?: readonly string[];
   /**
    * Reads bytes `[offset, offset + length)` of one tensor; the whole of it by default. Takes aliases too. The array is the
-   * caller's own. Throws `unreadable` for a name that is not stored and a file that changed, RangeError for a range outside.
+   * caller's own; the bytes may be put into `into`, which is at least as long, and then it is a part of that. Throws `unreadable` for
+   * a name that is not stored and a file that changed, RangeError for a range outside.
    */
-  read(name: string, range?: { readonly offset: number; readonly length: number }): Promise<Uint8Array>;
+  read(name: string, range?: ReadRange): Promise<Uint8Array>;
   /**
    * Has the system bring a tensor's bytes into its cache of files, ahead of `read`; keeps none of them here. Takes any name and never
    * throws. Absent where the bytes do not come from files.

@@ -23,6 +23,8 @@ export interface WriteOptions {
   readonly maxShardBytes?: number;
   /** Texts by plain file name; they win over carried files. */
   readonly extraFiles?: Readonly<Record<string, string>>;
+  /** More of them, that are made when every tensor has been read and written: what tells of their bytes. */
+  readonly lastFiles?: () => Promise<Readonly<Record<string, string>>>;
   readonly report?: Report;
   readonly signal?: AbortSignal;
 }
@@ -60,7 +62,12 @@ export async function writeCheckpoint(source: Checkpoint, folder: string, option
       report({ type: 'notice', message: `Not carried over: ${file.name}, which fits the weights no more.` });
     } else if (!texts.has(file.name)) await carryFile(file, folder);
   }
-  for (const [name, text] of texts) await writeFileDurably(path.join(folder, name), text);
+  const last = Object.entries((await options.lastFiles?.()) ?? {});
+  refuseMisnamed(
+    last.map(([name]) => name),
+    shards,
+  );
+  for (const [name, text] of new Map([...texts, ...last])) await writeFileDurably(path.join(folder, name), text);
   await syncFolder(folder);
 }
 

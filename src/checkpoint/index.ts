@@ -8,7 +8,7 @@ import { safetensorsIndex } from './safetensors/shards.js';
 import { torchIndex } from './torch/shards.js';
 import { torch } from './torch/torch.js';
 
-export type { Checkpoint, TensorInfo } from './checkpoint.js';
+export type { Checkpoint, ReadRange, TensorInfo } from './checkpoint.js';
 export { type ByteSource, FileSource, memorySource } from './files/bytes.js';
 export { canonicalJson } from './files/canonical-json.js';
 export { makeFolder, renameDurably, syncFolder, temporaryName, writeFileDurably, writing } from './files/durable.js';

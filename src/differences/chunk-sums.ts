@@ -7,6 +7,9 @@ export interface ChunkOfSums {
   readonly sums: ValueSums;
 }
 
+/** Chunks of tensors whose sums are known, by the tensors' names. */
+export type KnownDifferences = ReadonlyMap<string, readonly ChunkOfSums[]>;
+
 /** Elements of a tensor that a walk goes over: from `first` on, of so many in all. */
 export interface WalkedElements {
   readonly first: number;

@@ -1,6 +1,13 @@
 import path from 'node:path';
-import { type Checkpoint, canonicalJson } from '../checkpoint/index.js';
-import { hasValues, mergeSums, NO_SUMS, sumPairs, type ValueSums } from '../differences/index.js';
+import { type Checkpoint, canonicalJson, type TensorInfo } from '../checkpoint/index.js';
+import {
+  hasValues,
+  type KnownDifferences,
+  mergeSums,
+  NO_SUMS,
+  sumPairs,
+  type ValueSums,
+} from '../differences/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import { readAhead } from '../threads/index.js';
@@ -12,18 +19,28 @@ import {
   type TensorDiff,
   valueDiff,
 } from './diff-report.js';
-import { type HashOptions, readConfig } from './hash.js';
+import { type HashOptions, readConfig, type TensorDigest } from './hash.js';
 import { type MatchedPair, pairTensors, rangesOf, statusOf, type TensorPair } from './tensor-pairs.js';
 
 export interface DiffOptions extends HashOptions {
   /** What the two are called in the report; the last component of the path each was opened from unless given. */
   readonly names?: { readonly before: string; readonly after: string };
+  readonly known?: KnownBefore;
+}
+
+/** What is known of two checkpoints before they are compared: it is not read for again, and the report is the same. */
+export interface KnownBefore {
+  /** Digests of tensors that the checkpoint before has, under their stored names. */
+  readonly before?: ReadonlyMap<string, TensorDigest>;
+  readonly after?: ReadonlyMap<string, TensorDigest>;
+  readonly sums?: KnownDifferences;
 }
 
 /** The two checkpoints and who is told. */
 interface Comparison {
   readonly before: Checkpoint;
   readonly after: Checkpoint;
+  readonly known: KnownBefore;
   readonly report: Report;
   readonly signal: AbortSignal | undefined;
 }
@@ -39,7 +56,8 @@ export async function diffCheckpoints(
   after: Checkpoint,
   options: DiffOptions = {},
 ): Promise<DiffReport> {
-  const comparison = { before, after, report: options.report ?? silent, signal: options.signal };
+  const { known = {}, report = silent, signal } = options;
+  const comparison = { before, after, known, report, signal };
   const fields = await changedFields(before, after);
   const pairs = pairTensors(before, after);
   const differing = await findDiffering(pairs.filter(isSameLayout), comparison);
@@ -76,16 +94,22 @@ function isComparable(pair: MatchedPair): boolean {
 /** Names of the pairs whose bytes differ. */
 async function findDiffering(pairs: readonly MatchedPair[], comparison: Comparison): Promise<Set<string>> {
   const differing = new Set<string>();
+  const unknown = pairs.filter((pair) => {
+    const [left, right] = digestsOf(pair, comparison.known);
+    if (left === undefined || right === undefined) return true;
+    if (left !== right) differing.add(pair.name);
+    return false;
+  });
   const unread = function* () {
     // Reads are taken from here one by one: once a difference is known, the rest of that tensor is not read.
-    for (const pair of pairs) {
+    for (const pair of unknown) {
       for (const ranges of rangesOf(pair)) {
         if (differing.has(pair.name)) break;
         yield () => readBoth(comparison, pair, ranges);
       }
     }
   };
-  const total = bytesOf(pairs);
+  const total = bytesOf(unknown);
   let done = 0;
   let current: MatchedPair | undefined;
   for await (const { pair, before, after } of readAhead(unread())) {
@@ -99,30 +123,55 @@ async function findDiffering(pairs: readonly MatchedPair[], comparison: Comparis
   return differing;
 }
 
+/** The digests of both sides, where they are known and of the tensors as they are compared. */
+function digestsOf(
+  { before, after }: MatchedPair,
+  known: KnownBefore,
+): [left: string | undefined, right: string | undefined] {
+  const digestOf = ({ name, dtype, shape }: TensorInfo, digests: KnownBefore['before']) => {
+    const digest = digests?.get(name);
+    return digest?.dtype === dtype && digest.shape.join() === shape.join() ? digest.sha256 : undefined;
+  };
+  return [digestOf(before, known.before), digestOf(after, known.after)];
+}
+
 /** The sums of each pair, by name. */
 async function sumChanged(pairs: readonly MatchedPair[], comparison: Comparison): Promise<Map<string, ValueSums>> {
   const reads = function* () {
-    for (const pair of pairs) for (const ranges of rangesOf(pair)) yield () => readBoth(comparison, pair, ranges);
+    for (const pair of pairs) {
+      const known = new Map(comparison.known.sums?.get(pair.name)?.map(({ chunk, sums }) => [chunk, sums]));
+      let chunk = 0;
+      for (const ranges of rangesOf(pair)) {
+        const part = known.get(chunk);
+        chunk += 1;
+        yield async () => ({ pair, part: part ?? (await readAndSum(comparison, pair, ranges)), ranges });
+      }
+    }
   };
   const sums = new Map<string, ValueSums>();
   const total = bytesOf(pairs);
   let done = 0;
-  for await (const { pair, before, after } of readAhead(reads())) {
+  for await (const { pair, part, ranges } of readAhead(reads())) {
     stopIfAborted(comparison.signal);
-    const part = sumPairs({ dtype: pair.before.dtype, bytes: before }, { dtype: pair.after.dtype, bytes: after });
     sums.set(pair.name, mergeSums(sums.get(pair.name) ?? NO_SUMS, part));
-    done += before.length;
+    done += ranges.before.length;
     comparison.report({ type: 'progress', stage: 'compare values', done, total, unit: 'bytes' });
   }
   return sums;
 }
 
+async function readAndSum(comparison: Comparison, pair: MatchedPair, ranges: ChunkRanges): Promise<ValueSums> {
+  const { before, after } = await readBoth(comparison, pair, ranges);
+  return sumPairs({ dtype: pair.before.dtype, bytes: before }, { dtype: pair.after.dtype, bytes: after });
+}
+
 type Range = { readonly offset: number; readonly length: number };
+type ChunkRanges = { readonly before: Range; readonly after: Range };
 
 async function readBoth(
   { before, after }: Comparison,
   pair: MatchedPair,
-  ranges: { readonly before: Range; readonly after: Range },
+  ranges: ChunkRanges,
 ): Promise<{ pair: MatchedPair; before: Uint8Array; after: Uint8Array }> {
   // Settled, not all: a read that goes on after this one is thrown would meet a closed file.
   const [left, right] = await Promise.allSettled([

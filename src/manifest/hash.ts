@@ -4,13 +4,14 @@ import {
   beginTensorDigest,
   type Checkpoint,
   canonicalJson,
+  type ReadRange,
   readJsonFile,
   type TensorInfo,
 } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import type { Dtype } from '../tensor/index.js';
-import { readAhead } from '../threads/index.js';
+import { readAhead, SpareMemory } from '../threads/index.js';
 
 /** One tensor as a manifest knows it. */
 export interface TensorDigest {
@@ -44,6 +45,9 @@ export interface HashOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Digests of tensors that need not be read for them, by stored name. */
+type KnownDigests = ReadonlyMap<string, TensorDigest>;
+
 /** Large enough that a read costs nothing beside its bytes; three of them in memory are little. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
@@ -59,23 +63,35 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
  *
  * Throws what the checkpoint's reads throw, `unreadable` for a broken config.json, `interrupted` when the signal is aborted.
  */
-export async function hashCheckpoint(checkpoint: Checkpoint, options: HashOptions = {}): Promise<WeightHashes> {
-  const { report = silent, signal } = options;
-  const infos = inNameOrder(checkpoint);
+export function hashCheckpoint(checkpoint: Checkpoint, options: HashOptions = {}): Promise<WeightHashes> {
+  return hashRest(checkpoint, new Map(), options);
+}
+
+/** The same, of which the digests of some tensors are known. */
+export async function hashRest(
+  checkpoint: Checkpoint,
+  known: KnownDigests,
+  { report = silent, signal }: HashOptions,
+): Promise<WeightHashes> {
+  const all = inNameOrder(checkpoint);
+  const infos = all.filter(({ name }) => !known.has(name));
   const config = await hashConfig(checkpoint);
   const total = infos.reduce((sum, info) => sum + info.byteLength, 0);
-  const tensors = new Map<string, TensorDigest>();
+  const found = new Map(known);
   let done = 0;
   let hash = createHash('sha256');
-  for await (const { info, offset, bytes } of readAhead(chunks(checkpoint, infos))) {
+  const memory = new SpareMemory(CHUNK_BYTES);
+  for await (const { info, offset, bytes, into } of readAhead(chunks(checkpoint, infos, memory))) {
     stopIfAborted(signal);
     if (offset === 0) hash = beginTensorDigest(info);
     hash.update(bytes);
+    if (into !== undefined) memory.give(into.buffer);
     done += bytes.length;
     if (offset + bytes.length < info.byteLength) continue;
-    tensors.set(info.name, { dtype: info.dtype, shape: info.shape, sha256: hash.digest('hex') });
+    found.set(info.name, { dtype: info.dtype, shape: info.shape, sha256: hash.digest('hex') });
     report({ type: 'progress', stage: 'hash', done, total, unit: 'bytes' });
   }
+  const tensors = new Map(all.map(({ name }) => [name, found.get(name)!]));
   return { tensors, weights: weightsHash(tensors), config, metadata: metadataHash(checkpoint, config) };
 }
 
@@ -91,18 +107,23 @@ function inNameOrder(checkpoint: Checkpoint): TensorInfo[] {
 }
 
 /** One read per chunk over all tensors, so that small tensors are read ahead as well. An empty tensor has one empty chunk. */
-function* chunks(checkpoint: Checkpoint, infos: readonly TensorInfo[]) {
+function* chunks(checkpoint: Checkpoint, infos: readonly TensorInfo[], memory: SpareMemory) {
   for (const info of infos) {
     let offset = 0;
     do {
       const range = { offset, length: Math.min(CHUNK_BYTES, info.byteLength - offset) };
-      yield async () => ({ info, offset: range.offset, bytes: await readRange(checkpoint, info, range) });
+      yield async () => {
+        // What is small costs nothing, and a small model has no use for so much memory.
+        const into = range.length === CHUNK_BYTES ? memory.take() : undefined;
+        const bytes = await readRange(checkpoint, info, { ...range, ...(into && { into }) });
+        return { info, offset: range.offset, bytes, into };
+      };
       offset += range.length;
     } while (offset < info.byteLength);
   }
 }
 
-async function readRange(checkpoint: Checkpoint, info: TensorInfo, range: { offset: number; length: number }) {
+async function readRange(checkpoint: Checkpoint, info: TensorInfo, range: ReadRange) {
   return range.length === 0 ? new Uint8Array(0) : checkpoint.read(info.name, range);
 }
 

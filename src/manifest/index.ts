@@ -9,6 +9,7 @@ export {
   type WeightHashes,
   weightsHash,
 } from './hash.js';
+export { type HashedReading, hashWhileRead } from './hash-while-read.js';
 export {
   createManifest,
   findManifest,

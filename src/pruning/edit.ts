@@ -1,4 +1,5 @@
 import type { LayerPlan, LayerWriter } from '../checkpoint/index.js';
+import type { KnownDifferences } from '../differences/index.js';
 import type { Report } from '../events.js';
 import type { Model } from '../model/index.js';
 import type { Marks } from '../plates/index.js';
@@ -35,6 +36,8 @@ export interface EditContext {
   readonly decide?: Decide;
   /** What the edits of the run's waves so far have said of them, kept or not, in their order: what may be learnt from. */
   readonly earlier?: readonly ProposalDetails[];
+  /** Whether the result will be compared with `model`: what an edit sums of the differences on its way is not read again for it. */
+  readonly compared?: boolean;
   readonly report: Report;
   readonly signal?: AbortSignal;
 }
@@ -56,6 +59,8 @@ export interface Proposal {
   readonly limit?: string;
   /** What else a report on the result has to say of this wave: plain JSON, kept in the journal and the manifest. */
   readonly details?: ProposalDetails;
+  /** Where the result is compared: the sums of a diff between weights as they were and as they are now shown, of such as are known. */
+  readonly differences?: KnownDifferences;
 }
 
 /** By what it is about: `quantized` holds a row for each matrix. */

@@ -1,7 +1,10 @@
 import { serve } from '../threads/index.js';
-import { roundRows } from './round-rows.js';
+import { type RoundJob, roundRows } from './round-rows.js';
 
-serve(roundRows, ({ codes, scales, zeroPoints }) => [
+const round = (job: RoundJob) => ({ ...roundRows(job), buffer: job.bytes.buffer as ArrayBuffer });
+
+serve(round, ({ codes, scales, zeroPoints, buffer }) => [
+  buffer,
   codes.buffer,
   scales.buffer as ArrayBuffer,
   ...(zeroPoints ? [zeroPoints.buffer] : []),

@@ -1,5 +1,6 @@
 import type { LayerWriter, TensorInfo } from '../checkpoint/index.js';
 import { codingBytes, codingName } from '../coding/index.js';
+import type { ChunkOfSums } from '../differences/index.js';
 import type { LinearSpec, Model } from '../model/index.js';
 import {
   dequantizeMatrix,
@@ -22,6 +23,8 @@ export interface WrittenMatrix extends MatrixReport {
 /** Writes what a quantizer makes into a layer, in the native form (docs/quantization.md), and keeps its reports. */
 export class LayerSink implements QuantizedSink {
   readonly written: WrittenMatrix[] = [];
+  /** What a diff would sum over the weights, as far as it was summed on the way. */
+  readonly differences = new Map<string, ChunkOfSums[]>();
   readonly #writer: LayerWriter;
   readonly #model: Model;
   readonly #movesScales: boolean;
@@ -58,6 +61,7 @@ export class LayerSink implements QuantizedSink {
     const { weight } = spec;
     const scales: Uint8Array[] = [];
     const zeroPoints: Uint8Array[] = [];
+    const chunks: ChunkOfSums[] = [];
     let sums = { error: 0, norm: 0 };
     let offset = 0;
     for await (const strip of strips) {
@@ -66,10 +70,12 @@ export class LayerSink implements QuantizedSink {
       scales.push(strip.scales);
       if (strip.zeroPoints) zeroPoints.push(strip.zeroPoints);
       sums = { error: sums.error + strip.squares.error, norm: sums.norm + strip.squares.norm };
+      if (strip.chunks) chunks.push(...strip.chunks);
     }
     await this.#writer.writeValues(`${weight}_scale`, 0, Buffer.concat(scales));
     if (!scheme.symmetric) await this.#writer.writeValues(`${weight}_zero_point`, 0, Buffer.concat(zeroPoints));
     await this.#record(spec, scheme);
+    this.differences.set(weight, chunks);
     this.written.push({ ...report, ...(!this.#movesScales && { error: relative(sums) }) });
   }
 

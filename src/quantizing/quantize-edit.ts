@@ -1,4 +1,5 @@
 import type { LayerPlan } from '../checkpoint/index.js';
+import type { ChunkOfSums } from '../differences/index.js';
 import { BirdboneError } from '../errors.js';
 import { type LayoutLimits, layouts } from '../layouts/index.js';
 import type { Model } from '../model/index.js';
@@ -179,6 +180,7 @@ async function propose(
   const { model, writer } = context;
   const { quantizer, settings, budget } = how;
   const written: WrittenMatrix[] = [];
+  const differences = new Map<string, readonly ChunkOfSums[]>();
   if (forms.some(({ form }) => form.kind === 'blocks')) written.push(...(await encodeBlocks(forms, context)));
   if (forms.some(({ form }) => form.kind === 'scheme')) {
     const sink = new LayerSink(writer, model, { movesScales: quantizer.changes !== undefined });
@@ -189,9 +191,11 @@ async function propose(
       await rounder.close();
     }
     written.push(...sink.written);
+    for (const [weight, chunks] of sink.differences) differences.set(weight, chunks);
   }
   const kvScales = settings.kvCache === undefined ? [] : await keyValueScales(context);
   return {
+    differences,
     details: {
       quantized: quantizedRows(forms, written, model),
       ...(budget && { budget: [budget] }),

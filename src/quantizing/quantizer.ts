@@ -7,7 +7,7 @@ import type { Removal, SolverCost } from '../solvers/index.js';
 /** What a quantizer works with: `model` is the base under all layers so far, and is never changed. */
 export type QuantizeContext = Pick<
   EditContext,
-  'model' | 'device' | 'calibration' | 'memoryBytes' | 'spillFolder' | 'report' | 'signal'
+  'model' | 'device' | 'calibration' | 'memoryBytes' | 'spillFolder' | 'compared' | 'report' | 'signal'
 > & {
   /** Where rows may be rounded while others are read and written. */
   readonly rounder?: RowRounder;

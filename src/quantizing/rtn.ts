@@ -6,10 +6,13 @@ import { readWeight } from './stored-order.js';
 /** Round-to-nearest: each weight becomes the nearest number that its scale allows. The baseline of all others. */
 const rtn: Quantizer = {
   needs: 'weights',
-  async quantizeBlock({ targets }, { search = 'absmax' }, { model, rounder }, sink) {
+  async quantizeBlock({ targets }, { search = 'absmax' }, { model, rounder, compared }, sink) {
     for (const { spec, scheme } of targets) {
       const report = { weight: spec.weight, algorithm: 'rtn' };
-      const strips = search === 'absmax' && rounder && roundedStrips(model.checkpoint, spec, scheme, rounder);
+      const strips =
+        search === 'absmax' &&
+        rounder &&
+        roundedStrips(model.checkpoint, spec, scheme, { rounder, summed: compared === true });
       if (strips && sink.rows) {
         await sink.rows(spec, scheme, strips, report);
         continue;

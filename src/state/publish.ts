@@ -17,7 +17,13 @@ export type Publication = (place: string) => Promise<void>;
 export async function publish(folder: StateFolder, journal: Journal, publication: Publication): Promise<void> {
   await rm(folder.publishing, { recursive: true, force: true });
   await makeFolder(folder.publishing);
-  await publication(folder.staged);
+  try {
+    await publication(folder.staged);
+  } catch (error) {
+    // As large as the result, and of no use to whoever goes on.
+    await rm(folder.publishing, { recursive: true, force: true });
+    throw error;
+  }
   // Hours may lie between the look at the output when the run began and now.
   await refuseForeignOutput(folder, journal);
   await journal.append({ type: 'publish' });

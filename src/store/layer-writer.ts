@@ -48,9 +48,9 @@ export class StoredLayerWriter implements LayerWriter {
   async writeValues(name: string, offset: number, bytes: Uint8Array): Promise<void> {
     const info = this.#values.get(name);
     if (info === undefined) throw new RangeError(`Values of ${name} were not planned.`);
-    const { checkpoint } = this.#settings.before;
-    if (checkpoint.aliases.has(name)) throw new RangeError(`${name} is a name of another tensor.`);
-    const tensor = this.#replaced.get(name) ?? (await ReplacedTensor.create(this.#store, info, checkpoint));
+    const { before } = this.#settings;
+    if (before.checkpoint.aliases.has(name)) throw new RangeError(`${name} is a name of another tensor.`);
+    const tensor = this.#replaced.get(name) ?? (await ReplacedTensor.create(this.#store, info, before));
     this.#replaced.set(name, tensor);
     await tensor.add(offset, bytes);
   }

@@ -9,6 +9,8 @@ import type { ObjectStore } from './object-store.js';
 export interface StateBefore {
   readonly checkpoint: Checkpoint;
   readonly layers: readonly Layer[];
+  /** Digests of its tensors, of those where they are known: these are not read for that alone. */
+  readonly digests?: ReadonlyMap<string, string>;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Dirent } from 'node:fs';
+import type { BigIntStats, Dirent } from 'node:fs';
 import { lstat, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { FileSource, makeFolder, unreadableBecause, writing } from '../checkpoint/index.js';
@@ -25,6 +25,14 @@ export interface StoreEntry {
   readonly modified: number;
 }
 
+/** What the system says of an object's file. */
+interface FoundObject {
+  readonly size: number;
+  readonly stat: BigIntStats;
+  /** Another when the file was touched. */
+  readonly stamp: string;
+}
+
 /**
  * Immutable files named by the sha256 of their bytes, so that equal ones are stored once and a changed one is found out.
  * Writers may work at the same time, in this process or others; removing is for whoever has made sure that nobody needs it.
@@ -42,7 +50,16 @@ export class ObjectStore {
   /** Begins an object whose first `headBytes` bytes are written last. The caller commits or aborts it. Throws `unwritable`. */
   async begin(headBytes = 0): Promise<ObjectWriter> {
     await makeFolder(this.folder);
-    return ObjectWriter.create(this.folder, headBytes);
+    return ObjectWriter.create(this.folder, headBytes, (id, written) => this.#trust(id, written));
+  }
+
+  /** What has just been written and read again is sound, as long as its file is the same and nobody has touched it in between. */
+  async #trust(id: ObjectId, written: BigIntStats): Promise<void> {
+    const found = await this.#statOf(id);
+    const isSame = (field: 'dev' | 'ino' | 'size' | 'mtimeNs') => found?.stat[field] === written[field];
+    if (found !== undefined && isSame('dev') && isSame('ino') && isSame('size') && isSame('mtimeNs')) {
+      this.#sound.set(id, found.stamp);
+    }
   }
 
   /** Puts bytes that are in memory into the store. Throws `unwritable`. */
@@ -104,10 +121,11 @@ export class ObjectStore {
     await writing(this.fileOf(id), () => rm(this.fileOf(id), { force: true }));
   }
 
-  async #statOf(id: ObjectId): Promise<{ readonly size: number; readonly stamp: string } | undefined> {
+  async #statOf(id: ObjectId): Promise<FoundObject | undefined> {
     try {
-      const { dev, ino, size, mtimeNs, ctimeNs } = await stat(this.fileOf(id), { bigint: true });
-      return { size: Number(size), stamp: [dev, ino, size, mtimeNs, ctimeNs].join(':') };
+      const found = await stat(this.fileOf(id), { bigint: true });
+      const { dev, ino, size, mtimeNs, ctimeNs } = found;
+      return { size: Number(size), stat: found, stamp: [dev, ino, size, mtimeNs, ctimeNs].join(':') };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw unreadableBecause(this.fileOf(id), error);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { renameDurably, temporaryName, writing } from '../checkpoint/index.js';
@@ -8,6 +9,16 @@ import { type ObjectId, objectPath } from './object-id.js';
 const READ_ONLY = 0o444;
 
 const DIGEST_CHUNK_BYTES = 1024 * 1024;
+
+/** Is told of an object in its place, and what the system said of its file before its bytes were read for their digest. */
+type OnPlaced = (id: ObjectId, written: BigIntStats) => Promise<void>;
+
+interface OpenedObject {
+  readonly temporary: string;
+  readonly handle: FileHandle;
+  readonly headBytes: number;
+  readonly onPlaced: OnPlaced;
+}
 
 /** What was put into the store. */
 export interface StoredObject {
@@ -26,22 +37,24 @@ export class ObjectWriter {
   readonly #temporary: string;
   readonly #handle: FileHandle;
   readonly #headBytes: number;
+  readonly #onPlaced: OnPlaced;
   #end: number;
   #isPlaced = false;
 
-  private constructor(folder: string, opened: { temporary: string; handle: FileHandle; headBytes: number }) {
+  private constructor(folder: string, opened: OpenedObject) {
     this.#folder = folder;
     this.#temporary = opened.temporary;
     this.#handle = opened.handle;
     this.#headBytes = opened.headBytes;
+    this.#onPlaced = opened.onPlaced;
     this.#end = opened.headBytes;
   }
 
   /** Begins an object under a temporary name in the store's folder, which exists. Throws `unwritable`. */
-  static async create(folder: string, headBytes: number): Promise<ObjectWriter> {
+  static async create(folder: string, headBytes: number, onPlaced: OnPlaced): Promise<ObjectWriter> {
     const temporary = temporaryName(path.join(folder, 'object'));
     const handle = await writing(temporary, () => open(temporary, 'wx+', READ_ONLY));
-    return new ObjectWriter(folder, { temporary, handle, headBytes });
+    return new ObjectWriter(folder, { temporary, handle, headBytes, onPlaced });
   }
 
   /** Writes the next bytes after the head. Throws `unwritable`. */
@@ -56,6 +69,7 @@ export class ObjectWriter {
   async commit(head: Uint8Array): Promise<StoredObject> {
     if (head.length !== this.#headBytes) throw new RangeError(`${head.length} bytes for a head of ${this.#headBytes}.`);
     await this.#writeAt(0, head);
+    const written = await this.#handle.stat({ bigint: true });
     const id = await this.#digest();
     await writing(this.#temporary, async () => {
       await this.#handle.sync();
@@ -65,6 +79,7 @@ export class ObjectWriter {
     await writing(file, () => mkdir(path.dirname(file), { recursive: true }));
     await renameDurably(this.#temporary, file);
     this.#isPlaced = true;
+    await this.#onPlaced(id, written);
     return { id, bytes: this.#end };
   }
 

@@ -4,7 +4,11 @@ import { DeltaWriter } from './delta/delta-writer.js';
 import { differing, splitPlanes, takeElements } from './delta/elements.js';
 import { CHUNK_ELEMENTS, type DeltaKind, type Geometry, geometryOf } from './delta/format.js';
 import type { LayerEntry } from './layer-object.js';
+import type { StateBefore } from './masked-tensor.js';
 import type { ObjectStore } from './object-store.js';
+
+/** What a tensor was before. */
+type TensorBefore = Pick<StateBefore, 'checkpoint' | 'digests'>;
 
 /**
  * Stores the new bytes of one tensor as they come. Where type and shape stay, as their XOR with the old ones, or as a mask if
@@ -20,13 +24,16 @@ export class ReplacedTensor {
   readonly #chunk: Uint8Array;
   /** Undefined for a tensor that was not there. */
   readonly #before: Hash | undefined;
+  /** The digest of the one before, where it is known without reading it. */
+  readonly #known: string | undefined;
   readonly #after: Hash;
   #filled = 0;
   #written = 0;
 
-  private constructor(info: TensorInfo, old: Checkpoint, writers: DeltaWriter[]) {
+  private constructor(info: TensorInfo, { checkpoint: old, digests }: TensorBefore, writers: DeltaWriter[]) {
     this.#info = info;
     this.#old = old;
+    this.#known = digests?.get(info.name);
     this.#writers = writers;
     this.#geometry = geometryOf({ ...info, kind: 'whole' });
     const was = old.tensors.get(info.name);
@@ -35,14 +42,14 @@ export class ReplacedTensor {
     this.#after = beginTensorDigest(info);
   }
 
-  /** Begins; `info` is of the new tensor, and `old` has the one before it, if any. The caller finishes or aborts it. */
-  static async create(store: ObjectStore, info: TensorInfo, old: Checkpoint): Promise<ReplacedTensor> {
+  /** Begins; `info` is of the new tensor, and `before` has the one before it, if any. The caller finishes or aborts it. */
+  static async create(store: ObjectStore, info: TensorInfo, before: TensorBefore): Promise<ReplacedTensor> {
     const writers: DeltaWriter[] = [];
     try {
-      for (const kind of kindsFor(info, old.tensors.get(info.name))) {
+      for (const kind of kindsFor(info, before.checkpoint.tensors.get(info.name))) {
         if (kind !== 'mask' || canMask(info)) writers.push(await DeltaWriter.create(store, info, kind));
       }
-      return new ReplacedTensor(info, old, writers);
+      return new ReplacedTensor(info, before, writers);
     } catch (error) {
       for (const writer of writers) await writer.abort();
       throw error;
@@ -72,11 +79,8 @@ export class ReplacedTensor {
     const { name, dtype, shape, byteLength } = this.#info;
     if (this.#written !== byteLength)
       throw new Error(`${this.#written} of ${byteLength} bytes of ${name} are written.`);
-    if (this.#before !== undefined && this.#writers[0]?.kind === 'whole') {
-      for await (const bytes of chunksOf(this.#old, name)) this.#before.update(bytes);
-    }
-    const after = { after: this.#after.digest('hex') };
-    const digests = this.#before === undefined ? after : { before: this.#before.digest('hex'), ...after };
+    const [before, after] = [await this.#digestBefore(), this.#after.digest('hex')];
+    const digests = before === undefined ? { after } : { before, after };
     const best = this.#writers.reduce((smallest, next) => (next.bytes < smallest.bytes ? next : smallest));
     const entry = { name, kind: best.kind, dtype, shape: [...shape], ...digests };
     if (!('before' in digests) || digests.before !== digests.after) {
@@ -84,6 +88,14 @@ export class ReplacedTensor {
       return { ...entry, object: id, bytes };
     }
     return undefined;
+  }
+
+  /** Of the tensor as it was; of one that is stored whole, nothing of the old has been read so far. */
+  async #digestBefore(): Promise<string | undefined> {
+    if (this.#before === undefined || this.#writers[0]?.kind !== 'whole') return this.#before?.digest('hex');
+    if (this.#known !== undefined) return this.#known;
+    for await (const bytes of chunksOf(this.#old, this.#info.name)) this.#before.update(bytes);
+    return this.#before.digest('hex');
   }
 
   /** Leaves nothing unfinished behind; may be called at any time. */

@@ -1,3 +1,4 @@
 export { openThreads, type Threads } from './pool.js';
 export { readAhead } from './read-ahead.js';
 export { serve } from './serve.js';
+export { SpareMemory } from './spare-memory.js';

@@ -16,13 +16,21 @@ import {
   settlePublication,
   verifyLayers,
 } from '../state/index.js';
+import { ObjectStore } from '../store/index.js';
 import type { Device } from '../tensor/index.js';
 import { VERSION } from '../version.js';
 import type { Inputs } from './inputs.js';
+import type { Known } from './known.js';
 import { wavesAtBest } from './plan-waves.js';
 import { referenceRecord } from './reference-model.js';
 import type { RunOptions } from './settings.js';
 import { layerBytes, replacedBytes, sizesOf } from './sizes.js';
+
+/** A run's journal, and what has been found of its base. */
+export interface Begun {
+  readonly journal: Journal;
+  readonly known: Known;
+}
 
 /**
  * Opens the journal of this output and makes sure that it tells of this run: a new one, or the interrupted one that is to go
@@ -34,7 +42,7 @@ export async function beginOrResume(
   inputs: Inputs,
   device: Device,
   options: RunOptions,
-): Promise<Journal> {
+): Promise<Begun> {
   const journal = await readableJournal(folder, { restart: options.restart === true, repair: true });
   await settlePublication(folder, journal);
   const past = historyOf(journal.records);
@@ -45,6 +53,7 @@ export async function beginOrResume(
     ...(options.signal && { signal: options.signal }),
   };
   const base = await hashCheckpoint(inputs.model.checkpoint, watch);
+  const known = { store: new ObjectStore(folder.objects), base: base.tensors, differences: new Map() };
   const reference = await referenceRecord(inputs, watch);
   const replaces = goesOn ? undefined : await manifestDigest(folder.out);
   const record = beginRecord(inputs, device, { base, reference, replaces });
@@ -54,12 +63,12 @@ export async function beginOrResume(
       folder,
       past.waves.filter((wave) => wave.active),
     );
-    return journal;
+    return { journal, known };
   }
   await checkRoom(path.dirname(folder.out), neededBytes(inputs));
   const fresh = await Journal.begin(folder.journal, { ...record });
   await forget(folder);
-  return fresh;
+  return { journal: fresh, known };
 }
 
 function beginRecord(

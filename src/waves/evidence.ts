@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { makeFolder, writeFileDurably } from '../checkpoint/index.js';
 import type { Report } from '../events.js';
-import { diffCheckpoints, hashCheckpoint, manifestText, renderDiffMarkdown } from '../manifest/index.js';
+import { diffCheckpoints, manifestText, renderDiffMarkdown, type WeightHashes } from '../manifest/index.js';
 import {
   type DiffFiles,
   type History,
@@ -13,16 +13,16 @@ import {
   type StateFolder,
 } from '../state/index.js';
 import type { Base } from './base.js';
-import { checkStack } from './hash-stack.js';
+import { checkedReading } from './hash-stack.js';
 import { figuresOfState } from './impact.js';
-import { hasPlates } from './marks.js';
+import { differencesOf, type Known } from './known.js';
 import { ownFigures } from './nearer.js';
-import { manifestPlace, outputForm } from './output-form.js';
+import { isStoredForm, manifestPlace, outputForm } from './output-form.js';
 import { publishedQuality, type QualityFiles, writeQuality } from './quality.js';
 import { manifestOf } from './result-manifest.js';
 import { closeLayers, openLayers, type WaveLayer } from './session.js';
 import { type RunResult, waveRecordOf } from './settings.js';
-import { finalModel, type StackedModel, stacked } from './stack.js';
+import { type StackedModel, stacked } from './stack.js';
 import { sparsityOfState } from './state-sparsity.js';
 import { techniqueGains } from './techniques.js';
 
@@ -31,6 +31,8 @@ export interface Stack {
   readonly folder: StateFolder;
   readonly journal: Journal;
   readonly base: Base;
+  /** What is known of it from the run's own work. */
+  readonly known?: Known;
   readonly report: Report;
   readonly signal: AbortSignal | undefined;
   /** Folder of the diff; `diffs` in the working directory by default. */
@@ -43,44 +45,58 @@ export interface Stack {
  */
 export async function publishStack(stack: Stack): Promise<RunResult> {
   const past = historyOf(stack.journal.records);
-  const layers = await openLayers(stack.folder, past);
+  const layers = await openLayers(stack.folder, past, stack.known?.store);
   try {
     const result = await stacked(stack.base.model, layers);
     // An output that somebody removed is made again: the layers are all it takes.
-    if (past.stale || !existsSync(stack.folder.out)) await publishResult(stack, past, { result, layers });
-    if (past.evidence === undefined) await writeEvidence(stack, past, result);
+    const isMissing = past.stale || !existsSync(stack.folder.out);
+    const stored = isMissing ? await publishResult(stack, past, { result, layers }) : undefined;
+    if (past.evidence === undefined) await writeEvidence(stack, past, { result, stored });
   } finally {
     await closeLayers(layers);
   }
   return await resultOf(stack);
 }
 
+/** Returns the hashes of the state as it is stored. */
 async function publishResult(
   stack: Stack,
   past: History,
   { result, layers }: { readonly result: StackedModel; readonly layers: readonly WaveLayer[] },
-): Promise<void> {
+): Promise<WeightHashes> {
   const { folder, journal, base, report, signal } = stack;
   const watch = { report, ...(signal && { signal }) };
   // A model that was named by its one file has its config and tokenizer beside it: they were used, so they go along.
   const from = base.folder;
-  const stored = await checkStack({ base: base.model, layers, seen: result, folder: from }, watch);
-  const model = await finalModel(base.model, layers);
-  const form = await outputForm({ past, model, folder: from });
-  const hashes = form.asStored && !hasPlates(past) ? stored : await hashCheckpoint(form.checkpoint, watch);
-  const manifest = manifestText(manifestOf(past, hashes, base));
+  const asStored = isStoredForm(past, result);
+  const check = await checkedReading({ base: base.model, layers, seen: result, folder: from, asStored }, watch);
+  const form = await outputForm({ past, model: check.model, folder: from });
   for (const message of form.notices) report({ type: 'notice', message });
+  let stored: WeightHashes | undefined;
+  const manifest = async (hashes: WeightHashes) => {
+    stored = await check.hashes(hashes);
+    return manifestText(manifestOf(past, hashes, base));
+  };
   await publish(folder, journal, (place) => form.write(place, manifest, watch));
   report({ type: 'published', path: folder.out });
+  return stored!;
 }
 
 /** The diff against the base, JSON for programs and Markdown for people; and pages on the quality, where there is something to say. */
-async function writeEvidence(stack: Stack, past: History, result: StackedModel): Promise<void> {
-  const { folder, journal, base, report, signal } = stack;
+async function writeEvidence(
+  stack: Stack,
+  past: History,
+  { result, stored }: { readonly result: StackedModel; readonly stored: WeightHashes | undefined },
+): Promise<void> {
+  const { folder, journal, base, known, report, signal } = stack;
   const names = { before: path.basename(past.begin!.base.path), after: path.basename(folder.out) };
   const diff = await diffCheckpoints(base.model.checkpoint, result.checkpoint, {
     names,
     report,
+    known: {
+      ...(known && { before: known.base, sums: differencesOf(known, past) ?? new Map() }),
+      ...(stored && { after: stored.tensors }),
+    },
     ...(signal && { signal }),
   });
   const waves = past.waves.map(waveRecordOf);

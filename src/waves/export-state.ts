@@ -52,7 +52,7 @@ export async function exportState({ reference, out, dryRun = false, ...options }
     const weightBytes = [...form.checkpoint.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
     await checkRoom(path.dirname(path.resolve(out)), weightBytes);
     if (!dryRun) {
-      const write = (place: string) => form.write(place, manifest, options);
+      const write = (place: string) => form.write(place, async () => manifest, options);
       await (outputFormat(recipe) === 'gguf' ? write(path.resolve(out)) : writeFolderWhole(out, write));
     }
     const { weights, metadata } = hashes;

@@ -1,8 +1,8 @@
-import { type HashOptions, hashCheckpoint, type WeightHashes } from '../manifest/index.js';
+import { type HashOptions, hashCheckpoint, hashWhileRead, type WeightHashes } from '../manifest/index.js';
 import type { Model } from '../model/index.js';
 import { checkDigests } from './expected-digests.js';
 import type { WaveLayer } from './session.js';
-import { isCut, type StackedModel, stacked } from './stack.js';
+import { finalModel, isCut, type StackedModel, stacked } from './stack.js';
 
 /**
  * Reads a model through its layers whole, and returns the hashes of what is stored. Throws `mismatch` unless every tensor is what the
@@ -23,6 +23,38 @@ export async function checkStack(
   const full = layers.filter(({ shapes }) => shapes !== 'final');
   checkDigests(await hashCheckpoint((await stacked(base, full)).checkpoint.raw, options), full);
   return hashes;
+}
+
+/** A model as it is published, of which reading is checking. */
+export interface CheckedReading {
+  readonly model: StackedModel;
+  /** The hashes of what is stored, once all is read whose hashes these are. Throws as `checkStack`. */
+  hashes(published: WeightHashes): Promise<WeightHashes>;
+}
+
+/**
+ * The model as it is published. What is stored of it is hashed while it is read, and held against what the waves made of it at the end.
+ * Where plates are cut out, that is not what is read then: it is read for itself, now.
+ */
+export async function checkedReading(
+  stack: CheckedStack & { readonly asStored: boolean },
+  options: HashOptions,
+): Promise<CheckedReading> {
+  const { base, layers, folder, asStored } = stack;
+  if (isCut(layers)) {
+    const hashes = await checkStack(stack, options);
+    return { model: await finalModel(base, layers), hashes: async () => hashes };
+  }
+  const model = await finalModel(base, layers);
+  const reading = hashWhileRead({ ...model.checkpoint.raw, path: folder });
+  return {
+    model: asStored ? model : { ...model, checkpoint: { ...model.checkpoint, raw: reading.checkpoint } },
+    async hashes(published) {
+      const hashes = asStored ? published : await reading.hashes(options);
+      checkDigests(hashes, layers);
+      return hashes;
+    },
+  };
 }
 
 /** A model seen through layers, and what it is made of. */

@@ -68,7 +68,7 @@ async function prepare(opened: OpenedForAdapter, options: HealAdapterOptions): P
   try {
     const gate = parseGate(`accuracy<${100 * recipe.maxDrop}%`);
     const inputs = { recipe, model, reference: before, edits: [NO_CHANGE], gate, notices: [], ...texts };
-    const journal = await beginOrResume(folder, inputs, device, options);
+    const { journal } = await beginOrResume(folder, inputs, device, options);
     const order = { choices: options.choices, masked: false, clock: () => performance.now() };
     const healing = await healModel(order, {
       ...{ model, dense: before, device, memoryBytes, report, seed: recipe.seed },

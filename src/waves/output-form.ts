@@ -3,7 +3,13 @@ import { type Checkpoint, GGUF_MANIFEST_KEY, ggufTexts, writeCheckpoint } from '
 import { modelAsGguf, writeGguf } from '../conversion/index.js';
 import { type Report, silent } from '../events.js';
 import { type LayoutExtras, layouts } from '../layouts/index.js';
-import { type HashOptions, MANIFEST_FILE } from '../manifest/index.js';
+import {
+  type HashOptions,
+  hashCheckpoint,
+  hashWhileRead,
+  MANIFEST_FILE,
+  type WeightHashes,
+} from '../manifest/index.js';
 import { configOf } from '../model/index.js';
 import { outputFormat, type Recipe } from '../recipe.js';
 import type { History } from '../state/index.js';
@@ -20,10 +26,14 @@ export interface OutputForm {
   readonly notices: readonly string[];
   /**
    * Writes it under a name where nothing is (an empty folder may be), whole and on disk when it returns. When it throws, what is
-   * there is unfinished, for the caller to remove.
+   * there is unfinished, for the caller to remove. `manifest` is asked once, for the manifest of a checkpoint of these hashes: of a
+   * folder when its tensors are written, and hashed on the way.
    */
-  write(place: string, manifest: string, options: WatchOptions): Promise<void>;
+  write(place: string, manifest: ManifestText, options: WatchOptions): Promise<void>;
 }
+
+/** The text of a manifest. */
+export type ManifestText = (hashes: WeightHashes) => Promise<string>;
 
 type WatchOptions = HashOptions & { readonly report?: Report };
 
@@ -46,7 +56,7 @@ export async function outputForm(state: PublishedState): Promise<OutputForm> {
   if (format === 'gguf') return ggufForm(state, recipe);
   const { model, folder } = state;
   const seen = { ...model.checkpoint, path: folder };
-  const isPlain = format === 'native' || seen.coded.size === 0;
+  const isPlain = isStoredForm(state.past, model);
   const checkpoint = isPlain
     ? { ...model.checkpoint.raw, path: folder }
     : { ...(await inLayout(format, seen, state)), path: folder };
@@ -58,14 +68,22 @@ export async function outputForm(state: PublishedState): Promise<OutputForm> {
     checkpoint,
     asStored: isPlain,
     notices: [...notices, ...(checkpoint.notices ?? [])],
-    write: (place, manifest, options) =>
-      writeCheckpoint(checkpoint, place, {
+    async write(place, manifest, options) {
+      const reading = hashWhileRead(checkpoint);
+      await writeCheckpoint(reading.checkpoint, place, {
         carryFrom: folder,
         maxShardBytes: recipe.maxShardBytes,
-        extraFiles: { [MANIFEST_FILE]: manifest },
+        lastFiles: async () => ({ [MANIFEST_FILE]: await manifest(await reading.hashes(options)) }),
         ...options,
-      }),
+      });
+    },
   };
+}
+
+/** Whether a state is published as its layers store it. */
+export function isStoredForm({ begin }: History, { checkpoint }: StackedModel): boolean {
+  const format = outputFormat(begin!.recipe);
+  return format !== 'gguf' && (format === 'native' || checkpoint.coded.size === 0);
 }
 
 async function inLayout(
@@ -84,21 +102,25 @@ async function ggufForm({ model, folder }: PublishedState, { out }: Recipe): Pro
     { ...model, checkpoint: stored },
     { folder, file: path.basename(out) },
   );
+  // As the file will be read, so that its manifest can be held against it.
+  const checkpoint: Checkpoint = {
+    path: out,
+    format: 'gguf',
+    tensors: new Map([...view.tensors].sort(([left], [right]) => (left < right ? -1 : 1))),
+    aliases: new Map(),
+    metadata: ggufTexts(metadata),
+    read: (name, range) => view.read(name, range),
+    close: () => view.close(),
+  };
   return {
-    // As the file will be read, so that its manifest can be held against it.
-    checkpoint: {
-      path: out,
-      format: 'gguf',
-      tensors: new Map([...view.tensors].sort(([left], [right]) => (left < right ? -1 : 1))),
-      aliases: new Map(),
-      metadata: ggufTexts(metadata),
-      read: (name, range) => view.read(name, range),
-      close: () => view.close(),
-    },
+    checkpoint,
     asStored: false,
     notices,
-    write: (place, manifest, { report = silent, signal }) => {
-      const withManifest = new Map([...metadata, [GGUF_MANIFEST_KEY, { type: 'string', value: manifest }] as const]);
+    async write(place, manifest, options) {
+      const { report = silent, signal } = options;
+      // It stands before the tensors.
+      const value = await manifest(await hashCheckpoint(checkpoint, options));
+      const withManifest = new Map([...metadata, [GGUF_MANIFEST_KEY, { type: 'string', value }] as const]);
       return writeGguf(place, { view, order, metadata: withManifest }, { report, signal });
     },
   };

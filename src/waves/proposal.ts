@@ -1,10 +1,12 @@
 import type { LayerPlan } from '../checkpoint/index.js';
+import type { KnownDifferences } from '../differences/index.js';
 import { Marks } from '../plates/index.js';
 import type { Edit, Proposal, SettleContext } from '../pruning/index.js';
 import { type History, progressPlace, type WaveJournalRecord } from '../state/index.js';
-import { ObjectStore, openStoredLayer, StoredLayerWriter } from '../store/index.js';
+import { openStoredLayer, StoredLayerWriter } from '../store/index.js';
 import { decisionsOf } from './decisions.js';
 import { carryOver, mergedPlan } from './followed-layer.js';
+import { digestsThrough } from './known.js';
 import { marksOf, sparedOf } from './marks.js';
 import { heldAgainst } from './reference-model.js';
 import type { Session, WaveLayer } from './session.js';
@@ -19,6 +21,7 @@ export interface Proposed {
   readonly plan: LayerPlan;
   readonly shed: Marks;
   readonly details: WaveJournalRecord['details'];
+  readonly differences: KnownDifferences | undefined;
   /** Why it falls short of what it was to do. */
   readonly limit: string | undefined;
   /** Layers that it was made of and that nothing needs besides it. */
@@ -56,6 +59,7 @@ async function contextOf(
   const { inputs, folder, device, memoryBytes, report, signal } = session;
   // Plates that are cut out are none of the model's any more.
   const isSmaller = isCutFor(edit, layers);
+  const isBase = layers.length === 0 && edit.followedBy === undefined;
   return {
     model,
     ...(!isSmaller && { dense: heldAgainst(inputs) }),
@@ -70,6 +74,7 @@ async function contextOf(
     spillFolder: folder.spill,
     progress: await progressPlace(folder, wave),
     decide: decisionsOf(session, wave),
+    ...(isBase && { compared: true }),
     earlier: past.waves.flatMap(({ details }) => (details === undefined ? [] : [details])),
     report,
     ...(signal && { signal }),
@@ -85,15 +90,15 @@ async function proposeOne(unsettled: Edit, work: Work, session: Session): Promis
   const edit = (await unsettled.settle?.(context)) ?? unsettled;
   const plan = edit.plan(context.model);
   const { sha256, proposal } = await write(plan, work, session, (writer) => edit.propose({ ...context, writer }));
-  const { marks: shed = Marks.none, details, limit } = proposal ?? {};
-  return { sha256, plan, shed, details, limit, steps: [] };
+  const { marks: shed = Marks.none, details, differences, limit } = proposal ?? {};
+  return { sha256, plan, shed, details, differences, limit, steps: [] };
 }
 
 /** What follows a proposal is proposed over it; what both have changed is one layer over the state before them. */
 async function proposeFollowed(first: Proposed, follower: Edit, work: Work, session: Session): Promise<Proposed> {
   const { before, context } = work;
-  const { folder, inputs } = session;
-  const layer = await openStoredLayer(new ObjectStore(folder.objects), first.sha256);
+  const { known, inputs } = session;
+  const layer = await openStoredLayer(known.store, first.sha256);
   const model = await stacked(inputs.model, [...before.layers, layer]);
   const over = { ...context, model, marks: context.marks.with(first.shed) };
   const edit = (await follower.settle?.(over)) ?? follower;
@@ -112,14 +117,17 @@ async function proposeFollowed(first: Proposed, follower: Edit, work: Work, sess
 async function write(
   plan: LayerPlan,
   { settings, before: { model, layers } }: Work,
-  { folder }: Session,
+  { known }: Session,
   // biome-ignore lint/suspicious/noConfusingVoidType: as Edit.propose.
   fill: (writer: StoredLayerWriter) => Promise<Proposal | void>,
   // biome-ignore lint/suspicious/noConfusingVoidType: as Edit.propose.
 ): Promise<{ readonly sha256: string; readonly proposal: Proposal | void }> {
-  const over = isCutFor(settings.edit, layers) ? layers.filter(({ shapes }) => shapes === 'final') : layers;
-  const before = { checkpoint: model.checkpoint.raw, layers: over };
-  const writer = new StoredLayerWriter(new ObjectStore(folder.objects), { wave: settings.wave, plan, before });
+  const isSmaller = isCutFor(settings.edit, layers);
+  const over = isSmaller ? layers.filter(({ shapes }) => shapes === 'final') : layers;
+  // What is cut has digests that nobody has taken.
+  const digests = isSmaller ? {} : { digests: digestsThrough(known, layers) };
+  const before = { checkpoint: model.checkpoint.raw, layers: over, ...digests };
+  const writer = new StoredLayerWriter(known.store, { wave: settings.wave, plan, before });
   try {
     const proposal = await fill(writer);
     return { sha256: (await writer.commit()).id, proposal };

@@ -44,8 +44,8 @@ export async function runInputs(inputs: Inputs, options: RunOptions): Promise<Ru
     const held = await lock(folder.root);
     try {
       await held.tell({ state: 'preparing', since: new Date().toISOString() });
-      const journal = await beginOrResume(folder, inputs, device, options);
-      return await runControlled({ inputs, device, folder, journal }, held, options);
+      const begun = await beginOrResume(folder, inputs, device, options);
+      return await runControlled({ inputs, device, folder, ...begun }, held, options);
     } finally {
       await held();
     }
@@ -55,7 +55,7 @@ export async function runInputs(inputs: Inputs, options: RunOptions): Promise<Ru
 }
 
 async function runControlled(
-  place: Pick<Session, 'inputs' | 'device' | 'folder' | 'journal'>,
+  place: Pick<Session, 'inputs' | 'device' | 'folder' | 'journal' | 'known'>,
   held: Lock,
   options: RunOptions,
 ): Promise<RunResult> {
@@ -141,9 +141,9 @@ async function finish(session: Session, options: RunOptions): Promise<RunResult>
   const past = history(session);
   // Not `active`: a run that was rolled back to its dense model kept waves, and published.
   if (!past.waves.some((wave) => wave.verdict === 'committed' && wave.changed)) throw nothingKept(session);
-  const { folder, journal, report, signal, inputs } = session;
+  const { folder, journal, report, signal, inputs, known } = session;
   const base = await baseOf(inputs.model, past.begin!.base.path);
-  const result = await publishStack({ folder, journal, report, signal, base, diffs: options.diffs });
+  const result = await publishStack({ folder, journal, known, report, signal, base, diffs: options.diffs });
   await rm(folder.spill, { recursive: true, force: true });
   return result;
 }

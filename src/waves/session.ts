@@ -12,6 +12,7 @@ import {
 import { ChunkCache, type LayerEntry, ObjectStore, openStoredLayer } from '../store/index.js';
 import type { Device } from '../tensor/index.js';
 import type { Inputs } from './inputs.js';
+import type { Known } from './known.js';
 import { cacheScales } from './layout-extras.js';
 
 /** What a running wave loop holds: its inputs, its device, its journal. */
@@ -20,6 +21,7 @@ export interface Session {
   readonly device: Device;
   readonly folder: StateFolder;
   readonly journal: Journal;
+  readonly known: Known;
   readonly report: Report;
   readonly signal: AbortSignal | undefined;
   readonly memoryBytes: number;
@@ -53,9 +55,13 @@ export interface WaveLayer extends Layer {
  * The layers of the waves that count now, opened in order, each without the tensors that a partial rollback put before it. The
  * caller closes them.
  */
-export async function openLayers(folder: StateFolder, past: History): Promise<WaveLayer[]> {
+export async function openLayers(
+  folder: StateFolder,
+  past: History,
+  store = new ObjectStore(folder.objects),
+): Promise<WaveLayer[]> {
   const layers: WaveLayer[] = [];
-  const [store, cache] = [new ObjectStore(folder.objects), new ChunkCache()];
+  const cache = new ChunkCache();
   const at = waveOf(past.state);
   try {
     for (const wave of past.waves) {

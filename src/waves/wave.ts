@@ -2,7 +2,7 @@ import type { LayerPlan } from '../checkpoint/index.js';
 import type { Model } from '../model/index.js';
 import type { Edit } from '../pruning/index.js';
 import { discardLayer, forgetProgress, type History, objectFile, type WaveJournalRecord } from '../state/index.js';
-import { ObjectStore, openStoredLayer } from '../store/index.js';
+import { openStoredLayer } from '../store/index.js';
 import { effectivenessOf } from './effectiveness.js';
 import { stoppedError } from './emergency-stop.js';
 import { type Examination, examine } from './examine.js';
@@ -37,12 +37,13 @@ export interface WaveSettings {
 export async function runWave(settings: WaveSettings, baseline: Baseline | undefined, session: Session): Promise<void> {
   const { folder, inputs, journal } = session;
   const past = history(session);
-  const opened = await openLayers(folder, past);
+  const opened = await openLayers(folder, past, session.known.store);
   try {
     const kept = await keptModel(settings.edit, inputs.model, opened);
     const proposed = await propose(settings, { model: kept, layers: opened, past }, session);
+    if (proposed.differences) session.known.differences.set(proposed.sha256, proposed.differences);
     const { shapes } = settings.edit;
-    const layer = await openStoredLayer(new ObjectStore(folder.objects), proposed.sha256);
+    const layer = await openStoredLayer(session.known.store, proposed.sha256);
     const layers: StackableLayer[] = [
       ...opened,
       { ...layer, ...(shapes && { shapes }), ...cacheScales(proposed.details) },

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DiffReport, diffCheckpoints, type TensorDiff } from '../../src/manifest/index.js';
+import { sumPairs } from '../../src/differences/index.js';
+import { type DiffReport, diffCheckpoints, hashCheckpoint, type TensorDiff } from '../../src/manifest/index.js';
 import { type Dtype, encodeFromF32 } from '../../src/tensor/index.js';
 import { f32, type MemoryTensor, memoryCheckpoint } from '../fixtures/memory-checkpoint.js';
 
@@ -172,6 +173,37 @@ describe('diffCheckpoints', () => {
     };
     await diffCheckpoints(before, counted as typeof before);
     expect(read).toBeLessThanOrEqual(3 * 1024 * 1024);
+  });
+
+  it('says the same with what is known beforehand, without reading for it', async () => {
+    const [zero, one_, two] = [0, 1, 2].map((value) =>
+      f32(
+        [2, 3],
+        Array.from({ length: 6 }, (_, i) => value * i),
+      ),
+    );
+    const before = memoryCheckpoint({ same: one_!, other: one_!, changed: zero! });
+    const after = memoryCheckpoint({ same: one_!, other: two!, changed: two! });
+    const plain = await diffCheckpoints(before, after);
+    const sums = sumPairs({ dtype: 'F32', bytes: zero!.bytes }, { dtype: 'F32', bytes: two!.bytes });
+    const reads: string[] = [];
+    const watched = {
+      ...after,
+      read: (name: string, range?: { offset: number; length: number }) => {
+        reads.push(name);
+        return after.read(name, range);
+      },
+    };
+    const known = {
+      before: (await hashCheckpoint(before)).tensors,
+      after: (await hashCheckpoint(after)).tensors,
+      sums: new Map([['changed', [{ chunk: 0, sums }]]]),
+    };
+    expect(await diffCheckpoints(before, watched, { known })).toEqual(plain);
+    expect(reads).toEqual(['other']);
+    // Digests of a tensor of another form say nothing of this one.
+    const odd = new Map([...known.after].map(([name, digest]) => [name, { ...digest, shape: [6] }]));
+    expect(await diffCheckpoints(before, after, { known: { ...known, after: odd } })).toEqual(plain);
   });
 
   it('stops when told to', async () => {

@@ -11,8 +11,11 @@ export interface ByteSource {
   /** What messages name. */
   readonly path: string;
   readonly size: number;
-  /** Bytes `[offset, offset + length)`, in an array of its own. Throws `unreadable` when the file changed or the disk fails. */
-  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Bytes `[offset, offset + length)`, in an array of its own, or at the start of `into`. Throws `unreadable` when the file changed or
+   * the disk fails.
+   */
+  read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
   /** Fills `bytes` from `offset` on, at once: for headers, which are parsed while they are read. Throws as `read` does. */
   readSync(offset: number, bytes: Uint8Array): void;
   /**
@@ -65,8 +68,9 @@ export class FileSource implements ByteSource {
     }
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = allocate(this.path, length);
+  async read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = into === undefined ? allocate(this.path, length) : into.subarray(0, length);
+    if (bytes.length !== length) throw new RangeError(`${length} bytes do not fit into ${bytes.length}.`);
     let done = 0;
     while (done < length) {
       const wanted = Math.min(MAX_READ_BYTES, length - done);

@@ -1,5 +1,5 @@
 import { BirdboneError } from '../../errors.js';
-import type { Checkpoint, TensorInfo } from '../checkpoint.js';
+import type { Checkpoint, ReadRange, TensorInfo } from '../checkpoint.js';
 import type { ByteSource } from '../files/bytes.js';
 import { quoted, shellWord } from '../files/quote.js';
 import type { CheckpointFormat } from '../format.js';
@@ -52,9 +52,9 @@ export function checkpointOf(path: string, files: readonly OpenedFile[], notices
       const stored = aliases.get(name) ?? name;
       const info = tensors.get(stored);
       if (info === undefined) throw noSuchTensor(path, name);
-      const { offset, length } = rangeWithin(info, range);
+      const { offset, length, into } = rangeWithin(info, range);
       const { file, header } = holding(stored)!;
-      return file.read(header.starts.get(stored)! + offset, length);
+      return file.read(header.starts.get(stored)! + offset, length, into);
     },
     async prefetch(name) {
       const stored = aliases.get(name) ?? name;
@@ -78,10 +78,7 @@ export function noSuchTensor(path: string, name: string): BirdboneError {
 }
 
 /** The range, by default the whole tensor. A range outside the tensor is the caller's mistake: a RangeError. */
-export function rangeWithin(
-  info: TensorInfo,
-  range: { readonly offset: number; readonly length: number } = { offset: 0, length: info.byteLength },
-): { readonly offset: number; readonly length: number } {
+export function rangeWithin(info: TensorInfo, range: ReadRange = { offset: 0, length: info.byteLength }): ReadRange {
   const { offset, length } = range;
   const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length);
   if (whole && offset >= 0 && length >= 0 && offset + length <= info.byteLength) return range;
