@@ -1,4 +1,3 @@
-import { dispose } from '@tensorflow/tfjs-core';
 import type { Candidate, Contest } from '../allocation/index.js';
 import { stopIfAborted } from '../errors.js';
 import {
@@ -17,8 +16,9 @@ import {
   tokensPerBatch,
 } from '../model/index.js';
 import type { EditContext } from './edit.js';
+import { maskedVariants, type SparsityOf } from './masked-variants.js';
 import { meanDivergences } from './mean-divergences.js';
-import { masked, type Sparsities, WeightRanks } from './weight-ranks.js';
+import { WeightRanks } from './weight-ranks.js';
 
 /** Tokens that candidates are compared on in the last stage of a tournament. */
 const CONTEST_TOKENS = 2048;
@@ -74,9 +74,6 @@ function byMatrix(candidate: Candidate): SparsityOf {
   return (weight) => candidate.get(weight) ?? 0;
 }
 
-/** How sparse a candidate makes each of the ranked matrices. */
-export type SparsityOf = (weight: string) => Sparsities;
-
 /** A block in the form that one candidate gives it, and what of it is not the block's own. */
 export interface BlockVariant {
   readonly block: LoadedBlock;
@@ -85,6 +82,8 @@ export interface BlockVariant {
 
 /** The forms of a block under each of the candidates, one at a time; closed when all have been seen. */
 export interface BlockVariants {
+  /** Of each candidate: those with the same key give the block the same form. */
+  readonly keys: readonly string[];
   of(candidate: number): Promise<BlockVariant>;
   close(): void;
 }
@@ -92,27 +91,6 @@ export interface BlockVariants {
 export interface Candidates {
   readonly count: number;
   variants(block: LoadedBlock): Promise<BlockVariants>;
-}
-
-/** Candidates that say how sparse each ranked matrix is. */
-export function maskedVariants(
-  weightRanks: WeightRanks,
-  sparsities: readonly SparsityOf[],
-  { device }: Pick<EditContext, 'device'>,
-): Candidates['variants'] {
-  return async (block) => {
-    const ranks = await weightRanks.upload(block, device);
-    return {
-      of: async (candidate) => {
-        const pruned = masked(block, { ranks, device }, sparsities[candidate]!);
-        const own = [...pruned.linears].flatMap(([name, { weight }]) => (ranks.has(name) ? weight.parts : []));
-        return { block: pruned, dispose: () => dispose(own) };
-      },
-      close: () => {
-        for (const { parts } of ranks.values()) dispose([...parts]);
-      },
-    };
-  };
 }
 
 export interface Round {
@@ -123,7 +101,10 @@ export interface Round {
   readonly reference: HiddenStates;
 }
 
-/** Mean KL(dense ‖ candidate) in nats of each candidate. All of them go through a block while it is on the device. */
+/**
+ * Mean KL(dense ‖ candidate) in nats of each candidate. All of them go through a block while it is on the device; those that have given
+ * every block so far the same form go through it once.
+ */
 export async function candidateDivergences(
   candidates: Candidates,
   { tokens, dense, reference }: Round,
@@ -131,38 +112,66 @@ export async function candidateDivergences(
 ): Promise<number[]> {
   const { model, device, memoryBytes, spillFolder, signal } = context;
   const batches = firstBatches(reference.batches, tokens);
-  const all: HiddenStates[] = [];
+  const made: HiddenStates[] = [];
+  const create = async () => {
+    const room = { memoryBytes: memoryBytes / candidates.count, spillFolder };
+    const states = await createHiddenStates(batches, model.decoder.hidden, room);
+    made.push(states);
+    return states;
+  };
   try {
-    for (let candidate = 0; candidate < candidates.count; candidate += 1) {
-      const room = { memoryBytes: memoryBytes / candidates.count, spillFolder };
-      const states = await createHiddenStates(batches, model.decoder.hidden, room);
-      all.push(states);
-      await embedBatches(model, states);
-    }
-    for (const { index } of model.decoder.blocks) await runCandidates(candidates, { index, all }, context);
+    const first = await create();
+    await embedBatches(model, first);
+    let paths: readonly Path[] = [{ members: Array.from({ length: candidates.count }, (_, i) => i), states: first }];
+    for (const { index } of model.decoder.blocks)
+      paths = await followPaths(candidates, { index, paths, create }, context);
+    const all = paths.map(({ states }) => states);
     const sides = { base: { model: dense, states: reference }, now: { model, states: all } };
-    return await meanDivergences(sides, { device, ...(signal && { signal }) });
+    const found = await meanDivergences(sides, { device, ...(signal && { signal }) });
+    const divergences = new Array<number>(candidates.count);
+    for (const [i, { members }] of paths.entries()) for (const member of members) divergences[member] = found[i]!;
+    return divergences;
   } finally {
-    for (const states of all) await states.close();
+    for (const states of made) await states.close();
   }
 }
 
-async function runCandidates(
+/** Candidates that have been the same so far, and what they give. */
+interface Path {
+  readonly members: readonly number[];
+  readonly states: HiddenStates;
+}
+
+interface Crossroads {
+  readonly index: number;
+  readonly paths: readonly Path[];
+  create(): Promise<HiddenStates>;
+}
+
+/** Sends every path through a block, divided where its candidates give the block different forms. */
+async function followPaths(
   candidates: Candidates,
-  { index, all }: { readonly index: number; readonly all: readonly HiddenStates[] },
+  { index, paths, create }: Crossroads,
   { model, device, signal }: EditContext,
-): Promise<void> {
+): Promise<Path[]> {
   const block = await loadBlock(model, index, device);
+  const found: Path[] = [];
   try {
     const variants = await candidates.variants(block);
     try {
-      for (const [candidate, states] of all.entries()) {
-        stopIfAborted(signal);
-        const variant = await variants.of(candidate);
-        try {
-          await runBlock(variant.block, states, device, { store: true, ...(signal && { signal }) });
-        } finally {
-          variant.dispose();
+      for (const { members, states } of paths) {
+        const parted = partedBy(members, variants.keys);
+        for (const [i, alike] of parted.entries()) {
+          stopIfAborted(signal);
+          // The last of them goes on where the path has come to, the others from a copy of it.
+          const own = i === parted.length - 1 ? states : await copied(states, await create());
+          const variant = await variants.of(alike[0]!);
+          try {
+            await runBlock(variant.block, own, device, { store: true, ...(signal && { signal }) });
+          } finally {
+            variant.dispose();
+          }
+          found.push({ members: alike, states: own });
         }
       }
     } finally {
@@ -171,6 +180,24 @@ async function runCandidates(
   } finally {
     disposeBlock(block);
   }
+  return found;
+}
+
+/** The members with the same key together, in the order in which the keys come. */
+function partedBy(members: readonly number[], keys: readonly string[]): number[][] {
+  const parted = new Map<string, number[]>();
+  for (const member of members) {
+    const alike = parted.get(keys[member]!);
+    if (alike === undefined) parted.set(keys[member]!, [member]);
+    else alike.push(member);
+  }
+  return [...parted.values()];
+}
+
+/** Arrays in memory are shared: a block puts new ones in their place. */
+async function copied(from: HiddenStates, to: HiddenStates): Promise<HiddenStates> {
+  for (const i of from.batches.keys()) await to.store(i, await from.load(i));
+  return to;
 }
 
 /** As many batches as it takes to have so many tokens. */

@@ -185,14 +185,17 @@ function foldedVariants(
     const own = [...networks.all.entries()].filter(([, network]) => network.block === block.spec.index);
     // Candidates of a generation differ in few networks.
     const known = new Map<string, Float32Array>();
+    const takenOf = (network: NetworkChannels, candidate: Counts) =>
+      countsOf(network, (name) => Math.round(candidate.get(name)! * sizes.get(name)!));
     const foldedOf = async (place: number, network: NetworkChannels, candidate: number) => {
-      const counts = countsOf(network, (name) => Math.round(candidates[candidate]!.get(name)! * sizes.get(name)!));
+      const counts = takenOf(network, candidates[candidate]!);
       const key = `${place}:${counts.join()}`;
       const values = known.get(key) ?? (await networks.folded(place, counts, context)).values;
       known.set(key, values);
       return values;
     };
     return {
+      keys: candidates.map((candidate) => own.map(([, network]) => takenOf(network, candidate).join()).join(' ')),
       of: async (candidate) => {
         const weights = new Map<string, Float32Array>();
         for (const [place, network] of own) {

@@ -2,15 +2,9 @@ import type { Candidate } from '../allocation/index.js';
 import { BirdboneError } from '../errors.js';
 import { type HiddenStates, runBlocks } from '../model/index.js';
 import { clusterName, type ThresholdTrial, type TrialText } from '../thresholds/index.js';
-import {
-  type Candidates,
-  candidateDivergences,
-  contestBatches,
-  maskedVariants,
-  realTokens,
-  type SparsityOf,
-} from './candidate-contest.js';
+import { type Candidates, candidateDivergences, contestBatches, realTokens } from './candidate-contest.js';
 import type { EditContext } from './edit.js';
+import { maskedVariants, type SparsityOf } from './masked-variants.js';
 import type { ClusteredMatrix } from './threshold-clusters.js';
 import type { WeightRanks } from './weight-ranks.js';
 
