@@ -45,7 +45,7 @@ const PIECE_BYTES = 256 * MIB;
 const SLICE_BYTES = 32 * MIB;
 const SLICES = 3;
 /** A thread that rounds rows, with the strips that are under way to it and from it; there are at most 8 (threads/pool.ts). */
-const ROUNDING_THREAD_BYTES = 45 * MIB;
+const ROUNDING_THREAD_BYTES = 30 * MIB;
 const MOST_THREADS = 8;
 
 export function plannedMemory(question: MemoryQuestion): PlannedMemory {
@@ -58,10 +58,9 @@ export function plannedMemory(question: MemoryQuestion): PlannedMemory {
   // Without a text, no block runs: weights come and go slice by slice.
   const resident = text.context === 0 ? 0 : block;
   const tensors = resident + Math.max(text.working, work.slices);
-  // A piece that is loaded, and the one before it, which is not collected yet.
-  const loading = 2 * Math.min(largestMatrix(decoder), PIECE_BYTES);
+  const loading = Math.min(largestMatrix(decoder), PIECE_BYTES);
   const hosted = Math.max(loading, work.host + work.slices) + grams + text.held;
-  const host = PROCESS_BYTES + STREAM_BYTES + hosted;
+  const host = PROCESS_BYTES + STREAM_BYTES + work.threads + hosted;
   const { batch, states: hiddenStates, spilled } = text;
   const parts = { block, batch, hiddenStates, spilled, grams };
   if (device.name === 'cpu') return { ...parts, host: host + (tensors === 0 ? 0 : tensors + HEAP_SLACK_BYTES) };
@@ -124,6 +123,8 @@ interface Work {
   readonly slices: number;
   /** On the host, made of one matrix at a time. */
   readonly host: number;
+  /** Of threads, which keep what they have had. */
+  readonly threads: number;
 }
 
 /** What the steps' own work takes beside a block and its text. */
@@ -133,19 +134,20 @@ function workOf({ steps }: Recipe, decoder: Decoder): Work {
     switch (step.do) {
       case 'prune':
         // The scores, and integers in their order (sparsity/scores.ts).
-        return { slices: SLICES * Math.min(matrix, SLICE_BYTES), host: 2 * matrix };
+        return { slices: SLICES * Math.min(matrix, SLICE_BYTES), host: 2 * matrix, threads: 0 };
       case 'quantize': {
-        const rounding = Math.min(MOST_THREADS, availableParallelism()) * ROUNDING_THREAD_BYTES;
+        const threads = Math.min(MOST_THREADS, availableParallelism()) * ROUNDING_THREAD_BYTES;
         // Weights, codes and what they stand for, of algorithms that take a matrix whole.
-        return { slices: 0, host: (step.algorithm ?? 'rtn') === 'rtn' ? rounding : rounding + 3 * matrix };
+        return { slices: 0, host: (step.algorithm ?? 'rtn') === 'rtn' ? 0 : 3 * matrix, threads };
       }
       default:
-        return { slices: 0, host: 3 * matrix };
+        return { slices: 0, host: 3 * matrix, threads: 0 };
     }
   });
   return {
     slices: Math.max(...works.map(({ slices }) => slices)),
     host: Math.max(...works.map(({ host }) => host)),
+    threads: Math.max(...works.map(({ threads }) => threads)),
   };
 }
 
