@@ -1,4 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Model, openModel } from '../../src/model/index.js';
 import { openContest } from '../../src/pruning/candidate-contest.js';
@@ -7,16 +9,18 @@ import { type Device, openDevice } from '../../src/tensor/index.js';
 import { architectureFixtures, fixtureModel, writeFixture } from '../fixtures/architectures/index.js';
 import { randomWindows } from './shed-once.js';
 
+const folder = mkdtempSync(path.join(tmpdir(), 'birdbone-contest-'));
 let device: Device;
 let model: Model;
 
 beforeAll(async () => {
   device = await openDevice('cpu');
-  model = await openModel(writeFixture(fixtureModel(architectureFixtures['llama']!)));
+  model = await openModel(writeFixture(fixtureModel(architectureFixtures['llama']!), folder));
 });
 afterAll(async () => {
   await model.checkpoint.close();
   await device.close();
+  rmSync(folder, { recursive: true });
 });
 
 const context = (): EditContext =>
