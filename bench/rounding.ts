@@ -1,7 +1,8 @@
 /**
  * `tsx bench/rounding.ts`: how fast weights are rounded to nearest. First one thread, from the bytes that a checkpoint holds to packed codes
  * and scales: JavaScript and WebAssembly turn about, in processor time, so that what else the machine does counts little. Then a checkpoint
- * in Mistral's shapes: reading it alone, rounded on threads as well, put into a layer of the state store as well, and the whole command.
+ * in Mistral's shapes, F16: its SHA-256 alone, reading it alone, rounded on threads as well, put into a layer of the state store as well,
+ * and the whole command for each of `--whole`.
  * The tables go into docs/quantization.md. Needs a build, and 7 GB of disk under `--folder`; `--blocks 1` is the least work, 0 leaves it out.
  */
 import { existsSync } from 'node:fs';
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     schemes: { type: 'string', default: 'int4,int3,int8,fp8,nf4' },
     blocks: { type: 'string', default: '6' },
+    whole: { type: 'string', default: 'int4,int8' },
     folder: { type: 'string', default: path.join(tmpdir(), 'birdbone-rounding') },
     keep: { type: 'boolean', default: false },
   },
@@ -89,25 +91,23 @@ async function measureStages(): Promise<Stage[]> {
   await mkdir(folder, { recursive: true });
   const model = path.join(folder, `mistral-${values.blocks}`);
   if (!existsSync(path.join(model, 'config.json')))
-    await writeSyntheticMistral(model, { blocks: Number(values.blocks) });
+    await writeSyntheticMistral(model, { blocks: Number(values.blocks), dtype: 'F16' });
   const { linearBytes, allBytes } = await sizesOf(model);
-  const out = path.join(folder, 'int4');
-  const command = ['quantize', model, '--out', out, '--scheme', 'int4', '--group-size', '64', '--max-drop', '100%'];
-  const whole = [
-    path.join(root, 'bin/run.js'),
-    ...command,
-    '--diffs',
-    path.join(folder, 'diffs'),
-    '--device',
-    'cpu',
-    '--quiet',
+  const out = path.join(folder, 'out');
+  const diffs = path.join(folder, 'diffs');
+  const whole = (scheme: string) => [
+    ...[path.join(root, 'bin/run.js'), 'quantize', model, '--out', out, '--scheme', scheme],
+    ...['--max-drop', '100%', '--diffs', diffs, '--device', 'cpu', '--quiet'],
   ];
   const part = (name: string) => ['--import', 'tsx', path.join(root, 'bench/parts/rounding-stage.ts'), name, model];
   const works: [name: string, args: string[], inputBytes: number][] = [
+    ['SHA-256 of all tensors', part('hash'), allBytes],
     ['reading the weights', part('read'), linearBytes],
     ['… and rounding them on threads', part('round'), linearBytes],
     ['… and storing them as a layer', part('store'), linearBytes],
-    ['`quantize`, whole: hashes, layer, publication, diff', whole, allBytes],
+    ...values.whole.split(',').map((scheme): [string, string[], number] => {
+      return [`\`quantize --scheme ${scheme}\`, whole: hashes, layer, publication, diff`, whole(scheme), allBytes];
+    }),
   ];
   const measured: Stage[] = [];
   for (const [name, args, inputBytes] of works) {
@@ -150,10 +150,11 @@ function renderStages(): string {
     name,
     `${seconds.toFixed(1)} s`,
     `${cpuSeconds.toFixed(1)} s`,
+    `${(inputBytes / 1e9 / seconds).toFixed(2)} GB/s`,
     `${(inputBytes / 1e9 / cpuSeconds).toFixed(2)} GB/s`,
     megabytes(peakBytes),
   ]);
-  const title = `${values.blocks} blocks of Mistral-7B's shapes, bf16, ${megabytes(stages.at(-1)!.inputBytes)}, int4 in groups of 64, on ${availableParallelism()} cores.`;
-  const header = ['work', 'time', 'CPU time', 'input for a second of CPU time', 'peak memory'];
+  const title = `${values.blocks} blocks of Mistral-7B's shapes, F16, ${megabytes(stages.at(-1)!.inputBytes)}; stages of int4 in groups of 64; on ${availableParallelism()} cores.`;
+  const header = ['work', 'time', 'CPU time', 'input a second', 'input for a second of CPU time', 'peak memory'];
   return `${title}\n\n${markdownTable(header, lines)}`;
 }
