@@ -47,7 +47,7 @@ export async function modelAsGguf(
 }
 
 /** The tensors of that GGUF, without its tokenizer: what their types and shapes will be. Reads no weights. */
-export function storedAsGguf(checkpoint: Checkpoint, decoder: Model['decoder'], name: string): Checkpoint {
+function storedAsGguf(checkpoint: Checkpoint, decoder: Model['decoder'], name: string): Checkpoint {
   return vectorsAsF32(asGguf(checkpoint, decoder, name));
 }
 
