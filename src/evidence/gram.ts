@@ -1,5 +1,5 @@
 import { clone, keep, matMul, slice, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
-import type { Device } from '../tensor/index.js';
+import { type Device, gram } from '../tensor/index.js';
 import type { Gram } from './block-evidence.js';
 import { type Collector, summedRanges } from './collector.js';
 
@@ -62,7 +62,7 @@ async function addProducts(tiles: readonly Tile[], values: Tensor2D, device: Dev
       const product = tidy(() => {
         const columnsOf = (start: number, count: number) => slice(values, [rows.start, start], [rows.count, count]);
         const right = columnsOf(left, width);
-        return matMul(top === left ? right : columnsOf(top, height), right, true, false);
+        return top === left ? gram(right) : matMul(columnsOf(top, height), right, true, false);
       });
       try {
         const found = (await device.read(product)) as Float32Array;

@@ -59,6 +59,11 @@ function codeOf(product: UnitProduct): string {
     var<workgroup> tile_b: array<f16, ${2 * columns * stride}>;
     var<workgroup> shown: array<f32, ${down * across * unit.m * unit.n}>;
 
+    /** Rounded to f16's 11 bits, by integers: a compiler may take f32(f16(x)) for x, and what is left of it for 0. */
+    fn leading_bits(values: vec4f) -> vec4f {
+      return bitcast<vec4f>((bitcast<vec4u>(values) + vec4u(0x1000u)) & vec4u(0xffffe000u));
+    }
+
     /** 1 / scale of a power of two; NaN stays what it is. */
     fn inverse(scale: f32) -> f32 {
       let bits = bitcast<u32>(scale);
@@ -152,9 +157,10 @@ function store(product: UnitProduct): string {
           'a',
           (job) => `
           let at = (buffer * ${terms * tile.rows}u + line) * ${stride}u + deep;
-          let high = vec4h(next_a_${job});
+          ${terms === 1 ? '' : `let leading = leading_bits(next_a_${job});`}
+          let high = vec4h(${terms === 1 ? `next_a_${job}` : 'leading'});
           ${four('tile_a[INDEX]', 'high')}
-          ${terms === 1 ? '' : `let low = vec4h(next_a_${job} - vec4f(high)); ${four(`tile_a[INDEX + ${tile.rows * stride}u]`, 'low')}`}`,
+          ${terms === 1 ? '' : `let low = vec4h(next_a_${job} - leading); ${four(`tile_a[INDEX + ${tile.rows * stride}u]`, 'low')}`}`,
         )}
         ${perJob(
           product,
