@@ -48,6 +48,8 @@ describe('help', () => {
       COMMANDS
         advise     say how a model is best stored for a machine: size, memory and
                    speed of each way, predicted
+        bench      measure load time, tokens a second and memory of a model, before
+                   and after compression
         calibrate  make a calibration set out of texts: each once, balanced, described
                    and hashed
         check      check that a run's state is all there, and undamaged
