@@ -46,11 +46,6 @@ export async function modelAsGguf(
   return { view, order: gguf.order, metadata, notices };
 }
 
-/** The tensors of that GGUF, without its tokenizer: what their types and shapes will be. Reads no weights. */
-function storedAsGguf(checkpoint: Checkpoint, decoder: Model['decoder'], name: string): Checkpoint {
-  return vectorsAsF32(asGguf(checkpoint, decoder, name));
-}
-
 function vectorsAsF32(gguf: Checkpoint) {
   return castView(gguf, ({ shape, dtype }) => (shape.length < 2 || dtype === 'F64' ? 'F32' : undefined));
 }
