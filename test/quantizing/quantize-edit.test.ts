@@ -148,7 +148,7 @@ describe('quantizeEdit', () => {
   });
 
   it.each([
-    ['a scheme that there is not', { scheme: 'int5' }, 'Known: int8'],
+    ['a scheme that there is not', { scheme: 'int7' }, 'Known: int8'],
     ['no scheme', {}, 'needs a scheme'],
     ['an algorithm that there is not', { scheme: 'int4', algorithm: 'magic' }, 'algorithm "magic"'],
     ['groups for a mix', { scheme: 'q4_k_m', groupSize: 64 }, '--group-size 64 would be without effect'],
