@@ -121,7 +121,7 @@ describe('the kernel', () => {
   const int4 = schemeOf('int4');
 
   it('takes integers of rows alone', () => {
-    expect(taken).toEqual(['int8', 'int6', 'int4', 'int3', 'int2', 'w8a8']);
+    expect(taken).toEqual(['int8', 'int6', 'int5', 'int4', 'int3', 'int2', 'w8a8']);
     expect(canRoundRows(schemeOf('int4', { blockShape: [2, 2] }), 'F16')).toBe(false);
     expect(canRoundRows(schemeOf('int4', { groupSize: 'tensor' }), 'F16')).toBe(false);
     expect(canRoundRows(int4, 'F64')).toBe(false);
