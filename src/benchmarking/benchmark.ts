@@ -26,9 +26,9 @@ export interface BenchmarkOptions {
   readonly engine: EngineChoice;
   /** Folder in which node-llama-cpp is installed. */
   readonly llamaFolder?: string;
-  /** Tokens of a window, and windows of a round's prompt. */
-  /** Unless given, 256 or what the models take. */
+  /** Tokens of a window; 256, or what the models take, unless given. */
   readonly context?: number;
+  /** Windows of a round's prompt. */
   readonly windows: number;
   /** Tokens to generate in a round. */
   readonly generated: number;
