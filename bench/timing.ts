@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { median } from 'simple-statistics';
 
 /** Seconds that `work` takes. */
@@ -21,12 +22,22 @@ export async function interleave(
   return { ours: median(oursSeconds), theirs: median(theirsSeconds), ratio: ratioOf(oursSeconds, theirsSeconds) };
 }
 
-/** Seconds of each way in each round, one unmeasured round first; every other round goes through the ways backwards. */
-export async function takeTurns(rounds: number, ways: readonly (() => Promise<number>)[]): Promise<number[][]> {
+/**
+ * Seconds of each way in each round, one unmeasured round first; every other round goes through the ways backwards. Before each turn
+ * `rest` milliseconds pass, for ways whose threads go on waiting in busy loops when they are done.
+ */
+export async function takeTurns(
+  rounds: number,
+  ways: readonly (() => Promise<number>)[],
+  rest = 0,
+): Promise<number[][]> {
   for (const way of ways) await way();
   const seconds = ways.map((): number[] => []);
   for (let round = 0; round < rounds; round += 1) {
-    const turns = ways.map((way, i) => async () => seconds[i]!.push(await way()));
+    const turns = ways.map((way, i) => async () => {
+      await sleep(rest);
+      seconds[i]!.push(await way());
+    });
     for (const turn of round % 2 === 0 ? turns : turns.reverse()) await turn();
   }
   return seconds;

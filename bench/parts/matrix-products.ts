@@ -4,8 +4,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { matMul, type Tensor2D } from '@tensorflow/tfjs-core';
 import { geometricMean, median } from 'simple-statistics';
+import { headSections } from '../../src/model/head.js';
 import { type Decoder, describeModel, openModel, tokensPerBatch } from '../../src/model/index.js';
 import { type Device, openDevice } from '../../src/tensor/index.js';
+import { rowsOfLogits } from '../../src/tensor/ops/next-tokens.js';
 import { PythonPeer } from '../python-peer.js';
 import { markdownTable } from '../record.js';
 import { MISTRAL, syntheticMistral } from '../synthetic-mistral.js';
@@ -24,6 +26,10 @@ const CONTEXT = 256;
 const ROUNDS = 7;
 const NO_TORCH = { torchGflops: null, torchRatio: null };
 const NOTHING_BESIDE = { openblasGflops: null, ratio: null, ...NO_TORCH };
+/**
+ * Before each turn: OpenBLAS's threads spin for 2^26 cycles after a product, 20 ms and more, and would take a core from whoever is next.
+ */
+const REST_MS = 100;
 /** Short products are repeated until a measurement takes this long. */
 const MIN_SECONDS = 0.03;
 
@@ -119,12 +125,13 @@ async function shapes(device: Device): Promise<Shape[]> {
   ];
 }
 
-/** The distinct products of the first block, and the head. */
+/** The distinct products of the first block, and the head's, which is multiplied part by part and for some rows at a time. */
 function shapesOf(model: string, decoder: Decoder, device: Device): Shape[] {
   const rows = tokensPerBatch(decoder, CONTEXT, device);
-  const linears = decoder.blocks[0]!.linears.map((linear) => ({ inner: linear.columns, columns: linear.rows }));
-  const all = [...linears, { inner: decoder.hidden, columns: decoder.vocabulary }];
-  const distinct = new Map(all.map((shape) => [`${shape.inner} ${shape.columns}`, { model, rows, ...shape }]));
+  const linears = decoder.blocks[0]!.linears.map((linear) => ({ rows, inner: linear.columns, columns: linear.rows }));
+  const tokens = Math.min(decoder.vocabulary, headSections([{ decoder }], device)[0]!.rowsPerPart);
+  const head = { rows: Math.min(rows, rowsOfLogits(tokens, device)), inner: decoder.hidden, columns: tokens };
+  const distinct = new Map([...linears, head].map((shape) => [Object.values(shape).join(), { model, ...shape }]));
   return [...distinct.values()];
 }
 
@@ -145,11 +152,12 @@ async function time(device: Device, openblas: OpenBlas | undefined, shape: Shape
     const gflop = (2 * count * rows * inner * columns) / 1e9;
     if (openblas === undefined) return { ...shape, gflops: gflop / ours(count), ...NOTHING_BESIDE };
     await openblas.ask(`shape ${rows} ${inner} ${columns}`);
-    const [own, theirs, torch] = await takeTurns(ROUNDS, [
+    const ways = [
       async () => ours(count),
       async () => Number(await openblas.ask(`run ${count}`)),
       ...(openblas.torch === undefined ? [] : [async () => Number(await openblas.ask(`run-torch ${count}`))]),
-    ]);
+    ];
+    const [own, theirs, torch] = await takeTurns(ROUNDS, ways, REST_MS);
     return {
       ...shape,
       gflops: gflop / median(own!),

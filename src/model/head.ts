@@ -28,7 +28,7 @@ export interface HeadSection {
  * the limit, and so neither do the results.
  */
 export function headSections(
-  models: readonly Model[],
+  models: readonly Pick<Model, 'decoder'>[],
   device: Device,
   limitBytes = Math.max(SMALL_HEADS_BYTES, ...models.map(largestBlockBytes)),
 ): HeadSection[] {
@@ -45,7 +45,7 @@ export function headSections(
   return sections;
 }
 
-function largestBlockBytes({ decoder }: Model): number {
+function largestBlockBytes({ decoder }: Pick<Model, 'decoder'>): number {
   const sizes = decoder.blocks.map(({ linears }) =>
     linears.reduce((sum, { rows, columns }) => sum + rows * columns, 0),
   );

@@ -206,8 +206,13 @@ function commonRanges(a: readonly RowRange[], b: readonly RowRange[]): RowRange[
   return ends.map((end, i) => ({ start: ends[i - 1] ?? 0, count: end - (ends[i - 1] ?? 0) }));
 }
 
+/** Rows whose logits over so many tokens are made at once, at most. */
+export function rowsOfLogits(tokens: number, device: Pick<Device, 'maxTensorBytes'>): number {
+  return Math.max(1, Math.floor(Math.min(device.maxTensorBytes, LOGIT_BYTES) / (4 * tokens)));
+}
+
 function rowRanges(rows: number, part: RowRange, device: Device): RowRange[] {
-  const rowsPerRange = Math.max(1, Math.floor(Math.min(device.maxTensorBytes, LOGIT_BYTES) / (4 * part.count)));
+  const rowsPerRange = rowsOfLogits(part.count, device);
   const ranges: RowRange[] = [];
   for (let start = 0; start < rows; start += rowsPerRange) {
     ranges.push({ start, count: Math.min(rowsPerRange, rows - start) });
