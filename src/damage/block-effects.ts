@@ -59,8 +59,7 @@ export async function effectOf(
       }
     }
   };
-  const states = { ...inputs.states, store: compare };
-  await runBlock({ ...block, linears }, states, device, { store: true, ...(signal && { signal }) });
+  await runBlock({ ...block, linears }, inputs.states, device, { store: compare, ...(signal && { signal }) });
   if (error === 0) return 0;
   return size === 0 ? 1 : Math.sqrt(error / size);
 }

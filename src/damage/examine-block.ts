@@ -56,8 +56,7 @@ export async function examineBlock(pair: ModelPair, index: number, options: Exam
   const after = await loadBlock(pair.now, index, device);
   let ownInputs: Fed['own'];
   try {
-    const across = { ...dense, store: (i: number, values: Float32Array) => crossed.store(i, values) };
-    await runBlock(after, across, device, { store: true, ...stop });
+    await runBlock(after, dense, device, { store: (i, values) => crossed.store(i, values), ...stop });
     ownInputs = await runForInputs(after, own, { device, sample, ...stop });
   } finally {
     disposeBlock(after);

@@ -110,6 +110,5 @@ async function runInto(
   block: LoadedBlock,
   { device, signal }: PassContext,
 ): Promise<void> {
-  const between: HiddenStates = { ...from, store: (i, values) => into.store(i, values) };
-  await runBlock(block, between, device, { store: true, ...(signal && { signal }) });
+  await runBlock(block, from, device, { store: (i, values) => into.store(i, values), ...(signal && { signal }) });
 }

@@ -2,13 +2,7 @@ import type { Device } from '../tensor/index.js';
 import { apartAbove, batchesOf, type TokenBatch, tokensPerBatch } from './batches.js';
 import type { Model } from './decoder.js';
 import { embedBatches } from './embedding.js';
-import { createHiddenStates, type HiddenStates } from './hidden-states.js';
-
-/** Where hidden states may be: above `memoryBytes` they go to files in `spillFolder`. */
-export interface StatesRoom {
-  readonly memoryBytes: number;
-  readonly spillFolder: string;
-}
+import { createHiddenStates, type HiddenStates, type StatesRoom } from './hidden-states.js';
 
 /** Hidden states of batches before the first block: their embeddings. The caller closes them. */
 export async function embeddedStates(
@@ -30,9 +24,9 @@ export async function embeddedStates(
 export function embeddedWindows(
   model: Model,
   windows: readonly { readonly ids: Int32Array }[],
-  { device, ...room }: StatesRoom & { readonly device: Device },
+  room: StatesRoom & { readonly device: Device },
 ): Promise<HiddenStates> {
   const longest = windows.reduce((length, { ids }) => Math.max(length, ids.length), 0);
-  const batches = batchesOf(windows, tokensPerBatch(model.decoder, longest, device), apartAbove(model.decoder));
+  const batches = batchesOf(windows, tokensPerBatch(model.decoder, longest, room.device), apartAbove(model.decoder));
   return embeddedStates(model, batches, room);
 }

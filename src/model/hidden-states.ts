@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import type { Tensor3D } from '@tensorflow/tfjs-core';
 import { writing } from '../checkpoint/index.js';
+import type { Device } from '../tensor/index.js';
 import type { TokenBatch } from './batches.js';
+import { type ResidentStates, residentStates } from './resident-states.js';
 
 /** Hidden states up to this size stay in memory unless the user says otherwise (`--memory`). */
 export const DEFAULT_MEMORY_BYTES = 2 ** 30;
@@ -11,12 +14,18 @@ export const DEFAULT_MEMORY_BYTES = 2 ** 30;
 export interface HiddenStates {
   readonly batches: readonly TokenBatch[];
   readonly hiddenSize: number;
-  /** Whether they lie in a file rather than in memory. */
+  /** Whether those that are not on the device lie in a file rather than in memory. */
   readonly spilled: boolean;
+  /** Bytes of those that stay on the device: the first batches. */
+  readonly residentBytes: number;
   /** Batch i as [rows, columns, hiddenSize] row-major. Not to be written to. */
   load(i: number): Promise<Float32Array>;
   /** Takes over `values`: the caller does not write to them afterwards. */
   store(i: number, values: Float32Array): Promise<void>;
+  /** Batch i where it stays on the device, for whoever goes on there: the states' own, not to be disposed. Else undefined. */
+  onDevice(i: number): Tensor3D | undefined;
+  /** Stores what the device has made; the tensor stays the caller's. */
+  storeTensor(i: number, values: Tensor3D, device: Device): Promise<void>;
   /** Drops everything; the file too. */
   close(): Promise<void>;
 }
@@ -28,17 +37,72 @@ export interface HiddenStatesOptions {
   readonly spillFolder: string;
 }
 
+/** Where hidden states may be: `device`, if given, keeps the first of them as far as its own memory goes. */
+export interface StatesRoom extends HiddenStatesOptions {
+  readonly device?: Device | undefined;
+}
+
 /**
- * Makes empty hidden states for the batches: in memory when they fit `memoryBytes`, else in one file, batch after
- * batch.
+ * Makes empty hidden states for the batches. The first stay on the device as far as it has room; the rest is in memory when it fits
+ * `memoryBytes`, else in one file, batch after batch. What is loaded is what was stored to the bit, wherever it was.
  */
 export async function createHiddenStates(
   batches: readonly TokenBatch[],
   hiddenSize: number,
-  options: HiddenStatesOptions,
+  { device, ...options }: StatesRoom,
 ): Promise<HiddenStates> {
   const lengths = batches.map((batch) => batch.rows * batch.columns * hiddenSize);
-  return { batches, hiddenSize, ...(await createArrays(lengths, options)) };
+  const kept = device && residentStates(batches, hiddenSize, device);
+  if (device === undefined || kept === undefined || kept.count === 0) {
+    const arrays = await createArrays(lengths, options);
+    const storeTensor: HiddenStates['storeTensor'] = async (i, values, on) =>
+      arrays.store(i, (await on.read(values)) as Float32Array);
+    return { batches, hiddenSize, residentBytes: 0, ...arrays, onDevice: () => undefined, storeTensor };
+  }
+  try {
+    const rest = await createArrays(lengths.slice(kept.count), options);
+    return partlyResident({ batches, hiddenSize, lengths }, { kept, rest, device });
+  } catch (error) {
+    kept.drop();
+    throw error;
+  }
+}
+
+/** The first batches on the device, as `kept` has them, and the others in `rest`. */
+function partlyResident(
+  {
+    batches,
+    hiddenSize,
+    lengths,
+  }: Pick<HiddenStates, 'batches' | 'hiddenSize'> & { readonly lengths: readonly number[] },
+  { kept, rest, device }: { readonly kept: ResidentStates; readonly rest: SpillableArrays; readonly device: Device },
+): HiddenStates {
+  const shapeOf = ({ rows, columns }: TokenBatch) => [rows, columns, hiddenSize];
+  return {
+    batches,
+    hiddenSize,
+    spilled: rest.spilled,
+    residentBytes: kept.bytes,
+    async load(i) {
+      if (i >= kept.count) return rest.load(i - kept.count);
+      return (await device.read(kept.get(i) ?? neverStored(i))) as Float32Array;
+    },
+    async store(i, values) {
+      if (i >= kept.count) return rest.store(i - kept.count, values);
+      checkLength(i, values, lengths);
+      const tensor = device.upload(values, shapeOf(batches[i]!)) as Tensor3D;
+      await kept.set(i, tensor).finally(() => tensor.dispose());
+    },
+    onDevice: (i) => (i < kept.count ? (kept.get(i) ?? neverStored(i)) : undefined),
+    async storeTensor(i, values, on) {
+      if (i < kept.count) await kept.set(i, values);
+      else await rest.store(i - kept.count, (await on.read(values)) as Float32Array);
+    },
+    async close() {
+      kept.drop();
+      await rest.close();
+    },
+  };
 }
 
 /** Arrays of fixed lengths that are stored and loaded whole, by number: in memory, or in a file. */

@@ -1,4 +1,4 @@
-import { gather, type Tensor2D, type Tensor3D, tidy } from '@tensorflow/tfjs-core';
+import { clone, gather, type Tensor2D, type Tensor3D, tidy } from '@tensorflow/tfjs-core';
 import { goOn } from '../pause.js';
 import type { Device } from '../tensor/index.js';
 import { isPadded, realPositions, type TokenBatch } from './batches.js';
@@ -15,8 +15,8 @@ export interface PassOptions {
   readonly observe?: Observe;
   /** All that `observe` looks at: where nothing is stored, a block without experts runs no further than these need. */
   readonly wanted?: ReadonlySet<LinearInput>;
-  /** Whether the block's outputs replace its inputs in the states; false leaves the states as they are. */
-  readonly store: boolean;
+  /** Whether the block's outputs replace its inputs in the states, or who takes them; false computes them for `observe` alone. */
+  readonly store: boolean | ((i: number, values: Float32Array) => Promise<void>);
   readonly signal?: AbortSignal;
   /** Called after each batch, for what `observe` kept of it: the next batch waits. */
   readonly settle?: (done: number) => Promise<void>;
@@ -60,8 +60,7 @@ async function runBatch(
   { observe, wanted, store }: PassOptions,
 ): Promise<void> {
   const batch = at.states.batches[at.i]!;
-  const values = await at.states.load(at.i);
-  const input = device.upload(values, [batch.rows, batch.columns, at.states.hiddenSize]) as Tensor3D;
+  const input = await inputOf(at.states, at.i, device);
   let output: Tensor3D | undefined;
   try {
     const shared = observe && withoutPadding(batch, observe);
@@ -71,11 +70,20 @@ async function runBatch(
     output = block.spec.experts
       ? await forwardRouted(block, input, { batch, tables: at.tables, device }, { shared, own: observe })
       : forwardBlock(block, input, at.tables, shared);
-    if (store) await at.states.store(at.i, (await device.read(output)) as Float32Array);
+    if (store === true) await at.states.storeTensor(at.i, output, device);
+    else if (store !== false) await store(at.i, (await device.read(output)) as Float32Array);
   } finally {
     input.dispose();
     output?.dispose();
   }
+}
+
+/** Batch i on the device, for the caller to dispose: nothing travels where it lies there. */
+async function inputOf(states: HiddenStates, i: number, device: Device): Promise<Tensor3D> {
+  const held = states.onDevice(i);
+  if (held !== undefined) return clone(held);
+  const { rows, columns } = states.batches[i]!;
+  return device.upload(await states.load(i), [rows, columns, states.hiddenSize]) as Tensor3D;
 }
 
 function withoutPadding(batch: TokenBatch, observe: Observe): Observe {

@@ -69,7 +69,7 @@ async function outputs(
   const store = async (i: number, values: Float32Array) => {
     found[i] = values;
   };
-  await runBlock(block, { ...inputs, store }, device, { store: true, ...(signal && { signal }) });
+  await runBlock(block, inputs, device, { store, ...(signal && { signal }) });
   return found;
 }
 

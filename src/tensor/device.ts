@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { ResidentRoom } from './resident-room.js';
 import type { TilePolicy } from './wgsl/kernel.js';
 
 export const DEVICE_NAMES = ['webgpu', 'cuda', 'cpu'] as const;
@@ -47,6 +48,8 @@ export interface Device {
   readonly maxTensorBytes: number;
   /** Whether `linear` takes weights of 16-bit floats as they are stored (`uploadStored`), at half the memory of float32. */
   readonly multipliesStored?: boolean;
+  /** Memory of the device's own for tensors that stay there between passes; absent where tensors lie in the host's. */
+  readonly resident?: ResidentRoom;
   /** Copies values to the device. Throws `device` for a tensor above `maxTensorBytes`, `out-of-memory` when the budget is spent. */
   upload(values: Float32Array | Int32Array, shape: readonly number[]): Tensor;
   /**
@@ -81,6 +84,8 @@ export interface DeviceOptions {
   readonly threads?: number;
   /** Chooses how a GPU's matrix products are tiled, which changes their time alone; a guess by their shapes unless given. */
   readonly tiles?: TilePolicy;
+  /** What tensors that stay on a GPU between passes may take there; found out unless given. */
+  readonly residentBytes?: number;
 }
 
 /** One kind of device: the default export of a file in backends/. */

@@ -48,5 +48,6 @@ export { softcap } from './ops/softcap.js';
 export { multiplyStored, type StoredProductOptions, type StoredRows } from './ops/stored-product.js';
 export { swiglu } from './ops/swiglu.js';
 export { packHalves, type StoredFormat } from './packed-weights.js';
+export { fittingPrefix, ResidentRoom } from './resident-room.js';
 export { measureMatMul } from './throughput.js';
 export { countZeros } from './zeros.js';

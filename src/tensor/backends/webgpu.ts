@@ -2,6 +2,7 @@ import process from 'node:process';
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Device, type DeviceBackend, type DeviceOptions, type FoundDevice, TFJS_BACKENDS } from '../device.js';
+import { ResidentRoom } from '../resident-room.js';
 import { wgslKernels } from '../wgsl/index.js';
 import type { TilePolicy } from '../wgsl/kernel.js';
 import { productKernel } from '../wgsl/product.js';
@@ -13,6 +14,7 @@ import { type FaultLog, watchFaults } from './webgpu-faults.js';
 import { guardBackend, releaseIdleBuffers, takeValues } from './webgpu-guard.js';
 import { gpuSeconds, hasInternals, kernelConfigs, openGpu } from './webgpu-kernels.js';
 import { broadcastingProducts, inPlaceOf } from './webgpu-products.js';
+import { residentBytesOf } from './webgpu-room.js';
 
 /** What is used of the optional package `webgpu`: Dawn, Chrome's implementation of WebGPU, as a Node addon. */
 export interface DawnPackage {
@@ -139,6 +141,7 @@ async function openAdapter(
   const backend = new WebGPUBackend(gpuDevice, adapter.info);
   guardBackend(backend, maxTensorBytes, faults);
   const ours = hasInternals(backend);
+  const residentBytes = options.residentBytes ?? (await residentBytesOf(gpuDevice, software === true));
   const tiles = options.tiles ?? (await tilesOf(description, software === true));
   const gpu = openGpu({ backend, adapterInfo: adapter.info, software: software === true, tiles });
   const kernels = ours ? kernelConfigs(wgslKernels, gpu) : [];
@@ -162,6 +165,7 @@ async function openAdapter(
     ],
     maxTensorBytes,
     multipliesStored: ours,
+    resident: new ResidentRoom(residentBytes),
     upload: (values, shape) => upload(backend, values, shape),
     read: async (tensor) => {
       const values = await read(backend, faults, tensor);
