@@ -38,6 +38,7 @@ export interface ShownPlan {
     readonly block: number;
     readonly batch: number;
     readonly hiddenStates: number;
+    readonly resident: number;
     readonly spilled: number;
     readonly grams: number;
     readonly host: number;
@@ -100,14 +101,20 @@ function thinness({ ratio, energy, rank }: ShownPlan['recipe']['steps'][number])
   return energy === undefined ? `${formatPercent(1 - (ratio ?? 0))} of the parameters` : `${energy} of the energy`;
 }
 
-function memoryText({ host, gpu, block, hiddenStates, spilled, grams }: ShownPlan['memoryBytes']): string {
+function memoryText({ host, gpu, block, hiddenStates, resident, spilled, grams }: ShownPlan['memoryBytes']): string {
   const parts = [
     `${formatBytes(block)} for a block`,
     ...(grams > 0 ? [`${formatBytes(grams)} for Gram matrices`] : []),
-    `${formatBytes(hiddenStates)} of hidden states${spilled > 0 ? ', on disk' : ''}`,
+    `${formatBytes(hiddenStates)} of hidden states${placesText(resident, spilled)}`,
   ];
   const onGpu = gpu === undefined ? '' : `, and ${formatBytes(gpu)} of the GPU's`;
   return `about ${formatBytes(host)} at most${onGpu}; ${parts.join(', ')}`;
+}
+
+/** Where hidden states are that are not all in memory. */
+function placesText(resident: number, spilled: number): string {
+  if (resident === 0) return spilled > 0 ? ', on disk' : '';
+  return spilled > 0 ? `, ${formatBytes(resident)} on the GPU and ${formatBytes(spilled)} on disk` : ', on the GPU';
 }
 
 /** What a run would do and take. Nothing has been written. */

@@ -1,4 +1,4 @@
-import type { Tensor2D } from '@tensorflow/tfjs-core';
+import { gather, reshape, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
 import {
   applyNorm,
   disposeNorm,
@@ -60,8 +60,8 @@ export async function withNormedRows(
   const sides: HiddenAndHead[] = [];
   try {
     for (const [side, { model, norm, states }] of models.entries()) {
-      const rows = rowsAt(await states.load(index), positions, states.hiddenSize);
-      const hidden = normed(norm, rows, [positions.length, states.hiddenSize], device);
+      const rows = await rowsOf(states, index, positions, device);
+      const hidden = normed(norm, rows);
       sides.push({ hidden, head: heads[side]!, softcap: model.decoder.finalSoftcap });
     }
     await use(sides);
@@ -70,11 +70,20 @@ export async function withNormedRows(
   }
 }
 
-function normed(norm: Norm, rows: Float32Array, shape: readonly [number, number], device: Device): Tensor2D {
-  const hidden = device.upload(rows, shape) as Tensor2D;
+/** These positions of batch `index` on the device, [positions, hidden], for the caller to dispose. */
+async function rowsOf(states: HiddenStates, index: number, positions: Int32Array, device: Device): Promise<Tensor2D> {
+  const held = states.onDevice(index);
+  const { hiddenSize } = states;
+  if (held !== undefined) return tidy(() => gather(reshape(held, [-1, hiddenSize]), positions)) as Tensor2D;
+  const rows = rowsAt(await states.load(index), positions, hiddenSize);
+  return device.upload(rows, [positions.length, hiddenSize]) as Tensor2D;
+}
+
+/** Disposes the rows. */
+function normed(norm: Norm, rows: Tensor2D): Tensor2D {
   try {
-    return applyNorm(norm, hidden);
+    return applyNorm(norm, rows);
   } finally {
-    hidden.dispose();
+    rows.dispose();
   }
 }

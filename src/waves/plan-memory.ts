@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { batchesOf, DEFAULT_MEMORY_BYTES, type Decoder, tokensPerBatch, valuesPerToken } from '../model/index.js';
 import type { EditCost } from '../pruning/index.js';
 import type { Recipe } from '../recipe.js';
-import type { Device } from '../tensor/index.js';
+import { type Device, fittingPrefix } from '../tensor/index.js';
 import type { Inputs } from './inputs.js';
 import { weightsOf } from './sizes.js';
 
@@ -11,8 +11,10 @@ export interface PlannedMemory {
   readonly block: number;
   /** Of one batch of windows, the largest tensor on its way through a block. */
   readonly batch: number;
-  /** Of all windows, in memory or in a file. */
+  /** Of all windows, wherever they are. */
   readonly hiddenStates: number;
+  /** Of them at most on a GPU at a time, where they stay between blocks. */
+  readonly resident: number;
   /** Of them at most in files at a time: disk. */
   readonly spilled: number;
   readonly grams: number;
@@ -61,20 +63,24 @@ export function plannedMemory(question: MemoryQuestion): PlannedMemory {
   const loading = Math.min(largestMatrix(decoder), PIECE_BYTES);
   const hosted = Math.max(loading, work.host + work.slices) + grams + text.held;
   const host = PROCESS_BYTES + STREAM_BYTES + work.threads + hosted;
-  const { batch, states: hiddenStates, spilled } = text;
-  const parts = { block, batch, hiddenStates, spilled, grams };
+  const { batch, states: hiddenStates, resident: onGpu, spilled } = text;
+  const parts = { block, batch, hiddenStates, resident: onGpu, spilled, grams };
   if (device.name === 'cpu') return { ...parts, host: host + (tensors === 0 ? 0 : tensors + HEAP_SLACK_BYTES) };
-  return { ...parts, host, gpu: tensors };
+  return { ...parts, host, gpu: tensors + onGpu };
 }
 
-interface TextMemory {
+interface TextMemory extends StatesPlaces {
   /** Tokens of the longest passage; 0 where there is no text. */
   readonly context: number;
   readonly batch: number;
   /** Intermediates of one batch that are alive together. */
   readonly working: number;
   readonly states: number;
-  /** The part of the states that is in memory, and the part that is in files. */
+}
+
+/** Bytes of hidden states on a GPU, in the host's memory and in files. */
+interface StatesPlaces {
+  readonly resident: number;
   readonly held: number;
   readonly spilled: number;
 }
@@ -83,30 +89,47 @@ function textMemory({ inputs, device, memoryBytes = DEFAULT_MEMORY_BYTES }: Memo
   const { decoder } = inputs.model;
   const texts = [inputs.calibration?.passages ?? [], inputs.evaluation?.passages ?? []];
   const context = texts.flat().reduce((longest, { ids }) => Math.max(longest, ids.length), 0);
-  if (context === 0) return { context, batch: 0, working: 0, states: 0, held: 0, spilled: 0 };
+  if (context === 0) return { context, batch: 0, working: 0, states: 0, resident: 0, held: 0, spilled: 0 };
   const perBatch = tokensPerBatch(decoder, context, device);
   const batches = texts.map((passages) => {
     return batchesOf(passages, perBatch).map(({ rows, columns }) => 4 * decoder.hidden * rows * columns);
   });
   // While the gate measures, the dense model's states lie beside the candidate's, each with its share of the room.
   const sides = inputs.recipe.monitor === 'full' || inputs.gate.needsBaseLogits ? 2 : 1;
-  const rooms = batches.map((sizes, text) => roomOf(sizes, text === 0 ? 1 : sides, memoryBytes));
+  const resident = device.resident?.bytes ?? 0;
+  const rooms = batches.map((sizes, text) => placesOf(sizes, text === 0 ? 1 : sides, { memoryBytes, resident }));
   const widest = Math.max(...batches.flat()) / (4 * decoder.hidden);
   return {
     context,
     batch: 4 * perBatch * valuesPerToken(decoder, context),
     working: 4 * widest * liveValues(decoder, context),
     states: Math.max(...batches.map(sum)),
+    resident: Math.max(...rooms.map((room) => room.resident)),
     held: Math.max(...rooms.map(({ held }) => held)),
     spilled: Math.max(...rooms.map(({ spilled }) => spilled)),
   };
 }
 
-/** Where the states of batches of these sizes are, for so many models that share the room: in memory if all fit, else in files. */
-function roomOf(batches: readonly number[], sides: number, memoryBytes: number) {
-  const all = sum(batches);
-  if (all <= memoryBytes / sides) return { held: sides * all, spilled: 0 };
-  return { held: sides * Math.max(...batches), spilled: sides * all };
+/**
+ * Where the states of batches of these sizes are, for so many models that share the rooms, as `createHiddenStates` puts them: the first
+ * that fit on the GPU, one model after the other; the rest of each in memory if all of it fits, else in files.
+ */
+function placesOf(
+  batches: readonly number[],
+  sides: number,
+  room: { readonly memoryBytes: number; readonly resident: number },
+): StatesPlaces {
+  let [resident, held, spilled] = [0, 0, 0];
+  for (let side = 0; side < sides; side += 1) {
+    const count = fittingPrefix(batches, room.resident - resident);
+    const rest = sum(batches.slice(count));
+    const fits = rest <= room.memoryBytes / sides;
+    resident += sum(batches.slice(0, count));
+    // What is not kept in memory passes through it batch by batch.
+    held += (fits ? rest : 0) + (fits && count === 0 ? 0 : Math.max(...batches));
+    spilled += fits ? 0 : rest;
+  }
+  return { resident, held, spilled };
 }
 
 /**

@@ -141,7 +141,7 @@ describe('renderPlan', () => {
       texts: { calibrationTokens: 32_768, evaluationTokens: 10_000 },
       waves: [[0.244, 0.5], [0.5], [0.5], [0.25]],
       rankedBy: ['wanda', 'sparsegpt', 'ria', null],
-      memoryBytes: { block: 2e6, batch: 1e6, hiddenStates: 33_554_432, spilled: 0, grams: 0, host: 4e8 },
+      memoryBytes: { block: 2e6, batch: 1e6, hiddenStates: 33_554_432, resident: 0, spilled: 0, grams: 0, host: 4e8 },
       diskBytes: { result: 12e6, layers: 1e6, free: 1e12 },
       time: { seconds: 75 },
     });

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { MISTRAL, syntheticMistral } from '../../bench/synthetic-mistral.js';
 import { describeModel } from '../../src/model/index.js';
 import { parseRecipe } from '../../src/recipe.js';
+import { ResidentRoom } from '../../src/tensor/index.js';
 import { type MemoryQuestion, plannedMemory } from '../../src/waves/plan-memory.js';
 
 const GIB = 2 ** 30;
@@ -48,6 +49,25 @@ describe('plannedMemory', () => {
     expect(onCpu.gpu).toBeUndefined();
     expect(onGpu.gpu).toBeGreaterThan(onGpu.block);
     expect(onGpu.host).toBeLessThan(onCpu.host - onCpu.block);
+  });
+
+  it('keeps on a GPU the first batches that fit there, of one model and then of the other', async () => {
+    const states = 8 * 128 * 4096 * 4;
+    const asked = await question({ device: 'webgpu' });
+    const withRoom = (bytes: number, memoryBytes = GIB) => {
+      const device = { ...asked.device, resident: new ResidentRoom(bytes) };
+      return plannedMemory({ ...asked, device, memoryBytes });
+    };
+    const none = withRoom(0);
+    expect(none).toEqual(plannedMemory({ ...asked, memoryBytes: GIB }));
+    const all = withRoom(2 * states);
+    expect(all).toMatchObject({ hiddenStates: states, resident: 2 * states, spilled: 0 });
+    expect(all.gpu).toBe(none.gpu! + 2 * states);
+    expect(all.host).toBeLessThan(none.host);
+    // 8 windows are two batches of four: 32 MiB hold so many of their widest tensors, [128, 14336].
+    const some = withRoom(1.6 * states, 0.3 * states);
+    expect(some).toMatchObject({ resident: 1.5 * states, spilled: 0.5 * states });
+    expect(some.gpu).toBe(none.gpu! + 1.5 * states);
   });
 
   it('has no block in memory where no text runs through the model', async () => {
