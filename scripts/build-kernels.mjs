@@ -16,9 +16,9 @@ const wabt = await openWabt();
 await mkdir(vendor, { recursive: true });
 for (const source of KERNELS) {
   const text = await readFile(path.join(root, source), 'utf8');
-  const module = wabt.parseWat(source, text, { simd: true });
+  const module = wabt.parseWat(source, text, { simd: true, bulk_memory: true });
   try {
-    module.validate({ simd: true });
+    module.validate({ simd: true, bulk_memory: true });
     const { buffer } = module.toBinary({});
     const base64 = Buffer.from(buffer).toString('base64');
     const code = `export const wasm = Buffer.from('${base64}', 'base64');\n`;

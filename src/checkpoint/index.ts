@@ -11,7 +11,15 @@ import { torch } from './torch/torch.js';
 export type { Checkpoint, ReadRange, TensorInfo } from './checkpoint.js';
 export { type ByteSource, FileSource, memorySource } from './files/bytes.js';
 export { canonicalJson } from './files/canonical-json.js';
-export { makeFolder, renameDurably, syncFolder, temporaryName, writeFileDurably, writing } from './files/durable.js';
+export {
+  makeFolder,
+  renameDurably,
+  syncFolder,
+  temporaryName,
+  writeAt,
+  writeFileDurably,
+  writing,
+} from './files/durable.js';
 export { unreadable, unreadableBecause } from './files/failure.js';
 export { type JsonObject, readJson, readJsonFile, readJsonObject } from './files/json-file.js';
 export { type FileKind, outputFileFormat } from './files/output-file.js';

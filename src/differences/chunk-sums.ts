@@ -26,10 +26,13 @@ export class ChunkSums {
   /** The element that comes next. */
   #at: number;
   #current: PairSums | undefined;
+  readonly #changed: 'bits' | 'values';
 
-  constructor({ first, elements }: WalkedElements) {
+  /** `changed`: whether the tensors are of one type, and share bits, or of two: what is added may be wider than what is stored. */
+  constructor({ first, elements }: WalkedElements, changed: 'bits' | 'values') {
     this.#at = first;
     this.#elements = elements;
+    this.#changed = changed;
   }
 
   /** Goes over the next elements of both sides. Their number is a multiple of four, unless they are the tensor's last. */
@@ -40,7 +43,7 @@ export class ChunkSums {
       const chunkStart = this.#at - (this.#at % CHUNK_ELEMENTS);
       const chunkEnd = Math.min(chunkStart + CHUNK_ELEMENTS, this.#elements);
       const length = Math.min(chunkEnd - this.#at, count - done);
-      if (this.#at === chunkStart) this.#current = new PairSums(before.dtype === after.dtype ? 'bits' : 'values');
+      if (this.#at === chunkStart) this.#current = new PairSums(this.#changed);
       this.#current?.add(
         { dtype: before.dtype, bytes: before.bytes.subarray(done * x, (done + length) * x) },
         { dtype: after.dtype, bytes: after.bytes.subarray(done * y, (done + length) * y) },

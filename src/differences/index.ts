@@ -1,5 +1,5 @@
 export { type ChunkOfSums, ChunkSums, type KnownDifferences, type WalkedElements } from './chunk-sums.js';
-export { CHUNK_ELEMENTS } from './pair-sums-kernel.js';
+export { CHUNK_ELEMENTS, type Memory, sharedMemory } from './pair-sums-kernel.js';
 export { sumPairs } from './sum-pairs.js';
 export { mergeSums, NO_SUMS, type StoredValues, type ValueSums } from './value-sums.js';
 export { elementBytes, hasValues } from './values.js';

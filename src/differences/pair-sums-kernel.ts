@@ -47,7 +47,8 @@ declare const WebAssembly: {
   Instance: new (module: object) => { readonly exports: unknown };
 };
 
-interface Memory {
+/** A WebAssembly.Memory. */
+export interface Memory {
   readonly buffer: ArrayBuffer;
   grow(pages: number): number;
 }
@@ -59,6 +60,23 @@ interface Kernel {
 }
 
 let kernel: Kernel | undefined;
+
+/** The kernel, of which a thread has one. */
+function theKernel(): Kernel {
+  kernel ??= new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports as Kernel;
+  return kernel;
+}
+
+/** Memory that another kernel works in, so that its values can be summed where they lie: from `free` on it is that kernel's. */
+export interface SharedMemory {
+  readonly memory: Memory;
+  readonly free: number;
+}
+
+/** This thread's memory of sums. What others have put there is lost when sums are made of values that lie elsewhere. */
+export function sharedMemory(): SharedMemory {
+  return { memory: theKernel().memory, free: ELEMENTS };
+}
 
 export function hasKernel(dtype: Dtype): dtype is SummedDtype {
   return Object.hasOwn(KINDS, dtype);
@@ -76,24 +94,36 @@ export class PairSums {
   readonly #changed: 'bits' | 'values';
 
   constructor(changed: 'bits' | 'values') {
-    kernel ??= new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports as Kernel;
-    this.#kernel = kernel;
+    this.#kernel = theKernel();
     this.#changed = changed;
-    new Uint8Array(kernel.memory.buffer, LANES, ELEMENTS - LANES).fill(0);
+    new Uint8Array(this.#kernel.memory.buffer, LANES, ELEMENTS - LANES).fill(0);
   }
 
-  /** Adds equally many elements of both sides: whole turns of four, but for the last piece. */
+  /**
+   * Adds equally many elements of both sides: whole turns of four, but for the last piece. Whole turns that lie in the kernel's own
+   * memory, both sides of them, are summed there; others are copied into it.
+   */
   add(before: SummedValues, after: SummedValues): void {
     if (this.#changed === 'bits' && before.dtype !== after.dtype) throw new RangeError('Two types share no bits.');
     const turns = Math.ceil(before.bytes.length / (TURN * elementBytes(before.dtype)));
+    const [first, second] =
+      this.#lies(before) && this.#lies(after) ? [before, after].map(placeOf) : this.#copy(turns, before, after);
+    const [x, y] = [KINDS[before.dtype], KINDS[after.dtype]];
+    this.#kernel.add(this.#changed === 'bits' ? x : BY_VALUE + x + 4 * y, first!, second!, turns * TURN, LANES);
+  }
+
+  #lies({ dtype, bytes }: SummedValues): boolean {
+    return bytes.buffer === this.#kernel.memory.buffer && bytes.length % (TURN * elementBytes(dtype)) === 0;
+  }
+
+  #copy(turns: number, before: SummedValues, after: SummedValues): [number, number] {
     const second = ELEMENTS + turns * TURN * elementBytes(before.dtype);
     const end = second + turns * TURN * elementBytes(after.dtype);
     const { memory } = this.#kernel;
     makeRoom(memory, end);
     place(memory, before.bytes, ELEMENTS, second);
     place(memory, after.bytes, second, end);
-    const [x, y] = [KINDS[before.dtype], KINDS[after.dtype]];
-    this.#kernel.add(this.#changed === 'bits' ? x : BY_VALUE + x + 4 * y, ELEMENTS, second, turns * TURN, LANES);
+    return [ELEMENTS, second];
   }
 
   /** What the sums have come to; where an element was not finite they are not either, or undefined. */
@@ -112,6 +142,10 @@ export function sumByKernel(
   const sums = new PairSums(changed);
   sums.add(before, after);
   return sums.total();
+}
+
+function placeOf({ bytes }: SummedValues): number {
+  return bytes.byteOffset;
 }
 
 function elementBytes(dtype: SummedDtype): number {

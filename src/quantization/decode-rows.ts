@@ -71,8 +71,7 @@ function decodePart({ packed, scales, zeros }: CodedRun, { rows, columns, tileCo
     codes: places.take(columns),
     values: places.take(4 * rows * columns),
   };
-  const kernel = kernelWithRoom(places.end);
-  const { buffer } = kernel.memory;
+  const { kernel, buffer } = kernelWithRoom(places.end);
   new Uint8Array(buffer).set(packed, at.packed);
   new Float32Array(buffer, at.scales).set(scales);
   new Float32Array(buffer, at.zeros).set(zeros);

@@ -52,7 +52,8 @@ export function roundRows({ bytes, from, columns, scheme, summed }: RoundJob): R
   const zeroPoints = scheme.symmetric ? undefined : new Uint8Array(scales.length);
   const squares = { error: 0, norm: 0 };
   // Sums are made in turns of four elements, which are not to begin within a row.
-  const sums = summed !== undefined && columns % 4 === 0 ? new ChunkSums(summed) : undefined;
+  const changed = from === 'F32' ? 'bits' : 'values';
+  const sums = summed !== undefined && columns % 4 === 0 ? new ChunkSums(summed, changed) : undefined;
   const step = Math.max(1, Math.floor(KERNEL_VALUES / columns));
   for (let row = 0; row < rows; row += step) {
     const count = Math.min(step, rows - row);
@@ -64,7 +65,7 @@ export function roundRows({ bytes, from, columns, scheme, summed }: RoundJob): R
     const { error, norm } = part.encode(codes.subarray(row * rowBytes, (row + count) * rowBytes));
     squares.error += error;
     squares.norm += norm;
-    sums?.add({ dtype: from, bytes: stored }, { dtype: 'F32', bytes: part.rounded() });
+    if (sums) addPair(sums, part.pair());
   }
   const stored = encodeFromF32(scales, scheme.scaleDtype);
   return { codes, scales: stored, ...(zeroPoints && { zeroPoints }), squares, ...(sums && { chunks: sums.chunks }) };
@@ -82,10 +83,10 @@ function roundPart(rows: RowsInKernel, scheme: Scheme, grid: readonly [number, n
     scales: values,
     zeros,
     encode: (packed: Uint8Array) => rows.encode(values, zeros, packed),
-    rounded: () => bytesOf(rows.rounded),
+    pair: () => rows.pair,
   };
 }
 
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<ArrayBuffer>): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
+function addPair(sums: ChunkSums, [before, after]: RowsInKernel['pair']): void {
+  sums.add({ dtype: 'F32', bytes: before }, { dtype: 'F32', bytes: after });
 }

@@ -1,4 +1,5 @@
 import { wasm } from '#rounding';
+import { type Memory, sharedMemory } from '../differences/index.js';
 
 /** Element types that the kernel reads, and its numbers of them. */
 const KINDS = { BF16: 0, F16: 1, F32: 2 } as const;
@@ -12,16 +13,15 @@ const ROOM_BYTES = 32;
 /** What is used of WebAssembly, which the types of Node 20 do not declare. */
 declare const WebAssembly: {
   Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  Instance: new (module: object) => { readonly exports: unknown };
+  Instance: new (module: object, imports: { sums: { memory: Memory } }) => { readonly exports: unknown };
 };
 
 export interface Kernel {
-  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   widen(kind: number, input: number, count: number, output: number): void;
   ranges(x: number, rows: number, columns: number, tile: number, least: number, most: number): number;
   encode(
-    ...[x, rows, columns, tile, scales, zeros, bits, codes, packed, sums]: [
-      ...[number, number, number, number, number],
+    ...[x, rows, columns, tile, scales, zeros, bits, codes, packed, rounded, sums]: [
+      ...[number, number, number, number, number, number],
       ...[number, number, number, number, number],
     ]
   ): void;
@@ -35,17 +35,18 @@ export interface Kernel {
 
 let kernel: Kernel | undefined;
 
-/** The kernel, of which a thread has one, with room for so many bytes; its memory may be another than before. */
-export function kernelWithRoom(bytes: number): Kernel {
-  kernel ??= new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports as Kernel;
-  const missing = bytes - kernel.memory.buffer.byteLength;
-  if (missing > 0) kernel.memory.grow(Math.ceil(missing / PAGE_BYTES));
-  return kernel;
+/** The kernel, of which a thread has one, and its memory with room for so many bytes; it may be another memory than before. */
+export function kernelWithRoom(bytes: number): { readonly kernel: Kernel; readonly buffer: ArrayBuffer } {
+  const { memory } = sharedMemory();
+  kernel ??= new WebAssembly.Instance(new WebAssembly.Module(wasm), { sums: { memory } }).exports as Kernel;
+  const missing = bytes - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
+  return { kernel, buffer: memory.buffer };
 }
 
 /** Gives places in the kernel's memory, one after the other, each with the room that the kernel wants behind it. */
 export class Places {
-  end = 0;
+  end = sharedMemory().free;
 
   take(bytes: number): number {
     const at = this.end;
@@ -79,6 +80,7 @@ export function isRoundedFrom(dtype: string): dtype is RoundedFrom {
  */
 export class RowsInKernel {
   readonly #kernel: Kernel;
+  readonly #buffer: ArrayBuffer;
   readonly #shape: RowShape;
   readonly #runs: number;
   readonly #places: RowPlaces;
@@ -87,8 +89,8 @@ export class RowsInKernel {
     this.#shape = shape;
     this.#runs = shape.rows * Math.ceil(shape.columns / shape.tileColumns);
     this.#places = placesOf(shape, this.#runs, ELEMENT_BYTES[from]);
-    this.#kernel = kernelWithRoom(this.#places.end);
-    new Uint8Array(this.#kernel.memory.buffer).set(stored, this.#places.stored);
+    ({ kernel: this.#kernel, buffer: this.#buffer } = kernelWithRoom(this.#places.end));
+    new Uint8Array(this.#buffer).set(stored, this.#places.stored);
     this.#kernel.widen(KINDS[from], this.#places.stored, shape.rows * shape.columns, this.#places.values);
   }
 
@@ -105,27 +107,28 @@ export class RowsInKernel {
     zeros: ArrayLike<number>,
     packed: Uint8Array,
   ): { readonly error: number; readonly norm: number } {
-    const { values, first, second, codes, packed: to, sums } = this.#places;
+    const { values, first, second, codes, packed: to, rounded, sums } = this.#places;
     const { rows, columns, tileColumns, bits } = this.#shape;
     this.#floats(first).set(scales);
     this.#floats(second).set(zeros);
-    const bytes = new Uint8Array(this.#kernel.memory.buffer);
+    const bytes = new Uint8Array(this.#buffer);
     bytes.fill(0, codes, to);
     bytes.fill(0, sums, sums + 16);
-    this.#kernel.encode(values, rows, columns, tileColumns, first, second, bits, codes, to, sums);
+    this.#kernel.encode(values, rows, columns, tileColumns, first, second, bits, codes, to, rounded, sums);
     packed.set(bytes.subarray(to, to + rows * Math.ceil((columns * bits) / 8)));
-    const [error, norm] = new Float64Array(this.#kernel.memory.buffer, sums, 2);
+    const [error, norm] = new Float64Array(this.#buffer, sums, 2);
     return { error: error!, norm: norm! };
   }
 
-  /** What the codes stand for, once they are encoded: in the kernel's memory, until it is used again. */
-  get rounded(): Float32Array<ArrayBuffer> {
-    const { rows, columns } = this.#shape;
-    return new Float32Array(this.#kernel.memory.buffer, this.#places.values, rows * columns);
+  /** The values, and what the codes stand for once they are encoded: in the kernel's memory, until it is used again. */
+  get pair(): readonly [values: Uint8Array, rounded: Uint8Array] {
+    const { values, rounded } = this.#places;
+    const bytes = 4 * this.#shape.rows * this.#shape.columns;
+    return [new Uint8Array(this.#buffer, values, bytes), new Uint8Array(this.#buffer, rounded, bytes)];
   }
 
   #floats(at: number): Float32Array<ArrayBuffer> {
-    return new Float32Array(this.#kernel.memory.buffer, at, this.#runs);
+    return new Float32Array(this.#buffer, at, this.#runs);
   }
 }
 
@@ -142,6 +145,7 @@ function placesOf({ rows, columns, bits }: RowShape, runs: number, elementBytes:
     second: places.take(runs * 4),
     codes: places.take(columns),
     packed: places.take(rows * Math.ceil((columns * bits) / 8)),
+    rounded: places.take(rows * columns * 4),
     end: places.end,
   };
 }

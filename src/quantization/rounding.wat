@@ -1,19 +1,45 @@
 ;; Rounding to nearest, four values at a time: what rangesOf (range-scales.ts), the integers of elements.ts and packRows (bit-stream.ts)
 ;; say in TypeScript, bit for bit. test/quantization/round-rows.test.ts holds one against the other.
 ;;
-;; A run is the values of one row that share a scale: `tile` of them, fewer at a row's end. Whole vectors are read and written, so the
-;; caller leaves 16 bytes of room behind the arrays of `widen` and `encode`.
+;; A run is the values of one row that share a scale: `tile` of them, fewer at a row's end. Whole vectors are read and written, two at a
+;; time, so the caller leaves 32 bytes of room behind the arrays of `widen` and `encode`.
+;;
+;; The memory is that of pair-sums.wat, so that sums are made of values where they lie.
 (module
-  (memory (export "memory") 1)
+  (memory (import "sums" "memory") 1)
 
   ;; `count` packed elements as f32. kind: 0 = BF16, 1 = F16, 2 = F32. Infinite and NaN F16 become NaN, for both are refused.
   (func (export "widen") (param $kind i32) (param $in i32) (param $count i32) (param $out i32)
-    (local $end i32) (local $a v128) (local $d v128)
-    (local $magnitude v128) (local $bias v128) (local $tiny v128) (local $least v128) (local $largest v128) (local $special v128)
+    (local $end i32) (local $zero v128) (local $eight v128)
     (local.set $end (i32.add (local.get $out) (i32.mul (local.get $count) (i32.const 4))))
-    ;; In locals, for a constant of 128 bits is made anew at each use. In the terms of f32, shifted by 13: 112 more in the
-    ;; exponent, 2^-14, the least normal F16, the largest finite one.
-    (local.set $magnitude (v128.const i32x4 0x7fff 0x7fff 0x7fff 0x7fff))
+    (if (i32.eq (local.get $kind) (i32.const 2))
+      (then
+        (memory.copy (local.get $out) (local.get $in) (i32.mul (local.get $count) (i32.const 4)))
+        (return)))
+    (if (local.get $kind)
+      (then
+        (call $widenHalves (local.get $in) (local.get $out) (local.get $end))
+        (return)))
+    ;; A BF16 is the upper half of an f32.
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $out) (local.get $end)))
+        (local.set $eight (v128.load (local.get $in)))
+        (v128.store (local.get $out)
+          (i8x16.shuffle 0 1 16 17 2 3 18 19 4 5 20 21 6 7 22 23 (local.get $zero) (local.get $eight)))
+        (v128.store offset=16 (local.get $out)
+          (i8x16.shuffle 8 9 24 25 10 11 26 27 12 13 28 29 14 15 30 31 (local.get $zero) (local.get $eight)))
+        (local.set $in (i32.add (local.get $in) (i32.const 16)))
+        (local.set $out (i32.add (local.get $out) (i32.const 32)))
+        (br $next))))
+
+  ;; F16 from $in on as f32 from $out to $end.
+  (func $widenHalves (param $in i32) (param $out i32) (param $end i32)
+    (local $zero v128) (local $eight v128) (local $a v128) (local $b v128) (local $d v128) (local $e v128)
+    (local $magnitude v128) (local $bias v128) (local $tiny v128) (local $least v128) (local $largest v128) (local $special v128)
+    ;; In locals, for a constant of 128 bits is made anew at each use. In the terms of f32: 112 more in the exponent, 2^-14, the
+    ;; least normal F16, the largest finite one.
+    (local.set $magnitude (v128.const i32x4 0x7fff0000 0x7fff0000 0x7fff0000 0x7fff0000))
     (local.set $bias (v128.const i32x4 0x38000000 0x38000000 0x38000000 0x38000000))
     (local.set $tiny (v128.const i32x4 0x38800000 0x38800000 0x38800000 0x38800000))
     (local.set $least (v128.const i32x4 0x00800000 0x00800000 0x00800000 0x00800000))
@@ -22,29 +48,33 @@
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $out) (local.get $end)))
-        (if (i32.eq (local.get $kind) (i32.const 2))
-          (then
-            (v128.store (local.get $out) (v128.load (local.get $in)))
-            (local.set $in (i32.add (local.get $in) (i32.const 16))))
-          (else
-            (local.set $a (v128.load16x4_u (local.get $in)))
-            (local.set $in (i32.add (local.get $in) (i32.const 8)))
-            (if (local.get $kind)
-              (then
-                ;; A normal number gets another exponent. A subnormal one becomes the fraction of 2^-14 · 1.f, from which 2^-14
-                ;; is taken: a product would do, but a subnormal f32 in it costs the processor a hundred cycles.
-                (local.set $d (i32x4.shl (v128.and (local.get $a) (local.get $magnitude)) (i32.const 13)))
-                (v128.store (local.get $out)
-                  (v128.or
-                    (v128.or
-                      (v128.bitselect
-                        (f32x4.sub (i32x4.add (local.get $d) (local.get $tiny)) (local.get $tiny))
-                        (i32x4.add (local.get $d) (local.get $bias))
-                        (i32x4.gt_s (local.get $least) (local.get $d)))
-                      (v128.and (local.get $special) (i32x4.gt_s (local.get $d) (local.get $largest))))
-                    (i32x4.shl (v128.andnot (local.get $a) (local.get $magnitude)) (i32.const 16)))))
-              (else (v128.store (local.get $out) (i32x4.shl (local.get $a) (i32.const 16)))))))
-        (local.set $out (i32.add (local.get $out) (i32.const 16)))
+        (local.set $eight (v128.load (local.get $in)))
+        (local.set $a (i8x16.shuffle 0 1 16 17 2 3 18 19 4 5 20 21 6 7 22 23 (local.get $zero) (local.get $eight)))
+        (local.set $b (i8x16.shuffle 8 9 24 25 10 11 26 27 12 13 28 29 14 15 30 31 (local.get $zero) (local.get $eight)))
+        ;; A normal number gets another exponent. A subnormal one becomes the fraction of 2^-14 · 1.f, from which 2^-14
+        ;; is taken: a product would do, but a subnormal f32 in it costs the processor a hundred cycles.
+        (local.set $d (i32x4.shr_u (v128.and (local.get $a) (local.get $magnitude)) (i32.const 3)))
+        (local.set $e (i32x4.shr_u (v128.and (local.get $b) (local.get $magnitude)) (i32.const 3)))
+        (v128.store (local.get $out)
+          (v128.or
+            (v128.or
+              (v128.bitselect
+                (f32x4.sub (i32x4.add (local.get $d) (local.get $tiny)) (local.get $tiny))
+                (i32x4.add (local.get $d) (local.get $bias))
+                (i32x4.gt_s (local.get $least) (local.get $d)))
+              (v128.and (local.get $special) (i32x4.gt_s (local.get $d) (local.get $largest))))
+            (v128.andnot (local.get $a) (local.get $magnitude))))
+        (v128.store offset=16 (local.get $out)
+          (v128.or
+            (v128.or
+              (v128.bitselect
+                (f32x4.sub (i32x4.add (local.get $e) (local.get $tiny)) (local.get $tiny))
+                (i32x4.add (local.get $e) (local.get $bias))
+                (i32x4.gt_s (local.get $least) (local.get $e)))
+              (v128.and (local.get $special) (i32x4.gt_s (local.get $e) (local.get $largest))))
+            (v128.andnot (local.get $b) (local.get $magnitude))))
+        (local.set $in (i32.add (local.get $in) (i32.const 16)))
+        (local.set $out (i32.add (local.get $out) (i32.const 32)))
         (br $next))))
 
   ;; The smallest and the largest value of each run, 0 among them, at $least and $most. 1 where a value is NaN.
@@ -101,13 +131,13 @@
 
   ;; The codes of rows, `bits` of them dense, each row from a whole byte on, at $packed, behind which 8 bytes are overwritten.
   ;; $scales, $zeros: an f32 for each run; zeros are whole numbers. $codes: room for a row of bytes, and zeros from its end to the
-  ;; next multiple of 8. Adds Σ (x − q)² and Σ x² to the two f64 at $sums, and puts q in the place of x.
+  ;; next multiple of 8. What the codes stand for, q, is put at $rounded. Adds Σ (x − q)² and Σ x² to the two f64 at $sums.
   (func (export "encode")
     (param $x i32) (param $rows i32) (param $columns i32) (param $tile i32) (param $scales i32) (param $zeros i32)
-    (param $bits i32) (param $codes i32) (param $packed i32) (param $sums i32)
+    (param $bits i32) (param $codes i32) (param $packed i32) (param $rounded i32) (param $sums i32)
     (local $row i32) (local $rowEnd i32) (local $end i32) (local $whole i32) (local $to i32) (local $codesEnd i32) (local $rowBytes i32)
     (local $scale f32) (local $zero f32) (local $isOdd i32) (local $q f32) (local $n f32) (local $d f32) (local $most f32)
-    (local $scales4 v128) (local $zeros4 v128) (local $odd v128) (local $top v128) (local $none v128) (local $half v128) (local $shift v128)
+    (local $scales4 v128) (local $zeros4 v128) (local $words v128) (local $top v128) (local $none v128) (local $half v128) (local $shift v128)
     (local $a v128) (local $b v128) (local $na v128) (local $nb v128) (local $da v128) (local $db v128)
     (local $error v128) (local $norm v128) (local $low v128)
     (local $errorRest f64) (local $normRest f64) (local $value f64) (local $difference f64)
@@ -115,7 +145,7 @@
     (local.set $most (f32.convert_i32_u (i32.sub (i32.shl (i32.const 1) (local.get $bits)) (i32.const 1))))
     (local.set $top (f32x4.splat (local.get $most)))
     (local.set $half (f32x4.splat (f32.const 0.5)))
-    ;; Adding 2^23 to a whole number from 0 to 255 puts it into the lowest byte.
+    ;; Adding 2^23 to a whole number from 0 to 255 puts it into the lowest byte; all else is 2^23's own bits.
     (local.set $shift (f32x4.splat (f32.const 8388608)))
     (local.set $rowBytes (i32.shr_u (i32.add (i32.mul (local.get $columns) (local.get $bits)) (i32.const 7)) (i32.const 3)))
     (local.set $shift1 (i64.extend_i32_u (i32.sub (i32.const 8) (local.get $bits))))
@@ -138,7 +168,6 @@
           (local.set $isOdd (i32.and (i32.trunc_f32_u (local.get $zero)) (i32.const 1)))
           (local.set $scales4 (f32x4.splat (local.get $scale)))
           (local.set $zeros4 (f32x4.splat (local.get $zero)))
-          (local.set $odd (i32x4.splat (i32.sub (i32.const 0) (local.get $isOdd))))
           (block $wholeDone
             (loop $next
               (br_if $wholeDone (i32.ge_u (local.get $x) (local.get $whole)))
@@ -149,32 +178,36 @@
               (local.set $na (f32x4.nearest (local.get $da)))
               (local.set $nb (f32x4.nearest (local.get $db)))
               ;; Ties are to go where the sum with the zero is even: with an odd one, to the other side.
-              (local.set $da (f32x4.sub (local.get $da) (local.get $na)))
-              (local.set $db (f32x4.sub (local.get $db) (local.get $nb)))
-              (local.set $na
-                (f32x4.add (local.get $na)
-                  (v128.and
-                    (f32x4.add (local.get $da) (local.get $da))
-                    (v128.and (local.get $odd) (f32x4.eq (f32x4.abs (local.get $da)) (local.get $half))))))
-              (local.set $nb
-                (f32x4.add (local.get $nb)
-                  (v128.and
-                    (f32x4.add (local.get $db) (local.get $db))
-                    (v128.and (local.get $odd) (f32x4.eq (f32x4.abs (local.get $db)) (local.get $half))))))
+              (if (local.get $isOdd)
+                (then
+                  (local.set $da (f32x4.sub (local.get $da) (local.get $na)))
+                  (local.set $db (f32x4.sub (local.get $db) (local.get $nb)))
+                  (local.set $na
+                    (f32x4.add (local.get $na)
+                      (v128.and
+                        (f32x4.add (local.get $da) (local.get $da))
+                        (f32x4.eq (f32x4.abs (local.get $da)) (local.get $half)))))
+                  (local.set $nb
+                    (f32x4.add (local.get $nb)
+                      (v128.and
+                        (f32x4.add (local.get $db) (local.get $db))
+                        (f32x4.eq (f32x4.abs (local.get $db)) (local.get $half)))))))
               (local.set $na
                 (f32x4.pmin
                   (f32x4.pmax (local.get $none) (f32x4.add (local.get $na) (local.get $zeros4))) (local.get $top)))
               (local.set $nb
                 (f32x4.pmin
                   (f32x4.pmax (local.get $none) (f32x4.add (local.get $nb) (local.get $zeros4))) (local.get $top)))
-              (v128.store64_lane 0 (local.get $to)
-                (i8x16.shuffle 0 4 8 12 16 20 24 28 0 0 0 0 0 0 0 0
-                  (f32x4.add (local.get $na) (local.get $shift)) (f32x4.add (local.get $nb) (local.get $shift))))
+              (local.set $words
+                (i16x8.narrow_i32x4_u
+                  (v128.xor (f32x4.add (local.get $na) (local.get $shift)) (local.get $shift))
+                  (v128.xor (f32x4.add (local.get $nb) (local.get $shift)) (local.get $shift))))
+              (v128.store64_lane 0 (local.get $to) (i8x16.narrow_i16x8_u (local.get $words) (local.get $words)))
 
               (local.set $da (f32x4.mul (f32x4.sub (local.get $na) (local.get $zeros4)) (local.get $scales4)))
               (local.set $db (f32x4.mul (f32x4.sub (local.get $nb) (local.get $zeros4)) (local.get $scales4)))
-              (v128.store (local.get $x) (local.get $da))
-              (v128.store offset=16 (local.get $x) (local.get $db))
+              (v128.store (local.get $rounded) (local.get $da))
+              (v128.store offset=16 (local.get $rounded) (local.get $db))
               (local.set $low (f64x2.promote_low_f32x4 (local.get $a)))
               (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
               (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4 (local.get $da))))
@@ -196,6 +229,7 @@
                 (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $db) (local.get $db)))))
               (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
               (local.set $x (i32.add (local.get $x) (i32.const 32)))
+              (local.set $rounded (i32.add (local.get $rounded) (i32.const 32)))
               (local.set $to (i32.add (local.get $to) (i32.const 8)))
               (br $next)))
           ;; The same of the values that are left, one by one.
@@ -216,8 +250,9 @@
               (local.set $difference (f64.sub (local.get $value) (f64.promote_f32 (local.get $q))))
               (local.set $errorRest
                 (f64.add (local.get $errorRest) (f64.mul (local.get $difference) (local.get $difference))))
-              (f32.store (local.get $x) (local.get $q))
+              (f32.store (local.get $rounded) (local.get $q))
               (local.set $x (i32.add (local.get $x) (i32.const 4)))
+              (local.set $rounded (i32.add (local.get $rounded) (i32.const 4)))
               (local.set $to (i32.add (local.get $to) (i32.const 1)))
               (br $next)))
           (br_if $nextRun (i32.lt_u (local.get $x) (local.get $rowEnd))))

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { renameDurably, temporaryName, writing } from '../checkpoint/index.js';
+import { renameDurably, temporaryName, writeAt, writing } from '../checkpoint/index.js';
 import { type ObjectId, objectPath } from './object-id.js';
 
 /** Nobody has a reason to change an object, and a shell's redirection into one fails. */
@@ -102,11 +102,6 @@ export class ObjectWriter {
   }
 
   async #writeAt(position: number, bytes: Uint8Array): Promise<void> {
-    await writing(this.#temporary, async () => {
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, position + done);
-        done += bytesWritten;
-      }
-    });
+    await writing(this.#temporary, () => writeAt(this.#handle, position, bytes));
   }
 }

@@ -30,7 +30,7 @@ describe('sums of chunks on the way', () => {
       const pieces = fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 4 });
       fc.assert(
         fc.property(fc.oneof(fc.constant(0), start), pieces, (first, lengths) => {
-          const walk = new ChunkSums({ first, elements: ELEMENTS });
+          const walk = new ChunkSums({ first, elements: ELEMENTS }, dtype === 'F32' ? 'bits' : 'values');
           for (let at = first, turn = 0; at < ELEMENTS; turn += 1) {
             const end = Math.min(ELEMENTS, at + 4 * lengths[turn % lengths.length]!);
             walk.add(
@@ -49,7 +49,7 @@ describe('sums of chunks on the way', () => {
   it('leave out a chunk with elements that are not finite', () => {
     const odd = rounded.slice();
     odd[CHUNK_ELEMENTS + 5] = Number.NaN;
-    const walk = new ChunkSums({ first: 0, elements: ELEMENTS });
+    const walk = new ChunkSums({ first: 0, elements: ELEMENTS }, 'values');
     walk.add(
       { dtype: 'BF16', bytes: encodeFromF32(values, 'BF16') },
       { dtype: 'F32', bytes: new Uint8Array(odd.buffer) },

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { systemCode, unwritableBecause } from './failure.js';
 
@@ -8,6 +8,12 @@ const KEPT_CHARACTERS = 60;
 
 /** Pieces of text that go into one call: pieces are lines, and a call for each takes far longer than the line. */
 const JOINED_PIECES = 1024;
+
+/**
+ * One call writes this much. Linux looks for memory in pieces as large as a call: for those of 4 MiB it took five times the processor
+ * time for the same bytes (Linux 6.18, ext4).
+ */
+const MAX_WRITE_BYTES = 2 ** 20;
 
 /** A leftover of a process that was killed has not changed for so long; a younger one may be somebody's that still writes. */
 const LEFTOVER_MILLISECONDS = 24 * 3600 * 1000;
@@ -79,6 +85,15 @@ function* joined(pieces: Iterable<string>): Generator<string> {
     some = [];
   }
   yield some.join('');
+}
+
+/** Writes all the bytes to a place in an opened file. Throws as the system does: see `writing`. */
+export async function writeAt(handle: FileHandle, position: number, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const wanted = Math.min(MAX_WRITE_BYTES, bytes.length - done);
+    const { bytesWritten } = await handle.write(bytes, done, wanted, position + done);
+    done += bytesWritten;
+  }
 }
 
 /** Renames a file or folder within one file system; the new name is on disk when this returns. Throws `unwritable`. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { removeLeftovers, renameDurably, temporaryName, writing } from './durable.js';
+import { removeLeftovers, renameDurably, temporaryName, writeAt, writing } from './durable.js';
 
 const DIGEST_CHUNK_BYTES = 4 * 1024 * 1024;
 
@@ -120,13 +120,5 @@ export class TensorFileWriter {
       if (written !== byteLength)
         throw new Error(`${this.#file}: ${written} of ${byteLength} bytes of ${name} written.`);
     }
-  }
-}
-
-async function writeAt(handle: FileHandle, position: number, bytes: Uint8Array): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
   }
 }
