@@ -15,6 +15,7 @@ export {
   ownersOfParts,
 } from './coding.js';
 export type { CodedView } from './decoded-view.js';
+export { type GroupedWeight, groupedWeight } from './grouped-codes.js';
 
 /** Every way in which a weight can be stored. A new one is a file here and a line. */
 export const codings = registryOf<Coding>()('coding', {

@@ -4,6 +4,7 @@ import {
   canDecodeRows,
   decodeRows,
   dequantizeRows,
+  type PartBytes,
   type PartSuffix,
   partForms,
   rowsFromParts,
@@ -30,26 +31,35 @@ export function schemeCoding(kind: 'integer' | 'float8' | 'codebook'): Coding {
     },
     async decodeRows(source, coded, first, count) {
       const shape = shapeOf(source, coded);
-      const { tileRows, grid } = tilesOf(shape.scheme, shape.rows, shape.columns);
-      const [firstTile, lastTile] = [Math.floor(first / tileRows), Math.floor((first + count - 1) / tileRows)];
-      const bytes = new Map<PartSuffix, Uint8Array>();
-      for (const [suffix, form] of partForms(shape.scheme, shape.rows, shape.columns)) {
-        const name = `${coded.weight}${suffix}`;
-        const isWhole = suffix === '_scale_absmax' || suffix === '_scale_offset';
-        const rows = suffix === '' ? { first, count } : { first: firstTile, count: lastTile - firstTile + 1 };
-        bytes.set(suffix, isWhole ? await source.read(name) : await readRows(source, name, form.shape[0]!, rows));
-      }
-      if (canDecodeRows(shape.scheme)) {
-        return decodeRows(shape.scheme, count, shape.columns, (suffix) => bytes.get(suffix)!);
-      }
-      const firstScale = firstTile * grid[1];
-      const part = rowsFromParts(shape.scheme, shape.columns, { count, firstScale }, (suffix) => bytes.get(suffix)!);
+      const { bytes, firstScale } = await readParts(source, coded.weight, shape, { first, count });
+      if (canDecodeRows(shape.scheme)) return decodeRows(shape.scheme, count, shape.columns, bytes);
+      const part = rowsFromParts(shape.scheme, shape.columns, { count, firstScale }, bytes);
       return dequantizeRows(part, shape.rows, first);
     },
   };
 }
 
-function shapeOf(source: Checkpoint, { weight, record }: CodedWeight): CodedShape {
+/** What is stored of some rows: their codes, what else of their tiles, and all of what belongs to no row. */
+export async function readParts(
+  source: Checkpoint,
+  weight: string,
+  { scheme, rows, columns }: CodedShape,
+  { first, count }: { readonly first: number; readonly count: number },
+): Promise<{ readonly bytes: PartBytes; readonly firstScale: number }> {
+  const { tileRows, grid } = tilesOf(scheme, rows, columns);
+  const [firstTile, lastTile] = [Math.floor(first / tileRows), Math.floor((first + count - 1) / tileRows)];
+  const parts = new Map<PartSuffix, Uint8Array>();
+  for (const [suffix, form] of partForms(scheme, rows, columns)) {
+    const name = `${weight}${suffix}`;
+    const isWhole = suffix === '_scale_absmax' || suffix === '_scale_offset';
+    const range = suffix === '' ? { first, count } : { first: firstTile, count: lastTile - firstTile + 1 };
+    parts.set(suffix, isWhole ? await source.read(name) : await readRows(source, name, form.shape[0]!, range));
+  }
+  return { bytes: (suffix) => parts.get(suffix)!, firstScale: firstTile * grid[1] };
+}
+
+/** What a coded weight's record says. Throws `unreadable` for one that says nothing sensible. */
+export function shapeOf(source: Checkpoint, { weight, record }: CodedWeight): CodedShape {
   return schemeOfRecord(record, (problem) => unreadable(source.path, problem, { tensor: weight }));
 }
 

@@ -60,7 +60,8 @@ export function encodeRows(
   return bytes;
 }
 
-function refuseUnfit(values: Float32Array, dtype: EncodableDtype): void {
+/** Throws `unsupported` for NaN, infinities and values that no block can hold. */
+export function refuseUnfit(values: Float32Array, dtype: EncodableDtype): void {
   for (let i = 0; i < values.length; i += 1) {
     if (Math.abs(values[i]!) <= LARGEST_VALUE) continue;
     throw new BirdboneError('unsupported', `A value of ${values[i]} cannot be stored in blocks of ${dtype}.`, {

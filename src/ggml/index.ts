@@ -1,3 +1,4 @@
+export { encoderOn } from './device-encoder.js';
 export type { EncodeJob } from './encode-job.js';
 export { encodeRows, ggmlEncoders, isEncodable } from './encode-rows.js';
 export type { EncodableDtype, GgmlEncoder, RowTarget } from './encoder.js';

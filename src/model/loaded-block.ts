@@ -3,6 +3,7 @@ import type { Checkpoint } from '../checkpoint/index.js';
 import { type Device, disposeMatrix, type InputRounding, type Matrix } from '../tensor/index.js';
 import type { BlockSpec, Decoder, LinearRole, LinearSpec, Model, VectorKind, VectorSpec } from './decoder.js';
 import { loadFactoredMatrix } from './factored-loading.js';
+import { loadGroupedMatrix } from './grouped-loading.js';
 import { throughCache } from './key-value-cache.js';
 import { loadRounding } from './load-rounding.js';
 import { loadLinearMatrix } from './matrix-loading.js';
@@ -91,7 +92,9 @@ export async function loadLinear(
   const rounding = await loadRounding(checkpoint, spec, device);
   // A router's rows and weights of whole numbers are read as well.
   const onlyMultiplied = spec.role !== 'router' && rounding?.scales === undefined;
-  const load = () => loadLinearMatrix(checkpoint, spec, device, { asStored: asStored && onlyMultiplied });
+  const load = async () =>
+    (await loadGroupedMatrix(checkpoint, spec, device)) ??
+    (await loadLinearMatrix(checkpoint, spec, device, { asStored: asStored && onlyMultiplied }));
   let loaded: LoadedLinear | undefined;
   try {
     const thin = asStored ? await loadFactoredMatrix(checkpoint, spec, device) : undefined;

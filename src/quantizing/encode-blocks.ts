@@ -1,6 +1,6 @@
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { collectEvidence } from '../evidence/index.js';
-import { openRowEncoder, type RowEncoder } from '../ggml/index.js';
+import { encoderOn, openRowEncoder, type RowEncoder } from '../ggml/index.js';
 import { disposeBlock, type HiddenStates, type LinearInput, loadBlock } from '../model/index.js';
 import { calibrationStates, type EditContext } from '../pruning/index.js';
 import { decodeToF32, encodeFromF32 } from '../tensor/index.js';
@@ -12,14 +12,15 @@ const STRIP_VALUES = 4 * 2 ** 20;
 
 /**
  * Writes matrices in ggml's blocks into the context's layer. With a calibration text, an error in a column counts by the mean square
- * of what the column is multiplied with in the model as it is: llama.cpp's importance matrix. One block's weights are resident.
+ * of what the column is multiplied with in the model as it is: llama.cpp's importance matrix. One block's weights are resident. A GPU
+ * encodes what it has a kernel for.
  */
 export async function encodeBlocks(forms: readonly MatrixForm[], context: EditContext): Promise<WrittenMatrix[]> {
-  const { model, report, signal, calibration } = context;
+  const { model, device, report, signal, calibration } = context;
   const states = calibration.length > 0 ? await calibrationStates(context) : undefined;
   const total = model.decoder.blocks.length;
   const written: WrittenMatrix[] = [];
-  const encoder = openRowEncoder();
+  const encoder = encoderOn(device, openRowEncoder());
   const encodeAll = async (matrices: readonly MatrixForm[], weights: ColumnWeights) => {
     for (const matrix of matrices) {
       if (matrix.form.kind !== 'blocks') continue;

@@ -19,6 +19,7 @@ export { causalAttention } from './ops/causal-attention.js';
 export { columnSquares } from './ops/column-squares.js';
 export { type BlockStep, ColumnSweep, SWEEP_BLOCK_COLUMNS } from './ops/column-sweep.js';
 export { canMaskOnDevice, type GroupRule, maskOnDevice } from './ops/device-mask.js';
+export { canEncodeQ4k, encodeQ4k } from './ops/encode-q4k.js';
 export { gram } from './ops/gram.js';
 export { layerNorm } from './ops/layer-norm.js';
 export { linear } from './ops/linear.js';
@@ -32,14 +33,6 @@ export {
   type NextTokenScores,
   scoreNextTokens,
 } from './ops/next-tokens.js';
-export {
-  canPackOnDevice,
-  encodeQ4k,
-  type GroupPacking,
-  type PackedGroups,
-  packGroups,
-  unpackGroups,
-} from './ops/packed-codes.js';
 export { rmsNorm } from './ops/rms-norm.js';
 export { rotary } from './ops/rotary.js';
 export { type InputRounding, roundRows, roundToE4m3, throughE4m3 } from './ops/round-inputs.js';
@@ -47,6 +40,7 @@ export { type Int8Weight, int8Linear, roundedLinear } from './ops/rounded-linear
 export { softcap } from './ops/softcap.js';
 export { multiplyStored, type StoredProductOptions, type StoredRows } from './ops/stored-product.js';
 export { swiglu } from './ops/swiglu.js';
+export { canUnpackGroups, type GroupedCodes, unpackGroups } from './ops/unpack-groups.js';
 export { packHalves, type StoredFormat } from './packed-weights.js';
 export { fittingPrefix, ResidentRoom } from './resident-room.js';
 export { measureMatMul } from './throughput.js';

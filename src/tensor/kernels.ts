@@ -38,7 +38,6 @@ export type DeviceOnlyKernel =
   | 'birdbone.PruneBlock'
   | 'birdbone.ChooseBlock'
   | 'birdbone.RoundBlock'
-  | 'birdbone.PackGroups'
   | 'birdbone.UnpackGroups'
   | 'birdbone.EncodeQ4K';
 

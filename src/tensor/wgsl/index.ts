@@ -6,7 +6,6 @@ import { gramKernel } from './gram.js';
 import { groupBoundariesKernel } from './group-boundaries.js';
 import type { WgslKernel } from './kernel.js';
 import { logitDivergenceKernel, logitStatisticsKernel } from './logit-statistics.js';
-import { packGroupsKernel, unpackGroupsKernel } from './pack-groups.js';
 import { pairwiseMaskKernel } from './pairwise-mask.js';
 import { productKernel } from './product.js';
 import { rmsNormKernel } from './rms-norm.js';
@@ -14,6 +13,7 @@ import { partialRotaryKernel, rotaryKernel } from './rotary.js';
 import { storedProductKernel } from './stored-product.js';
 import { chooseBlockKernel, pruneBlockKernel, roundBlockKernel } from './sweep-block.js';
 import { swigluKernel } from './swiglu.js';
+import { unpackGroupsKernel } from './unpack-groups.js';
 import { unrankedScoresKernel } from './unranked-scores.js';
 import { widenKernel } from './widen.js';
 
@@ -39,7 +39,6 @@ export const wgslKernels: readonly WgslKernel[] = [
   pruneBlockKernel,
   chooseBlockKernel,
   roundBlockKernel,
-  packGroupsKernel,
   unpackGroupsKernel,
   encodeQ4kKernel,
 ];

@@ -5,13 +5,13 @@ import { gramCases } from './gram.js';
 import type { KernelCases } from './kernel-case.js';
 import { logitDivergenceCases, logitStatisticsCases } from './logits.js';
 import { boundaryMaskCases, groupBoundariesCases, pairwiseMaskCases, unrankedScoresCases } from './masks.js';
-import { packGroupsCases, unpackGroupsCases } from './pack-groups.js';
 import { productCases } from './product.js';
 import { rmsNormCases } from './rms-norm.js';
 import { partialRotaryCases, rotaryCases } from './rotary.js';
 import { storedProductCases, widenCases } from './stored-weights.js';
 import { chooseBlockCases, pruneBlockCases, roundBlockCases } from './sweep-blocks.js';
 import { swigluCases } from './swiglu.js';
+import { unpackGroupsCases } from './unpack-groups.js';
 
 /** The cases of every kernel in `wgslKernels`: one line a kernel. */
 export const kernelCases: readonly KernelCases[] = [
@@ -35,7 +35,6 @@ export const kernelCases: readonly KernelCases[] = [
   pruneBlockCases,
   chooseBlockCases,
   roundBlockCases,
-  packGroupsCases,
   unpackGroupsCases,
   encodeQ4kCases,
 ];
