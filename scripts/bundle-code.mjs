@@ -3,10 +3,12 @@
  * chunks that they share. A module costs Node its look-up, its reading and its linking, so a command that loads a hundred source
  * files starts sooner from ten; what is imported lazily stays in chunks of its own. Dependencies are left as they are.
  */
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { globSync } from 'tinyglobby';
+import { withDirectImports } from './direct-imports.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -33,4 +35,15 @@ await build({
   sourcemap: true,
   sourcesContent: false,
   logLevel: 'warning',
+  plugins: [
+    {
+      name: 'direct-imports',
+      setup({ onLoad }) {
+        onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path: file }) => ({
+          contents: withDirectImports(await readFile(file, 'utf8'), file),
+          loader: 'ts',
+        }));
+      },
+    },
+  ],
 });
