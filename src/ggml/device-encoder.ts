@@ -5,8 +5,8 @@ import type { RowEncoder } from './row-encoder.js';
 
 /**
  * An encoder that has the open device encode what it has a kernel for (Q4_K without weights of columns), and `encoder` all else. A
- * device's blocks are of the same search, in single precision: they err as much as the others to a thousandth, and are not the same
- * bytes (docs/kernels.md). Throws as `encodeRows`; closing it closes `encoder`.
+ * device's blocks are of the same search: nearly all bytes are the same, and the others err as much (docs/kernels.md). Throws as
+ * `encodeRows`; closing it closes `encoder`.
  */
 export function encoderOn(device: Device, encoder: RowEncoder): RowEncoder {
   return {
