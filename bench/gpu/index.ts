@@ -22,6 +22,7 @@ import { renderGpu } from './render.js';
 import type { GpuResults } from './results.js';
 import { FULL, TINY } from './sizes.js';
 import type { Bench, Stage } from './stage.js';
+import { measuredTiles } from './tiles.js';
 import { torchSide } from './torch-side.js';
 import { wholeJobs } from './whole-job.js';
 
@@ -60,7 +61,8 @@ async function measure(): Promise<GpuResults> {
   await writeSyntheticMistral(model, { blocks: 1, shape: sizes.shape });
   // The GPU is PyTorch's alone first, and ours alone then.
   const torch = values.torch ? torchSide(here, sizes) : { missing: 'left out (--no-torch)' };
-  const device = await openDevice('webgpu');
+  const tuner = await measuredTiles();
+  const device = await openDevice('webgpu', { tiles: tuner });
   try {
     const { device: gpu } = backend() as WebGPUBackend;
     const bench: Bench = { device, gpu, adapterInfo: gpu.adapterInfo, sizes, model, folder };
@@ -71,7 +73,8 @@ async function measure(): Promise<GpuResults> {
     }
     const found = stages as GpuResults['stages'];
     const made = { date: new Date().toISOString().slice(0, 10), commit: commit() };
-    return { ...made, tiny: values.tiny, machine: machine(), stages: found, wholeJob: wholeJobs(found), torch };
+    const { choices: tiles } = tuner;
+    return { ...made, tiny: values.tiny, machine: machine(), stages: found, tiles, wholeJob: wholeJobs(found), torch };
   } finally {
     await device.close();
   }

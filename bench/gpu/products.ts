@@ -67,7 +67,10 @@ function stored(name: string, format: StoredFormat, terms: 1 | 2): Way {
   };
 }
 
-/** `f16` is f16 by f16; the two behind it are what a forward pass takes. A new one is a row. */
+/**
+ * `f16` is f16 by f16, where there are matrix units: without them x stays f32, as with the two behind it, which are what a forward pass
+ * takes. A new one is a row.
+ */
 const WAYS: readonly Way[] = [
   float32,
   stored('f16', 'f16', 1),
@@ -80,13 +83,17 @@ export const products: Stage = async (bench) => {
   const found = [];
   for (const [m, k, n] of bench.sizes.products) {
     const sides = { m, k, n, x: randomValues(m * k, 1), w: randomValues(n * k, 2) };
-    for (const way of WAYS) found.push({ way: way.name, m, k, n, ...(await measure(bench, way, sides)) });
+    for (const way of WAYS) {
+      const by = way.name !== 'f32' && bench.device.fastPaths.includes('matrix units') ? 'matrix units' : 'f32 tiles';
+      found.push({ way: way.name, by, m, k, n, ...(await measure(bench, way, sides)) });
+    }
   }
   return found;
 };
 
 async function measure(bench: Bench, way: Way, sides: Sides) {
   const prepared = await way.prepare(bench, sides);
+  // The first product, which is checked, has the tuner measure tiles; those that are timed have the fastest.
   if (prepared === undefined) return { missing: 'the GPU has not what it needs' };
   const { sizes } = bench;
   try {

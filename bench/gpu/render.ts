@@ -27,7 +27,7 @@ function productTable({ stages, torch }: GpuResults): string {
   const size = ({ m, k, n }: ProductResult) => `[${m}, ${k}] · [${k}, ${n}]`;
   const rows = products.map((product) => [
     size(product),
-    product.way,
+    product.by === undefined ? product.way : `${product.way}, ${product.by}`,
     product.flops === undefined ? (product.missing ?? '') : tera(product.flops),
     ...['fp32', 'tf32', 'fp16', 'bf16'].map((way) => {
       const found = torch.products?.find((other) => other.way === way && size(other) === size(product));

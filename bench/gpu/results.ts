@@ -11,6 +11,8 @@ export interface GpuResults {
     readonly block?: Failed | BlockResult;
     readonly jobs?: Failed | Readonly<Record<string, Failed | JobResult>>;
   };
+  /** Of each kernel and class of shapes that came up: the tile that was fastest. */
+  readonly tiles?: Readonly<Record<string, string>>;
   readonly wholeJob?: readonly WholeJob[];
   readonly torch: TorchResults;
 }
@@ -29,6 +31,8 @@ export interface Copies {
 
 export interface ProductResult {
   readonly way: string;
+  /** What multiplied; of PyTorch it is not known. */
+  readonly by?: 'matrix units' | 'f32 tiles';
   readonly m: number;
   readonly k: number;
   readonly n: number;
@@ -44,6 +48,8 @@ export interface BlockResult {
     readonly tokens: number;
     readonly forwardSeconds: number;
     readonly gramSeconds: number;
+    /** Bytes of hidden states, and those of them that stayed on the GPU. */
+    readonly states: { readonly bytes: number; readonly resident: number };
   }[];
 }
 

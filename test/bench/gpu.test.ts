@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { bundleGpuBench } from '../../bench/gpu/bundle.js';
-import { type GpuResults, isFailed } from '../../bench/gpu/results.js';
+import { type BlockResult, type GpuResults, isFailed } from '../../bench/gpu/results.js';
 import { availableDevices } from '../../src/tensor/index.js';
 
 const webgpu = (await availableDevices()).find(({ name }) => name === 'webgpu')!;
@@ -32,6 +32,9 @@ test.skipIf(!webgpu.available)(
     // Each product is held against float64 before it is timed; one that is wrong fails the stage.
     const names = (products as readonly { way: string }[]).map(({ way }) => way);
     expect(new Set(names)).toEqual(new Set(['f32', 'f16', 'f16 weights', 'bf16 weights']));
+    // Products are timed by tiles that were measured, and a block's pass with hidden states that stay where they are.
+    expect(Object.keys(results.tiles!)).toContainEqual(expect.stringContaining('f16'));
+    for (const { states } of (block as BlockResult).windows) expect(states.resident).toBe(states.bytes);
     expect(Object.values(jobs!).some((job) => isFailed(job as object))).toBe(false);
     expect(results.wholeJob!.map(({ job }) => job)).toEqual(['wanda', 'sparsegpt', 'gptq', 'rtn']);
   },
