@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { type ByteSource, FileSource, readJson, unreadable } from '../checkpoint/index.js';
 import { DESCRIPTIONS, NEURON_KINDS } from '../clustering/index.js';
 
-/** Two million neurons: beside the text, its numbers take eight bytes each while it is read, 40 MB in all. */
-export const MAX_CLUSTER_FILE_BYTES = 4 * 2 ** 20;
+/** One and a half million neurons: reading them takes 52 MB beside what node takes (test/hostile/cluster-file.test.ts). */
+export const MAX_CLUSTER_FILE_BYTES = 3 * 2 ** 20;
 
 /** The file's own lists and objects, with room to spare; a parser's memory grows with how deep they go. */
 const MAX_DEPTH = 16;

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, realpathSync, utimesSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { temporaryName, writing } from '../../src/checkpoint/files/durable.js';
 import { makeFolder, renameDurably, syncFolder, writeFileDurably } from '../../src/checkpoint/index.js';
+import { bundled } from '../fixtures/bundled.js';
 import { temporaryFolder } from '../fixtures/safetensors-file.js';
 
 describe('writeFileDurably', () => {
@@ -140,7 +140,7 @@ describe('writing', () => {
 /** The system calls of a write, each made to fail by strace as a disk would. */
 const canTrace = process.platform === 'linux' && spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
 describe.skipIf(!canTrace)(`failing system calls${canTrace ? '' : ' (strace is missing or may not trace)'}`, () => {
-  const WRITE = fileURLToPath(new URL('../fixtures/write-durably.ts', import.meta.url));
+  const WRITE = bundled(new URL('../fixtures/write-durably.ts', import.meta.url));
 
   it.each([
     ['pwrite64', 'ENOSPC', 'the disk is full (ENOSPC)'],
@@ -153,9 +153,9 @@ describe.skipIf(!canTrace)(`failing system calls${canTrace ? '' : ' (strace is m
     const file = path.join(folder, 'model.safetensors');
     writeFileSync(file, 'before');
     const inject = ['-f', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:error=${error}`];
-    const run = spawnSync('strace', [...inject, process.execPath, '--import', 'tsx', WRITE, file], {
+    const run = spawnSync('strace', [...inject, process.execPath, WRITE, file], {
       encoding: 'utf8',
-      env: { ...process.env, UV_THREADPOOL_SIZE: '1', UV_USE_IO_URING: '0', TSX_DISABLE_CACHE: '1' },
+      env: { ...process.env, UV_THREADPOOL_SIZE: '1', UV_USE_IO_URING: '0' },
     });
     expect(run.stdout).toBe(`unwritable: Cannot write ${file}: ${says}.`);
     expect(readFileSync(file, 'utf8')).toBe('before');

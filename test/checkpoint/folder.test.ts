@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type Checkpoint, memoryLayer, openCheckpoint, overlay, writeCheckpoint } from '../../src/checkpoint/index.js';
 import type { Event } from '../../src/events.js';
+import { bundled } from '../fixtures/bundled.js';
 import { f32, memoryCheckpoint } from '../fixtures/memory-checkpoint.js';
 import { patterned, temporaryFolder } from '../fixtures/safetensors-file.js';
 import { sharedMissing, sharedModel } from '../shared.js';
@@ -168,6 +168,8 @@ describe('writeCheckpoint', () => {
   });
 });
 
+const COPY = bundled(new URL('../fixtures/copy-and-measure.ts', import.meta.url));
+
 it('copies a checkpoint in a few chunks of memory, however large it is', async () => {
   const [from, to] = [temporaryFolder(), temporaryFolder()];
   const bytes = 300_000_000;
@@ -177,8 +179,7 @@ it('copies a checkpoint in a few chunks of memory, however large it is', async (
   const file = path.join(from, 'model.safetensors');
   writeFileSync(file, Buffer.concat([prefix, Buffer.from(header)]));
   truncateSync(file, 8 + header.length + bytes);
-  const script = fileURLToPath(new URL('../fixtures/copy-and-measure.ts', import.meta.url));
-  const output = execFileSync(process.execPath, ['--import', 'tsx', script, file, to], { encoding: 'utf8' });
+  const output = execFileSync(process.execPath, [COPY, file, to], { encoding: 'utf8' });
   expect((JSON.parse(output) as { extraMegabytes: number }).extraMegabytes).toBeLessThan(100);
 });
 

@@ -2,12 +2,14 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { array, entry, ggufBytes, pair, text, u32, u64 } from '../fixtures/gguf-file.js';
-import { measureOpening } from '../fixtures/measured-opening.js';
+import { openingMeter } from '../fixtures/measured-opening.js';
 import { temporaryFolder } from '../fixtures/safetensors-file.js';
 
 /** The bar is a second on an idle core; a test has to hold on a busy one too. */
 const MAX_MILLISECONDS = 10_000;
 const MAX_EXTRA_MEGABYTES = 64;
+
+const measureOpening = openingMeter();
 
 /** A file of these pieces, written one by one. */
 function fileOf(...pieces: readonly Uint8Array[]): string {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/index.js';
 import { BY_NAME, BY_OPCODE, EXHAUSTING, laughs, MALFORMED } from '../fixtures/hostile-pickles.js';
+import { openingMeter, scanMeter } from '../fixtures/measured-opening.js';
 import {
   BINPERSID,
   bytes,
@@ -23,10 +24,13 @@ import {
 } from '../fixtures/pickle-assembler.js';
 import { patterned, temporaryFolder } from '../fixtures/safetensors-file.js';
 import { LEGACY_START, torchZip } from '../fixtures/torch-file.js';
-import { measured, measuredScan, refusalOf } from './refusal.js';
+import { refusalOf } from './refusal.js';
 
 /** The bar is a second on an idle core; a test has to hold on a busy one too. */
 const MAX_BUSY_MILLISECONDS = 10_000;
+
+const measureOpening = openingMeter();
+const measureScan = scanMeter();
 
 /** A pickle as each of the containers holds it. */
 const CONTAINERS: readonly (readonly [string, string, (hostile: Uint8Array) => Uint8Array])[] = [
@@ -58,7 +62,7 @@ describe('a pickle that uses up memory or time', () => {
   it.each(Object.entries(EXHAUSTING))('with %s is refused in bounds', (_, { make, says }) => {
     const file = path.join(temporaryFolder(), 'model.pt');
     writeFileSync(file, torchZip(make()));
-    const { code, message, milliseconds, extraMegabytes } = measured(file);
+    const { code, message, milliseconds, extraMegabytes } = measureOpening(file);
     expect(code).toBe('unreadable');
     expect(message).toContain(says);
     expect(milliseconds).toBeLessThan(MAX_BUSY_MILLISECONDS);
@@ -68,7 +72,7 @@ describe('a pickle that uses up memory or time', () => {
   it.each(Object.entries(EXHAUSTING))('with %s is scanned in bounds', (_, { make }) => {
     const file = path.join(temporaryFolder(), 'model.pt');
     writeFileSync(file, torchZip(make()));
-    const { rules, milliseconds, extraMegabytes } = measuredScan(file);
+    const { rules, milliseconds, extraMegabytes } = measureScan(file);
     expect(rules).toEqual(['pickle-malformed']);
     expect(milliseconds).toBeLessThan(MAX_BUSY_MILLISECONDS);
     expect(extraMegabytes).toBeLessThan(64);
@@ -262,7 +266,7 @@ it('opens 100 000 tensors', () => {
   const file = path.join(temporaryFolder(), 'model.pt');
   const items = Buffer.concat(entries.flat());
   writeFileSync(file, torchZip(pickle('}(', items, 'u'), [Buffer.alloc(count)]));
-  const { tensors, milliseconds, extraMegabytes, message } = measured(file);
+  const { tensors, milliseconds, extraMegabytes, message } = measureOpening(file);
   expect(tensors, message).toBe(count);
   // It takes 1.6 s of processor time.
   expect(milliseconds).toBeLessThan(3 * MAX_BUSY_MILLISECONDS);

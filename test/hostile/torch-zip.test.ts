@@ -3,11 +3,14 @@ import path from 'node:path';
 import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/index.js';
+import { type MeasuredOpening, openingMeter } from '../fixtures/measured-opening.js';
 import { bytes, dict, pickle, storage, tensor, text, u16, u32, u64 } from '../fixtures/pickle-assembler.js';
 import { patterned, temporaryFolder } from '../fixtures/safetensors-file.js';
 import { torchMembers, torchZip } from '../fixtures/torch-file.js';
 import { layOutZip, type MemberSpec, type ZipLayout, zipBytes } from '../fixtures/zip-file.js';
-import { type Measured, measured, refusalOf } from './refusal.js';
+import { refusalOf } from './refusal.js';
+
+const measureOpening = openingMeter();
 
 const WEIGHTS = pickle(dict([text('w'), tensor(storage('FloatStorage', '0', 4), { shape: [4], strides: [1] })]));
 const DATA = patterned(16);
@@ -255,11 +258,11 @@ describe('damaged storages', () => {
 describe('an archive with as many members as are read', () => {
   const MEMBERS = 30_000;
   const MAX_MILLISECONDS = 15_000;
-  const opened = (data: Uint8Array, storages: number): Measured => {
+  const opened = (data: Uint8Array, storages: number): MeasuredOpening => {
     const file = path.join(temporaryFolder(), 'model.pt');
     const empty = Array.from({ length: storages }, () => new Uint8Array());
     writeFileSync(file, torchZip(data, empty));
-    return measured(file);
+    return measureOpening(file);
   };
   const storages = MEMBERS - 2;
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../src/checkpoint/index.js';
 import { scopeOf, updateWeightHashes } from '../../src/repository/index.js';
 import { parseWeightHashes } from '../../src/repository/weight-hashes.js';
+import { bundled } from '../fixtures/bundled.js';
 import { temporaryFolder } from '../fixtures/safetensors-file.js';
 import { weights, weightsRepository } from '../fixtures/weights-repository.js';
 
@@ -113,12 +114,11 @@ describe('updateWeightHashes', () => {
   });
 });
 
+const UPDATE = bundled(new URL('../fixtures/update-weight-hashes.ts', import.meta.url));
+
 /** Starts one `hash --update` of its own, on the sources. */
 function updateProcess(root: string, file: string) {
-  const script = `
-    import { scopeOf, updateWeightHashes } from '${path.resolve('src/repository/index.ts')}';
-    await updateWeightHashes(await scopeOf([${JSON.stringify(file)}], ${JSON.stringify(root)}));`;
-  return spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], { stdio: 'inherit' });
+  return spawn(process.execPath, [UPDATE, root, file], { stdio: 'inherit' });
 }
 
 describe('several at once', () => {
@@ -147,7 +147,7 @@ describe('several at once', () => {
     repository.write({ 'a.bin': Buffer.alloc(40_000_000, 7) });
     await repository.update();
     const done = repository.read(FILE);
-    for (const delay of [150, 300, 450, 600, 800]) {
+    for (const delay of [60, 120, 200, 300, 450]) {
       repository.write({ [FILE]: old });
       const child = updateProcess(repository.root, repository.root);
       const ended = new Promise((resolve) => child.on('close', resolve));

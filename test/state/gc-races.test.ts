@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   collectGarbage,
@@ -15,8 +14,9 @@ import {
   verifyLayers,
 } from '../../src/state/index.js';
 import { ObjectStore, type StoreEntry } from '../../src/store/index.js';
+import { bundled } from '../fixtures/bundled.js';
 
-const WRITE = fileURLToPath(new URL('../fixtures/write-objects.ts', import.meta.url));
+const WRITE = bundled(new URL('../fixtures/write-objects.ts', import.meta.url));
 const DAY = 86_400;
 
 let root: string;
@@ -32,7 +32,7 @@ afterEach(async () => {
 });
 
 function start(...args: string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', WRITE, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [WRITE, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
   children.push(child);
   return child;
 }
