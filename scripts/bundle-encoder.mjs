@@ -1,6 +1,6 @@
 /**
- * Writes dist/vendor/encode-worker.js and round-worker.js: modules whose `source` is the code of the threads that encode blocks and
- * that round rows, each in one script. A thread that starts from a text needs no path, so that sources under test and the built package
+ * Writes dist/vendor/encode-worker.js, round-worker.js and digest-worker.js: modules whose `source` is the code of the threads that
+ * encode blocks, that round rows and that hash tensors, each in one script. A thread that starts from a text needs no path, so that sources under test and the built package
  * start the same.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const ENTRIES = ['src/ggml/encode-worker.ts', 'src/quantization/round-worker.ts'];
+const ENTRIES = ['src/ggml/encode-worker.ts', 'src/quantization/round-worker.ts', 'src/manifest/digest-worker.ts'];
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const vendor = path.join(root, 'dist/vendor');

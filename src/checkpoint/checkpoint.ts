@@ -13,7 +13,7 @@ export interface ReadRange {
   readonly offset: number;
   readonly length: number;
   /** Memory that the caller has to spare, for new memory takes the system as long as the bytes do: whoever has no use for it leaves it. */
-  readonly into?: Uint8Array<ArrayBuffer>;
+  readonly into?: Uint8Array;
 }
 
 /**

@@ -44,7 +44,7 @@ export { undo } from './layers/undo.js';
 export { chunksOf, readFloats } from './reading.js';
 export { noSuchTensor, rangeWithin } from './safetensors/safetensors.js';
 export { SafetensorsWriter } from './safetensors/writer.js';
-export { beginTensorDigest } from './tensor-digest.js';
+export { beginTensorDigest, tensorDigestPrefix } from './tensor-digest.js';
 export { matchTensors, tensorGlob } from './tensor-glob.js';
 export { elementsOf } from './tensor-info.js';
 export type { Deed, NamedGlobal } from './torch/observing-runtime.js';

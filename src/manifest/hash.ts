@@ -1,17 +1,12 @@
 import { createHash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import {
-  beginTensorDigest,
-  type Checkpoint,
-  canonicalJson,
-  type ReadRange,
-  readJsonFile,
-  type TensorInfo,
-} from '../checkpoint/index.js';
+import { type Checkpoint, canonicalJson, readJsonFile, type TensorInfo } from '../checkpoint/index.js';
 import { stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
 import type { Dtype } from '../tensor/index.js';
-import { readAhead, SpareMemory } from '../threads/index.js';
+import { readAhead, type SpareMemory } from '../threads/index.js';
+import { openDigests } from './digests.js';
 
 /** One tensor as a manifest knows it. */
 export interface TensorDigest {
@@ -48,8 +43,8 @@ export interface HashOptions {
 /** Digests of tensors that need not be read for them, by stored name. */
 type KnownDigests = ReadonlyMap<string, TensorDigest>;
 
-/** Large enough that a read costs nothing beside its bytes; three of them in memory are little. */
-const CHUNK_BYTES = 4 * 1024 * 1024;
+/** As many take in what two fast disks give. */
+const MAX_HASHING_THREADS = 4;
 
 /** A config.json beyond this is some other file. */
 const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
@@ -58,8 +53,7 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
  * Hashes of every tensor and of the checkpoint as a whole; see `WeightHashes` for what each covers. Reads every byte once, in
  * chunks, ahead of the hash. Equal for a model however it is sharded or ordered in its files.
  *
- * One thread hashes: with SHA instructions it takes in as much as a fast disk gives, and two threads on two cores, which the
- * reads need too, were 1.2 times as fast (docs/performance.md).
+ * Large checkpoints are hashed on threads, a tensor on one of them: with SHA instructions a core takes in as much as a fast disk gives.
  *
  * Throws what the checkpoint's reads throw, `unreadable` for a broken config.json, `interrupted` when the signal is aborted.
  */
@@ -79,20 +73,50 @@ export async function hashRest(
   const total = infos.reduce((sum, info) => sum + info.byteLength, 0);
   const found = new Map(known);
   let done = 0;
-  let hash = createHash('sha256');
-  const memory = new SpareMemory(CHUNK_BYTES);
-  for await (const { info, offset, bytes, into } of readAhead(chunks(checkpoint, infos, memory))) {
-    stopIfAborted(signal);
-    if (offset === 0) hash = beginTensorDigest(info);
-    hash.update(bytes);
-    if (into !== undefined) memory.give(into.buffer);
-    done += bytes.length;
-    if (offset + bytes.length < info.byteLength) continue;
-    found.set(info.name, { dtype: info.dtype, shape: info.shape, sha256: hash.digest('hex') });
+  const hashed = (info: TensorInfo, sha256: string) => {
+    found.set(info.name, { dtype: info.dtype, shape: info.shape, sha256 });
+    done += info.byteLength;
     report({ type: 'progress', stage: 'hash', done, total, unit: 'bytes' });
-  }
+  };
+  await hashTensors(checkpoint, infos, { hashed, signal });
   const tensors = new Map(all.map(({ name }) => [name, found.get(name)!]));
   return { tensors, weights: weightsHash(tensors), config, metadata: metadataHash(checkpoint, config) };
+}
+
+interface TensorHashing {
+  hashed(info: TensorInfo, sha256: string): void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Reads and hashes tensors, as many side by side as there are threads for. */
+async function hashTensors(checkpoint: Checkpoint, infos: readonly TensorInfo[], { hashed, signal }: TensorHashing) {
+  const total = infos.reduce((sum, info) => sum + info.byteLength, 0);
+  const digests = openDigests(total, Math.min(MAX_HASHING_THREADS, availableParallelism()));
+  const queue = infos.values();
+  let isOver = false;
+  const hashSome = async (thread: number) => {
+    try {
+      for (const info of queue) {
+        if (isOver) return;
+        const digest = digests.begin(info, thread);
+        for await (const bytes of readAhead(chunks(checkpoint, info, digests.memory))) {
+          stopIfAborted(signal);
+          await digest.updateOwn(bytes);
+        }
+        hashed(info, await digest.end());
+      }
+    } catch (error) {
+      isOver = true;
+      throw error;
+    }
+  };
+  try {
+    // Settled, not all: a read that goes on after this one is thrown would meet a closed file.
+    const lanes = await Promise.allSettled(Array.from({ length: digests.parallel }, (_, thread) => hashSome(thread)));
+    for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
+  } finally {
+    await digests.close();
+  }
 }
 
 /** The hash over all tensors, from their digests: what `WeightHashes.weights` says. */
@@ -106,25 +130,18 @@ function inNameOrder(checkpoint: Checkpoint): TensorInfo[] {
   return [...checkpoint.tensors.keys()].sort().map((name) => checkpoint.tensors.get(name)!);
 }
 
-/** One read per chunk over all tensors, so that small tensors are read ahead as well. An empty tensor has one empty chunk. */
-function* chunks(checkpoint: Checkpoint, infos: readonly TensorInfo[], memory: SpareMemory) {
-  for (const info of infos) {
-    let offset = 0;
-    do {
-      const range = { offset, length: Math.min(CHUNK_BYTES, info.byteLength - offset) };
-      yield async () => {
-        // What is small costs nothing, and a small model has no use for so much memory.
-        const into = range.length === CHUNK_BYTES ? memory.take() : undefined;
-        const bytes = await readRange(checkpoint, info, { ...range, ...(into && { into }) });
-        return { info, offset: range.offset, bytes, into };
-      };
-      offset += range.length;
-    } while (offset < info.byteLength);
+/** One read per chunk, each at the start of a piece of memory. An empty tensor has none. */
+function* chunks(checkpoint: Checkpoint, { name, byteLength }: TensorInfo, memory: SpareMemory) {
+  for (let offset = 0; offset < byteLength; offset += memory.bytes) {
+    const range = { offset, length: Math.min(memory.bytes, byteLength - offset) };
+    yield async () => {
+      const into = memory.take();
+      const bytes = await checkpoint.read(name, { ...range, into });
+      const own = into.subarray(0, range.length);
+      if (bytes.buffer !== into.buffer) own.set(bytes);
+      return own;
+    };
   }
-}
-
-async function readRange(checkpoint: Checkpoint, info: TensorInfo, range: ReadRange) {
-  return range.length === 0 ? new Uint8Array(0) : checkpoint.read(info.name, range);
 }
 
 async function hashConfig(checkpoint: Checkpoint): Promise<string | null> {

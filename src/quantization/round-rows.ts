@@ -19,7 +19,7 @@ export interface RoundJob {
 
 /** Rows in the bytes of their stored form (see `toParts`). */
 export interface RoundedRows {
-  readonly codes: Uint8Array<ArrayBuffer>;
+  readonly codes: Uint8Array;
   readonly scales: Uint8Array;
   /** Of asymmetric schemes. */
   readonly zeroPoints?: Uint8Array<ArrayBuffer>;
@@ -40,14 +40,17 @@ export function canRoundRows({ type, bits, strategy }: Scheme, from: string): fr
 /**
  * The rows in codes: byte for byte what `toParts(quantizeMatrix(…))` makes of them with the search `absmax`. Of the squares, which are
  * summed in lanes, the last digits are their own, and the same on every machine. Throws as `quantizeMatrix`.
+ *
+ * The codes may be put into `memory` of the caller's, which may be that of the job's own bytes: they begin no later, are fewer, and are
+ * put where bytes have been read.
  */
-export function roundRows({ bytes, from, columns, scheme, summed }: RoundJob): RoundedRows {
+export function roundRows({ bytes, from, columns, scheme, summed }: RoundJob, memory?: Uint8Array): RoundedRows {
   const elementBytes = from === 'F32' ? 4 : 2;
   const rows = bytes.length / elementBytes / columns;
   if (!Number.isInteger(rows)) throw new RangeError(`${bytes.length} bytes are no rows of ${columns} ${from}.`);
   const { grid, tileColumns } = tilesOf(scheme, rows, columns);
   const rowBytes = rowBytesOf(columns, scheme.bits);
-  const codes = new Uint8Array(rows * rowBytes);
+  const codes = memory === undefined ? new Uint8Array(rows * rowBytes) : memory.subarray(0, rows * rowBytes);
   const scales = new Float32Array(rows * grid[1]);
   const zeroPoints = scheme.symmetric ? undefined : new Uint8Array(scales.length);
   const squares = { error: 0, norm: 0 };

@@ -1,11 +1,8 @@
 import { serve } from '../threads/index.js';
 import { type RoundJob, roundRows } from './round-rows.js';
 
-const round = (job: RoundJob) => ({ ...roundRows(job), buffer: job.bytes.buffer as ArrayBuffer });
-
-serve(round, ({ codes, scales, zeroPoints, buffer }) => [
-  buffer,
-  codes.buffer,
-  scales.buffer as ArrayBuffer,
-  ...(zeroPoints ? [zeroPoints.buffer] : []),
-]);
+// Codes take the place of what they were made of, in memory that both sides have.
+serve(
+  (job: RoundJob) => roundRows(job, job.bytes),
+  ({ scales, zeroPoints }) => [scales.buffer as ArrayBuffer, ...(zeroPoints ? [zeroPoints.buffer] : [])],
+);

@@ -9,15 +9,10 @@ export interface RowRounder {
   readonly parallel: number;
   /** For the bytes of jobs. */
   readonly memory: SpareMemory;
-  /** `roundRows`, whatever the threads. The job's bytes, and all of the buffer that they are in, are the rounder's and come back. */
-  round(job: RoundJob): Promise<ReturnedRows>;
+  /** `roundRows`, whatever the threads. Of a job whose bytes lie in `memory` the codes may be where these were. */
+  round(job: RoundJob): Promise<RoundedRows>;
   /** Ends the threads; what was being rounded is rejected. */
   close(): Promise<void>;
-}
-
-/** Rows that were rounded, and the buffer that the job's bytes were in. */
-export interface ReturnedRows extends RoundedRows {
-  readonly buffer: ArrayBuffer;
 }
 
 /** What is rounded at a time: some milliseconds of a thread's work, and little memory for each. */
@@ -28,14 +23,13 @@ const MIN_BYTES = 2 ** 20;
 
 /** Returns a rounder on as many threads as there are cores, up to 8. They start with the first job that is worth it. */
 export function openRowRounder(cores = availableParallelism()): RowRounder {
-  const threads = openThreads<RoundJob, ReturnedRows>(source, cores);
+  const threads = openThreads<RoundJob, RoundedRows>(source, cores);
   return {
     parallel: threads.count,
     memory: new SpareMemory(STRIP_BYTES),
     async round(job) {
-      const buffer = job.bytes.buffer as ArrayBuffer;
-      if (threads.count <= 1 || job.bytes.length < MIN_BYTES) return { ...roundRows(job), buffer };
-      return threads.run(job, [buffer]);
+      if (threads.count <= 1 || job.bytes.length < MIN_BYTES) return roundRows(job);
+      return threads.run(job);
     },
     close: () => threads.close(),
   };

@@ -7,17 +7,28 @@ import {
   type QuantizedMatrix,
   type RoundedRows,
   recordOf,
+  rowBytesOf,
   type Scheme,
   toParts,
 } from '../quantization/index.js';
 import { encodeFromF32 } from '../tensor/index.js';
-import type { MatrixReport, QuantizedSink } from './quantizer.js';
+import type { MatrixReport, QuantizedSink, QuantizeTarget } from './quantizer.js';
 import { inStoredOrder, readWeight } from './stored-order.js';
 
 /** A matrix as a quantizer left it, with how far its numbers are from those before. */
 export interface WrittenMatrix extends MatrixReport {
   /** ‖W − Ŵ‖_F / ‖W‖_F; absent where a part of W was moved into other tensors, which changes W itself. */
   readonly error?: number;
+}
+
+/** What has come of a weight's rows beside their codes, which are written. */
+interface Strips {
+  codeBytes: number;
+  readonly scales: Uint8Array[];
+  readonly zeroPoints: Uint8Array[];
+  readonly chunks: ChunkOfSums[];
+  error: number;
+  norm: number;
 }
 
 /** Writes what a quantizer makes into a layer, in the native form (docs/quantization.md), and keeps its reports. */
@@ -28,6 +39,8 @@ export class LayerSink implements QuantizedSink {
   readonly #writer: LayerWriter;
   readonly #model: Model;
   readonly #movesScales: boolean;
+  /** Of the weight whose rows are coming. */
+  #strips: Strips | undefined;
 
   constructor(writer: LayerWriter, model: Model, { movesScales }: { readonly movesScales: boolean }) {
     this.#writer = writer;
@@ -52,31 +65,24 @@ export class LayerSink implements QuantizedSink {
     this.written.push({ ...report, ...(error !== undefined && { error }) });
   }
 
-  async rows(
-    spec: LinearSpec,
-    scheme: Scheme,
-    strips: AsyncIterable<RoundedRows>,
-    report: MatrixReport,
-  ): Promise<void> {
+  async rows({ spec, scheme }: QuantizeTarget, strip: RoundedRows, report: MatrixReport): Promise<void> {
     const { weight } = spec;
-    const scales: Uint8Array[] = [];
-    const zeroPoints: Uint8Array[] = [];
-    const chunks: ChunkOfSums[] = [];
-    let sums = { error: 0, norm: 0 };
-    let offset = 0;
-    for await (const strip of strips) {
-      await this.#writer.writeValues(weight, offset, strip.codes);
-      offset += strip.codes.length;
-      scales.push(strip.scales);
-      if (strip.zeroPoints) zeroPoints.push(strip.zeroPoints);
-      sums = { error: sums.error + strip.squares.error, norm: sums.norm + strip.squares.norm };
-      if (strip.chunks) chunks.push(...strip.chunks);
-    }
-    await this.#writer.writeValues(`${weight}_scale`, 0, Buffer.concat(scales));
-    if (!scheme.symmetric) await this.#writer.writeValues(`${weight}_zero_point`, 0, Buffer.concat(zeroPoints));
+    this.#strips ??= { codeBytes: 0, scales: [], zeroPoints: [], chunks: [], error: 0, norm: 0 };
+    const strips = this.#strips;
+    await this.#writer.writeValues(weight, strips.codeBytes, strip.codes);
+    strips.codeBytes += strip.codes.length;
+    strips.scales.push(strip.scales);
+    if (strip.zeroPoints) strips.zeroPoints.push(strip.zeroPoints);
+    if (strip.chunks) strips.chunks.push(...strip.chunks);
+    strips.error += strip.squares.error;
+    strips.norm += strip.squares.norm;
+    if (strips.codeBytes < spec.rows * rowBytesOf(spec.columns, scheme.bits)) return;
+    this.#strips = undefined;
+    await this.#writer.writeValues(`${weight}_scale`, 0, Buffer.concat(strips.scales));
+    if (!scheme.symmetric) await this.#writer.writeValues(`${weight}_zero_point`, 0, Buffer.concat(strips.zeroPoints));
     await this.#record(spec, scheme);
-    this.differences.set(weight, chunks);
-    this.written.push({ ...report, ...(!this.#movesScales && { error: relative(sums) }) });
+    this.differences.set(weight, strips.chunks);
+    this.written.push({ ...report, ...(!this.#movesScales && { error: relative(strips) }) });
   }
 
   /** How the codes are to be read. */

@@ -58,8 +58,8 @@ export interface MatrixReport {
 export interface QuantizedSink {
   /** The codes of one linear's weight, [rows, columns] = [out, in] however the dense weight was stored; each comes once. */
   matrix(spec: LinearSpec, quantized: QuantizedMatrix, report: MatrixReport): Promise<void>;
-  /** The same of a weight whose rows come as they will be stored, strip after strip. */
-  rows?(spec: LinearSpec, scheme: Scheme, strips: AsyncIterable<RoundedRows>, report: MatrixReport): Promise<void>;
+  /** The next rows of a weight that comes as it will be stored, strip after strip from its first row on; weights one after the other. */
+  rows?(target: QuantizeTarget, strip: RoundedRows, report: MatrixReport): Promise<void>;
   /** New values of another tensor, in the order in which it is stored and of numbers that its type holds exactly. */
   values(info: TensorInfo, values: Float32Array): Promise<void>;
 }

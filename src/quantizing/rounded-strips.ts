@@ -1,7 +1,7 @@
 import type { Checkpoint, ReadRange } from '../checkpoint/index.js';
-import type { LinearSpec } from '../model/index.js';
-import { canRoundRows, type RoundedRows, type RowRounder, type Scheme } from '../quantization/index.js';
-import { readAhead, type SpareMemory } from '../threads/index.js';
+import { canRoundRows, type RoundedRows, type RowRounder } from '../quantization/index.js';
+import { readAhead } from '../threads/index.js';
+import type { QuantizeTarget } from './quantizer.js';
 
 export interface StripOptions {
   readonly rounder: RowRounder;
@@ -9,44 +9,74 @@ export interface StripOptions {
   readonly summed: boolean;
 }
 
-/**
- * A linear's weight rounded to nearest, in strips of rows one after the other, of which a few more than the rounder has threads are
- * under way; undefined for a scheme, a stored type or a layout that `roundRows` does not take.
- */
-export function roundedStrips(
-  checkpoint: Checkpoint,
-  { weight, rows, columns, layout }: LinearSpec,
-  scheme: Scheme,
-  { rounder, summed }: StripOptions,
-): AsyncIterable<RoundedRows> | undefined {
-  const { dtype: from, byteLength } = checkpoint.tensors.get(checkpoint.aliases.get(weight) ?? weight)!;
-  if (layout === 'in-out' || !canRoundRows(scheme, from)) return undefined;
-  const rowBytes = byteLength / rows;
-  const step = Math.max(1, Math.floor(rounder.memory.bytes / rowBytes));
-  const strips = function* () {
-    for (let row = 0; row < rows; row += step) {
-      const range = { offset: row * rowBytes, length: Math.min(step, rows - row) * rowBytes };
-      const walked = summed && { summed: { first: row * columns, elements: rows * columns } };
-      yield async () => {
-        const bytes = await readOwn(checkpoint, weight, range, rounder.memory);
-        const strip = await rounder.round({ bytes, from, columns, scheme, ...walked });
-        rounder.memory.give(strip.buffer);
-        return strip;
-      };
-    }
-  };
-  return readAhead(strips(), rounder.parallel + 1);
+/** The next rows of a target, rounded. They are there until the next strip is asked for. */
+export interface RoundedStrip {
+  readonly target: QuantizeTarget;
+  readonly rows: RoundedRows;
 }
 
-/** The bytes in a piece of spare memory or, where they do not fit into one or the checkpoint makes them itself, in a buffer of their own. */
-async function readOwn(
+/** Whether `roundedStrips` takes a weight's scheme, stored type and layout. */
+export function canRoundStrips(checkpoint: Checkpoint, { spec, scheme }: QuantizeTarget): boolean {
+  const { dtype, byteLength } = storedOf(checkpoint, spec.weight);
+  return spec.layout !== 'in-out' && byteLength > 0 && canRoundRows(scheme, dtype);
+}
+
+/**
+ * The weights of the targets rounded to nearest, one after the other, in strips of rows, of which a few more than the rounder has
+ * threads are under way, also over the end of a weight.
+ */
+export async function* roundedStrips(
   checkpoint: Checkpoint,
-  name: string,
+  targets: readonly QuantizeTarget[],
+  { rounder, summed }: StripOptions,
+): AsyncGenerator<RoundedStrip, void, undefined> {
+  const { memory } = rounder;
+  const strips = function* () {
+    for (const target of targets) {
+      for (const range of stripsOf(checkpoint, target, memory.bytes)) {
+        yield () => roundStrip(checkpoint, target, range, { rounder, summed });
+      }
+    }
+  };
+  for await (const { piece, ...strip } of readAhead(strips(), rounder.parallel + 1)) {
+    yield strip;
+    if (piece !== undefined) memory.give(piece);
+  }
+}
+
+function* stripsOf(checkpoint: Checkpoint, { spec }: QuantizeTarget, bytes: number): Generator<ReadRange> {
+  const { byteLength } = storedOf(checkpoint, spec.weight);
+  const rowBytes = byteLength / spec.rows;
+  const stripBytes = Math.max(1, Math.floor(bytes / rowBytes)) * rowBytes;
+  for (let offset = 0; offset < byteLength; offset += stripBytes) {
+    yield { offset, length: Math.min(stripBytes, byteLength - offset) };
+  }
+}
+
+/** A strip, and the piece of spare memory that it lies in: none for rows that do not fit into one. */
+async function roundStrip(
+  checkpoint: Checkpoint,
+  target: QuantizeTarget,
   range: ReadRange,
-  memory: SpareMemory,
-): Promise<Uint8Array> {
-  const into = range.length <= memory.bytes ? memory.take() : undefined;
-  const bytes = await checkpoint.read(name, { ...range, ...(into && { into }) });
-  if (into !== undefined && bytes.buffer !== into.buffer) memory.give(into.buffer);
-  return bytes.buffer === into?.buffer || bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice();
+  { rounder, summed }: StripOptions,
+): Promise<RoundedStrip & { readonly piece: Uint8Array | undefined }> {
+  const { spec, scheme } = target;
+  const { weight, rows, columns } = spec;
+  const { dtype: from, byteLength } = storedOf(checkpoint, weight);
+  if (!canRoundRows(scheme, from)) throw new RangeError(`Rows of ${weight}, ${from}, cannot be rounded in strips.`);
+  const piece = range.length <= rounder.memory.bytes ? rounder.memory.take() : undefined;
+  const read = await checkpoint.read(weight, { ...range, ...(piece && { into: piece }) });
+  const bytes = piece?.subarray(0, range.length) ?? read;
+  // A checkpoint may make them itself, elsewhere.
+  if (read.buffer !== bytes.buffer) bytes.set(read);
+  const walked = { first: (range.offset / byteLength) * rows * columns, elements: rows * columns };
+  return {
+    target,
+    rows: await rounder.round({ bytes, from, columns, scheme, ...(summed && { summed: walked }) }),
+    piece,
+  };
+}
+
+function storedOf({ tensors, aliases }: Checkpoint, weight: string) {
+  return tensors.get(aliases.get(weight) ?? weight)!;
 }

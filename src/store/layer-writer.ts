@@ -26,6 +26,9 @@ export class StoredLayerWriter implements LayerWriter {
   readonly #entries: LayerEntry[] = [];
   readonly #maskedSoFar = new Set<string>();
   readonly #replaced = new Map<string, ReplacedTensor>();
+  /** What became of tensors all of whose bytes are written: they are put in their places one after the other, while others come. */
+  readonly #finished = new Map<string, Promise<LayerEntry | undefined>>();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(store: ObjectStore, settings: LayerSettings) {
     this.#store = store;
@@ -53,6 +56,14 @@ export class StoredLayerWriter implements LayerWriter {
     const tensor = this.#replaced.get(name) ?? (await ReplacedTensor.create(this.#store, info, before));
     this.#replaced.set(name, tensor);
     await tensor.add(offset, bytes);
+    if (tensor.isWhole && !this.#finished.has(name)) this.#finish(name, tensor);
+  }
+
+  /** Has the disk work while the next tensors are made. What fails is told by `commit`. */
+  #finish(name: string, tensor: ReplacedTensor): void {
+    const finished = this.#last.then(() => tensor.finish());
+    this.#finished.set(name, finished);
+    this.#last = finished.catch(() => {});
   }
 
   /** Puts the layer into the store; it and all its deltas are on disk when this returns. On failure `abort` is still to be called. */
@@ -61,8 +72,8 @@ export class StoredLayerWriter implements LayerWriter {
     if (missing !== undefined) throw new Error(`The mask of ${missing} was planned and not written.`);
     for (const { name, byteLength } of this.#values.values()) {
       if (byteLength === 0) await this.writeValues(name, 0, new Uint8Array(0));
-      const entry = await this.#replaced.get(name)?.finish();
       if (!this.#replaced.has(name)) throw new Error(`Values of ${name} were planned and not written.`);
+      const entry = await (this.#finished.get(name) ?? this.#replaced.get(name)!.finish());
       if (entry !== undefined) this.#entries.push(entry);
     }
     await this.abort();
@@ -72,6 +83,7 @@ export class StoredLayerWriter implements LayerWriter {
 
   /** Leaves nothing half written behind. May be called at any time. */
   async abort(): Promise<void> {
+    await this.#last;
     for (const tensor of this.#replaced.values()) await tensor.abort();
   }
 

@@ -56,7 +56,7 @@ export class ReplacedTensor {
     }
   }
 
-  /** Takes the next bytes; throws RangeError for any others. */
+  /** Takes the next bytes; throws RangeError for any others. They may be changed when this has returned. */
   async add(offset: number, bytes: Uint8Array): Promise<void> {
     if (offset !== this.#written || offset + bytes.length > this.#info.byteLength) {
       throw new RangeError(
@@ -66,12 +66,24 @@ export class ReplacedTensor {
     this.#written += bytes.length;
     for (let done = 0; done < bytes.length; ) {
       const part = bytes.subarray(done, done + this.#chunk.length - this.#filled);
+      done += part.length;
+      // A chunk that comes in one piece is not put together first.
+      if (part.length === this.#chunk.length) {
+        await this.#flush(offset + done, part);
+        continue;
+      }
       this.#chunk.set(part, this.#filled);
       this.#filled += part.length;
-      done += part.length;
-      if (this.#filled === this.#chunk.length) await this.#flush(offset + done);
+      if (this.#filled === this.#chunk.length) await this.#flush(offset + done, this.#chunk);
     }
-    if (this.#written === this.#info.byteLength && this.#filled > 0) await this.#flush(this.#written);
+    if (this.#written === this.#info.byteLength && this.#filled > 0) {
+      await this.#flush(this.#written, this.#chunk.subarray(0, this.#filled));
+    }
+  }
+
+  /** Whether all its bytes have come. */
+  get isWhole(): boolean {
+    return this.#written === this.#info.byteLength;
   }
 
   /** Puts the smallest of the possible deltas into the store; undefined when nothing changed. */
@@ -103,8 +115,8 @@ export class ReplacedTensor {
     for (const writer of this.#writers) await writer.abort();
   }
 
-  async #flush(end: number): Promise<void> {
-    const after = this.#chunk.slice(0, this.#filled);
+  /** Stores a chunk, or what is left of the last one. */
+  async #flush(end: number, after: Uint8Array): Promise<void> {
     this.#filled = 0;
     this.#after.update(after);
     const [first, mask] = this.#writers;

@@ -9,10 +9,10 @@ const MAX_THREADS = 8;
 export interface Threads<Job, Result> {
   readonly count: number;
   /**
-   * What the work makes of a job, on the thread that owes least. Buffers in `moved` go over to the thread and are empty here
-   * afterwards. Throws what the work throws, a BirdboneError as one.
+   * What the work makes of a job, on the thread that owes least, or on that of a number, for jobs that go together. Buffers in `moved`
+   * go over to the thread and are empty here afterwards. Throws what the work throws, a BirdboneError as one.
    */
-  run(job: Job, moved?: readonly ArrayBuffer[]): Promise<Result>;
+  run(job: Job, moved?: readonly ArrayBuffer[], thread?: number): Promise<Result>;
   /** Ends the threads; what they were doing is rejected. */
   close(): Promise<void>;
 }
@@ -23,10 +23,10 @@ export function openThreads<Job, Result>(source: string, threads: number): Threa
   let lanes: Lane<Job, Result>[] | undefined;
   return {
     count,
-    run(job, moved = []) {
+    run(job, moved = [], thread) {
       lanes ??= Array.from({ length: count }, () => startLane<Job, Result>(source));
-      const lane = lanes.reduce((least, next) => (next.owes() < least.owes() ? next : least));
-      return lane.run(job, moved);
+      const free = lanes.reduce((least, next) => (next.owes() < least.owes() ? next : least));
+      return (thread === undefined ? free : lanes[thread]!).run(job, moved);
     },
     async close() {
       await Promise.all((lanes ?? []).map((lane) => lane.close()));

@@ -70,14 +70,18 @@ async function publishResult(
   const from = base.folder;
   const asStored = isStoredForm(past, result);
   const check = await checkedReading({ base: base.model, layers, seen: result, folder: from, asStored }, watch);
-  const form = await outputForm({ past, model: check.model, folder: from });
-  for (const message of form.notices) report({ type: 'notice', message });
   let stored: WeightHashes | undefined;
-  const manifest = async (hashes: WeightHashes) => {
-    stored = await check.hashes(hashes);
-    return manifestText(manifestOf(past, hashes, base));
-  };
-  await publish(folder, journal, (place) => form.write(place, manifest, watch));
+  try {
+    const form = await outputForm({ past, model: check.model, folder: from });
+    for (const message of form.notices) report({ type: 'notice', message });
+    const manifest = async (hashes: WeightHashes) => {
+      stored = await check.hashes(hashes);
+      return manifestText(manifestOf(past, hashes, base));
+    };
+    await publish(folder, journal, (place) => form.write(place, manifest, watch));
+  } finally {
+    await check.close();
+  }
   report({ type: 'published', path: folder.out });
   return stored!;
 }

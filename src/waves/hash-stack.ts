@@ -30,6 +30,8 @@ export interface CheckedReading {
   readonly model: StackedModel;
   /** The hashes of what is stored, once all is read whose hashes these are. Throws as `checkStack`. */
   hashes(published: WeightHashes): Promise<WeightHashes>;
+  /** Lets go of what hashes. */
+  close(): Promise<void>;
 }
 
 /**
@@ -43,7 +45,7 @@ export async function checkedReading(
   const { base, layers, folder, asStored } = stack;
   if (isCut(layers)) {
     const hashes = await checkStack(stack, options);
-    return { model: await finalModel(base, layers), hashes: async () => hashes };
+    return { model: await finalModel(base, layers), hashes: async () => hashes, close: async () => {} };
   }
   const model = await finalModel(base, layers);
   const reading = hashWhileRead({ ...model.checkpoint.raw, path: folder });
@@ -54,6 +56,7 @@ export async function checkedReading(
       checkDigests(hashes, layers);
       return hashes;
     },
+    close: () => reading.close(),
   };
 }
 

@@ -70,12 +70,16 @@ export async function outputForm(state: PublishedState): Promise<OutputForm> {
     notices: [...notices, ...(checkpoint.notices ?? [])],
     async write(place, manifest, options) {
       const reading = hashWhileRead(checkpoint);
-      await writeCheckpoint(reading.checkpoint, place, {
-        carryFrom: folder,
-        maxShardBytes: recipe.maxShardBytes,
-        lastFiles: async () => ({ [MANIFEST_FILE]: await manifest(await reading.hashes(options)) }),
-        ...options,
-      });
+      try {
+        await writeCheckpoint(reading.checkpoint, place, {
+          carryFrom: folder,
+          maxShardBytes: recipe.maxShardBytes,
+          lastFiles: async () => ({ [MANIFEST_FILE]: await manifest(await reading.hashes(options)) }),
+          ...options,
+        });
+      } finally {
+        await reading.close();
+      }
     },
   };
 }

@@ -15,7 +15,7 @@ export interface ByteSource {
    * Bytes `[offset, offset + length)`, in an array of its own, or at the start of `into`. Throws `unreadable` when the file changed or
    * the disk fails.
    */
-  read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /** Fills `bytes` from `offset` on, at once: for headers, which are parsed while they are read. Throws as `read` does. */
   readSync(offset: number, bytes: Uint8Array): void;
   /**
@@ -68,7 +68,7 @@ export class FileSource implements ByteSource {
     }
   }
 
-  async read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  async read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     const bytes = into === undefined ? allocate(this.path, length) : into.subarray(0, length);
     if (bytes.length !== length) throw new RangeError(`${length} bytes do not fit into ${bytes.length}.`);
     let done = 0;

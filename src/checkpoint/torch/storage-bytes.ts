@@ -27,7 +27,7 @@ export class StorageBytes {
     this.#fail = fail;
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  async read(offset: number, length: number): Promise<Uint8Array> {
     const { start, byteLength, crc32: expected } = this.#range;
     const reading = this.#file.read(start + offset, length);
     if (offset === 0) this.#restart();

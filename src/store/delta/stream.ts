@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { constants, deflateRaw, inflateRaw, type ZlibOptions } from 'node:zlib';
+import { isDense } from './density.js';
 
 /** How the bytes of a stream are stored. Numbers are of the format: never give one another meaning. */
 export const ENCODINGS = { zeros: 0, raw: 1, deflate: 2 } as const;
@@ -81,6 +82,8 @@ function inflate(bytes: Uint8Array, length: number): Promise<Uint8Array> {
 /** Ways to deflate that a sample shows to be worth their time. */
 async function waysFor(bytes: Uint8Array): Promise<readonly ZlibOptions[]> {
   const sample = sampleOf(bytes);
+  // No trial for what no way would shorten by so much: it would take longer than all else that is done with the bytes.
+  if (isDense(sample, WORTH_IT)) return [];
   const [codes, runs, matches] = await Promise.all([HUFFMAN, RUNS, MATCHES].map((way) => deflated(sample, way)));
   const shortest = Math.min(codes!.length, runs!.length);
   if (matches!.length < shortest) return [HUFFMAN, RUNS, MATCHES];
