@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -8,6 +8,12 @@ import { contentsOf, makeWorkplace } from '../fixtures/workplace.js';
 
 const missing = (await availableDevices()).find(({ name }) => name === 'webgpu')?.reason;
 const breaker = fileURLToPath(new URL('../fixtures/break-gpu.mjs', import.meta.url));
+
+/** What a journal has, record by record. */
+function recordsOf(journal: string): string[] {
+  const lines = readFileSync(journal, 'utf8').trimEnd().split('\n');
+  return lines.map((line) => (JSON.parse(line) as { readonly type: string }).type);
+}
 
 describe.skipIf(missing !== undefined)(
   `a run on a GPU that breaks${missing === undefined ? '' : ` (skipped: ${missing})`}`,
@@ -27,17 +33,24 @@ describe.skipIf(missing !== undefined)(
       const untroubled = contentsOf(path.join(out, 'half'));
       rmSync(out, { recursive: true });
       const faults = [
-        { fault: 'shader:1', code: 'device', message: 'Error while parsing WGSL' },
-        { fault: 'binding:9', code: 'device', message: 'larger than the maximum storage buffer binding size' },
-        { fault: 'lost:19', code: 'device', message: 'The GPU was lost' },
+        { fault: 'shader:1', code: 'device', message: 'Error while parsing WGSL', known: ['begin'] },
+        {
+          fault: 'binding:9',
+          code: 'device',
+          message: 'larger than the maximum storage buffer binding size',
+          known: ['begin', 'baseline'],
+        },
+        // A wave reads some fifty times.
+        { fault: 'lost:52', code: 'device', message: 'The GPU was lost', known: ['begin', 'baseline', 'wave'] },
       ];
-      for (const { fault, code, message } of faults) {
+      for (const { fault, code, message, known } of faults) {
         const broken = await go(fault);
         expect(broken, fault).toMatchObject({ code: 6 });
         expect(JSON.parse(broken.stdout)).toMatchObject({
           error: { code, exitCode: 6, message: expect.stringContaining(message) },
         });
         expect(existsSync(path.join(out, 'half'))).toBe(false);
+        expect(recordsOf(path.join(out, '.birdbone', 'half', 'journal.jsonl'))).toEqual(known);
       }
       expect(await go()).toMatchObject({ code: 0 });
       expect(contentsOf(path.join(out, 'half'))).toEqual(untroubled);
