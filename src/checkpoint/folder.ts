@@ -6,9 +6,9 @@ import { carryFile, planCarry } from './carry.js';
 import type { Checkpoint, TensorInfo } from './checkpoint.js';
 import { syncFolder, writeFileDurably } from './files/durable.js';
 import { unreadableBecause } from './files/failure.js';
-import { chunksOf } from './reading.js';
 import { INDEX_FILE, indexText, type Shard, splitIntoShards } from './safetensors/sharding.js';
 import { SafetensorsWriter } from './safetensors/writer.js';
+import { unitBytesOf } from './tensor-info.js';
 
 /** What other tools write by default. */
 export const DEFAULT_SHARD_BYTES = 5_000_000_000;
@@ -55,7 +55,8 @@ export async function writeCheckpoint(source: Checkpoint, folder: string, option
     done += bytes;
     report({ type: 'progress', stage: 'write', done, total, unit: 'bytes' });
   };
-  for (const shard of shards) await writeShard(source, folder, shard, { signal, advance });
+  const pieces = [new Uint8Array(COPY_CHUNK_BYTES), new Uint8Array(COPY_CHUNK_BYTES)];
+  for (const shard of shards) await writeShard(source, folder, shard, { signal, advance, pieces });
   for (const file of carried.files) {
     stopIfAborted(signal);
     if (source.outdated?.includes(file.name)) {
@@ -90,12 +91,14 @@ async function refuseUnlessEmpty(folder: string): Promise<void> {
   });
 }
 
-async function writeShard(
-  source: Checkpoint,
-  folder: string,
-  { file, infos }: Shard,
-  work: { readonly signal: AbortSignal | undefined; readonly advance: (bytes: number) => void },
-): Promise<void> {
+interface ShardWork {
+  readonly signal: AbortSignal | undefined;
+  readonly advance: (bytes: number) => void;
+  /** Memory of a chunk each: new memory for each would make V8 look for garbage. */
+  readonly pieces: readonly Uint8Array[];
+}
+
+async function writeShard(source: Checkpoint, folder: string, { file, infos }: Shard, work: ShardWork): Promise<void> {
   const writer = await SafetensorsWriter.create(path.join(folder, file), infos, source.metadata);
   try {
     for (const info of infos) await copyTensor(source, info, writer, work);
@@ -106,25 +109,28 @@ async function writeShard(
   }
 }
 
-/** Reads the next chunk while one is being written: two chunks in memory, and reading costs no time of its own. */
+/** Reads the next chunk while one is being written, into one of two pieces of memory and the other: reading costs no time of its own. */
 async function copyTensor(
   source: Checkpoint,
-  { name }: TensorInfo,
+  info: TensorInfo,
   writer: SafetensorsWriter,
-  { signal, advance }: { readonly signal: AbortSignal | undefined; readonly advance: (bytes: number) => void },
+  { signal, advance, pieces }: ShardWork,
 ): Promise<void> {
-  const chunks = chunksOf(source, name, COPY_CHUNK_BYTES);
-  let offset = 0;
-  let next = chunks.next();
-  while (true) {
-    const { done, value: bytes } = await next;
-    if (done) return;
+  const { name, byteLength } = info;
+  // Whole elements: a masked one is not to be split.
+  const step = COPY_CHUNK_BYTES - (COPY_CHUNK_BYTES % unitBytesOf(info));
+  const readAt = async (offset: number) => {
+    const into = pieces[(offset / step) % pieces.length]!;
+    return source.read(name, { offset, length: Math.min(step, byteLength - offset), into });
+  };
+  let next = byteLength === 0 ? undefined : readAt(0);
+  for (let offset = 0; next !== undefined; offset += step) {
+    const bytes = await next;
     stopIfAborted(signal);
-    next = chunks.next();
+    next = offset + step < byteLength ? readAt(offset + step) : undefined;
     // Awaited at the next turn, unless this write fails first; then its failure is the one to tell.
-    next.catch(() => {});
+    next?.catch(() => {});
     await writer.write(name, offset, bytes);
-    offset += bytes.length;
     advance(bytes.length);
   }
 }

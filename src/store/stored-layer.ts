@@ -1,4 +1,11 @@
-import { elementsOf, type Layer, type LayerMask, type TensorInfo, unreadable } from '../checkpoint/index.js';
+import {
+  elementsOf,
+  type Layer,
+  type LayerMask,
+  type ReadRange,
+  type TensorInfo,
+  unreadable,
+} from '../checkpoint/index.js';
 import { DTYPES } from '../tensor/index.js';
 import { ChunkCache } from './chunk-cache.js';
 import { DeltaReader } from './delta/delta-reader.js';
@@ -42,7 +49,7 @@ export async function openStoredLayer(
     added: infos('added'),
     readMask: (name, range) => chunks.read(name, 'kept', range),
     readDifference: (name, range) => chunks.read(name, 'difference', range),
-    readValues: (name, range) => chunks.read(name, 'values', range),
+    readValues: (name, range) => chunks.read(name, 'values', range, range.into),
     async close() {},
   };
 }
@@ -78,12 +85,13 @@ class LayerChunks {
   async read(
     name: string,
     piece: Piece,
-    { offset, length }: { readonly offset: number; readonly length: number },
+    { offset, length }: Pick<ReadRange, 'offset' | 'length'>,
+    into: Uint8Array = new Uint8Array(length),
   ): Promise<Uint8Array> {
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new RangeError(`The layer does not change ${name}.`);
     const chunkBytes = CHUNK_ELEMENTS * (piece === 'kept' ? 1 / 8 : DTYPES[entry.dtype].bits / 8);
-    const bytes = new Uint8Array(length);
+    const bytes = into.subarray(0, length);
     for (let done = 0; done < length; ) {
       const chunk = Math.floor((offset + done) / chunkBytes);
       const within = offset + done - chunk * chunkBytes;

@@ -1,4 +1,4 @@
-import type { TensorInfo } from '../checkpoint.js';
+import type { ReadRange, TensorInfo } from '../checkpoint.js';
 
 /** The bits that say which elements of a tensor stay. */
 export interface LayerMask {
@@ -48,8 +48,8 @@ export interface Layer {
    * has kept what it removed; throws RangeError where it has not.
    */
   readDifference(name: string, range: Range): Promise<Uint8Array>;
-  /** Bytes of a replaced or added tensor, in an array of the caller's own. */
-  readValues(name: string, range: Range): Promise<Uint8Array>;
+  /** Bytes of a replaced or added tensor, in an array of the caller's own, which may be a part of `into`. */
+  readValues(name: string, range: ReadRange): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
