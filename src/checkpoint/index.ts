@@ -41,7 +41,7 @@ export {
 export { onlyTensors } from './layers/only-tensors.js';
 export { overlay } from './layers/overlay.js';
 export { undo } from './layers/undo.js';
-export { chunksOf, readFloats } from './reading.js';
+export { chunksOf, readFloats, readFloatsInto } from './reading.js';
 export { noSuchTensor, rangeWithin } from './safetensors/safetensors.js';
 export { SafetensorsWriter } from './safetensors/writer.js';
 export { beginTensorDigest, tensorDigestPrefix } from './tensor-digest.js';

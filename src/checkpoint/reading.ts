@@ -1,4 +1,4 @@
-import { DTYPES, decodeToF32 } from '../tensor/index.js';
+import { DTYPES, decodeInto, decodeToF32 } from '../tensor/index.js';
 import type { Checkpoint, TensorInfo } from './checkpoint.js';
 import { noSuchTensor } from './safetensors/safetensors.js';
 import { elementsOf, unitBytesOf } from './tensor-info.js';
@@ -29,32 +29,57 @@ export async function* chunksOf(
   }
 }
 
+/** Rows of a tensor's leading dimension. */
+interface Rows {
+  readonly start: number;
+  readonly count: number;
+}
+
 /**
  * A tensor's values, or those of `count` rows of its leading dimension from `start` on, widened to float32 and row-major.
  * Beside the result it needs one chunk of memory. Throws `unsupported` for types without a float value (see `decodeToF32`).
  */
-export async function readFloats(
-  checkpoint: Checkpoint,
-  name: string,
-  rows?: { readonly start: number; readonly count: number },
-): Promise<Float32Array> {
+export async function readFloats(checkpoint: Checkpoint, name: string, rows?: Rows): Promise<Float32Array> {
   const info = tensorOf(checkpoint, name);
-  const { offset, length } = rows === undefined ? { offset: 0, length: info.byteLength } : bytesOfRows(info, rows);
-  const range = (from: number, to: number) => ({ offset: offset + from, length: to - from });
-  if (length <= CHUNK_BYTES) return decodeToF32(await checkpoint.read(info.name, range(0, length)), info.dtype);
+  const { offset, length } = rangeOf(info, rows);
+  if (length <= CHUNK_BYTES) return decodeToF32(await checkpoint.read(info.name, { offset, length }), info.dtype);
   const values = new Float32Array((length * 8) / DTYPES[info.dtype].bits);
-  let done = 0;
-  const step = CHUNK_BYTES - (CHUNK_BYTES % unitBytesOf(info));
-  for (let from = 0; from < length; from += step) {
-    const bytes = await checkpoint.read(info.name, range(from, Math.min(length, from + step)));
-    const part = decodeToF32(bytes, info.dtype);
-    values.set(part, done);
-    done += part.length;
-  }
+  await readFloatsInto(checkpoint, name, () => values, rows);
   return values;
 }
 
-function bytesOfRows(info: TensorInfo, { start, count }: { readonly start: number; readonly count: number }) {
+/** What chunks go through on their way, over and over; undefined while somebody reads. Pages of it that nothing needs are not there. */
+let spare: Uint8Array<ArrayBuffer> | undefined;
+
+/**
+ * As `readFloats`, into memory that `target` is asked for before each chunk is widened, since it may have moved. No memory is
+ * taken beside it that is not used again for the next tensor.
+ */
+export async function readFloatsInto(
+  checkpoint: Checkpoint,
+  name: string,
+  target: () => Float32Array,
+  rows?: Rows,
+): Promise<void> {
+  const info = tensorOf(checkpoint, name);
+  const { offset, length } = rangeOf(info, rows);
+  const step = CHUNK_BYTES - (CHUNK_BYTES % unitBytesOf(info));
+  const into = spare ?? new Uint8Array(CHUNK_BYTES);
+  spare = undefined;
+  let done = 0;
+  for (let from = 0; from < length; from += step) {
+    const range = { offset: offset + from, length: Math.min(step, length - from), into };
+    const bytes = await checkpoint.read(info.name, range);
+    done += decodeInto(bytes, info.dtype, target().subarray(done));
+  }
+  spare = into;
+}
+
+function rangeOf(info: TensorInfo, rows: Rows | undefined): { readonly offset: number; readonly length: number } {
+  return rows === undefined ? { offset: 0, length: info.byteLength } : bytesOfRows(info, rows);
+}
+
+function bytesOfRows(info: TensorInfo, { start, count }: Rows) {
   const [rows, ...rest] = info.shape;
   const whole = Number.isSafeInteger(start) && Number.isSafeInteger(count);
   if (rows === undefined || !whole || start < 0 || count < 0 || start + count > rows) {

@@ -1,5 +1,5 @@
 import { clone, keep, matMul, slice, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
-import { type Device, gram } from '../tensor/index.js';
+import { type Device, gram, showValues } from '../tensor/index.js';
 import type { Gram } from './block-evidence.js';
 import { type Collector, summedRanges } from './collector.js';
 
@@ -65,8 +65,9 @@ async function addProducts(tiles: readonly Tile[], values: Tensor2D, device: Dev
         return top === left ? gram(right) : matMul(columnsOf(top, height), right, true, false);
       });
       try {
-        const found = (await device.read(product)) as Float32Array;
-        for (let i = 0; i < sums.length; i += 1) sums[i]! += found[i]!;
+        await showValues(product, device, (found) => {
+          for (let i = 0; i < sums.length; i += 1) sums[i]! += found[i]!;
+        });
       } finally {
         product.dispose();
       }

@@ -26,8 +26,12 @@ export async function embedBatches(model: Model, states: HiddenStates, options: 
   const pages = new EmbeddingPages(model, options);
   const positions = await learnedPositions(model, states.batches);
   const scale = model.decoder.embeddingScale;
+  const longest = states.batches.reduce((length, { ids }) => Math.max(length, ids.length), 0);
+  // Each batch comes by the same memory, as it is copied to where it stays.
+  const memory = new Float32Array(longest * model.decoder.hidden);
   for (const [i, batch] of states.batches.entries()) {
-    const values = await pages.lookUp(batch);
+    const values = memory.subarray(0, batch.ids.length * model.decoder.hidden);
+    await pages.lookUp(batch, values);
     if (scale !== undefined) multiply(values, Math.fround(scale));
     if (positions !== undefined) addPositions(values, batch, positions);
     await states.store(i, values);
@@ -67,10 +71,9 @@ class EmbeddingPages {
     this.#maxPages = Math.max(1, Math.floor(cacheBytes / (this.#rowsPerPage * rowBytes)));
   }
 
-  /** [rows, columns, hidden] of the batch. Positions are visited page by page, so each page is read once a batch. */
-  async lookUp(batch: TokenBatch): Promise<Float32Array> {
+  /** Writes [rows, columns, hidden] of the batch. Positions are visited page by page, so each page is read once a batch. */
+  async lookUp(batch: TokenBatch, values: Float32Array): Promise<void> {
     const { hidden } = this.#model.decoder;
-    const values = new Float32Array(batch.ids.length * hidden);
     for (const [page, positions] of this.#positionsByPage(batch.ids)) {
       const rows = await this.#page(page);
       for (const position of positions) {
@@ -78,7 +81,6 @@ class EmbeddingPages {
         values.set(rows.subarray(row * hidden, (row + 1) * hidden), position * hidden);
       }
     }
-    return values;
   }
 
   #positionsByPage(ids: Int32Array): [number, number[]][] {

@@ -3,9 +3,10 @@ import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Tensor3D } from '@tensorflow/tfjs-core';
 import { writing } from '../checkpoint/index.js';
-import type { Device } from '../tensor/index.js';
+import { type Device, showValues } from '../tensor/index.js';
 import type { TokenBatch } from './batches.js';
 import { type ResidentStates, residentStates } from './resident-states.js';
+import { StateMemory } from './state-memory.js';
 
 /** Hidden states up to this size stay in memory unless the user says otherwise (`--memory`). */
 export const DEFAULT_MEMORY_BYTES = 2 ** 30;
@@ -18,9 +19,9 @@ export interface HiddenStates {
   readonly spilled: boolean;
   /** Bytes of those that stay on the device: the first batches. */
   readonly residentBytes: number;
-  /** Batch i as [rows, columns, hiddenSize] row-major. Not to be written to. */
+  /** Batch i as [rows, columns, hiddenSize] row-major, until something is stored in its place. Not to be written to. */
   load(i: number): Promise<Float32Array>;
-  /** Takes over `values`: the caller does not write to them afterwards. */
+  /** Copies `values`, which stay the caller's. */
   store(i: number, values: Float32Array): Promise<void>;
   /** Batch i where it stays on the device, for whoever goes on there: the states' own, not to be disposed. Else undefined. */
   onDevice(i: number): Tensor3D | undefined;
@@ -54,13 +55,11 @@ export async function createHiddenStates(
   const lengths = batches.map((batch) => batch.rows * batch.columns * hiddenSize);
   const kept = device && residentStates(batches, hiddenSize, device);
   if (device === undefined || kept === undefined || kept.count === 0) {
-    const arrays = await createArrays(lengths, options);
-    const storeTensor: HiddenStates['storeTensor'] = async (i, values, on) =>
-      arrays.store(i, (await on.read(values)) as Float32Array);
-    return { batches, hiddenSize, residentBytes: 0, ...arrays, onDevice: () => undefined, storeTensor };
+    const arrays = await statesOnHost(lengths, options);
+    return { batches, hiddenSize, residentBytes: 0, ...arrays, onDevice: () => undefined };
   }
   try {
-    const rest = await createArrays(lengths.slice(kept.count), options);
+    const rest = await statesOnHost(lengths.slice(kept.count), options);
     return partlyResident({ batches, hiddenSize, lengths }, { kept, rest, device });
   } catch (error) {
     kept.drop();
@@ -75,7 +74,7 @@ function partlyResident(
     hiddenSize,
     lengths,
   }: Pick<HiddenStates, 'batches' | 'hiddenSize'> & { readonly lengths: readonly number[] },
-  { kept, rest, device }: { readonly kept: ResidentStates; readonly rest: SpillableArrays; readonly device: Device },
+  { kept, rest, device }: { readonly kept: ResidentStates; readonly rest: HostStates; readonly device: Device },
 ): HiddenStates {
   const shapeOf = ({ rows, columns }: TokenBatch) => [rows, columns, hiddenSize];
   return {
@@ -90,13 +89,14 @@ function partlyResident(
     async store(i, values) {
       if (i >= kept.count) return rest.store(i - kept.count, values);
       checkLength(i, values, lengths);
-      const tensor = device.upload(values, shapeOf(batches[i]!)) as Tensor3D;
+      // A copy: the device may read them only when the tensor is first used.
+      const tensor = device.upload(values.slice(), shapeOf(batches[i]!)) as Tensor3D;
       await kept.set(i, tensor).finally(() => tensor.dispose());
     },
     onDevice: (i) => (i < kept.count ? (kept.get(i) ?? neverStored(i)) : undefined),
     async storeTensor(i, values, on) {
       if (i < kept.count) await kept.set(i, values);
-      else await rest.store(i - kept.count, (await on.read(values)) as Float32Array);
+      else await rest.storeTensor(i - kept.count, values, on);
     },
     async close() {
       kept.drop();
@@ -105,15 +105,44 @@ function partlyResident(
   };
 }
 
+type HostStates = Pick<HiddenStates, 'spilled' | 'load' | 'store' | 'storeTensor' | 'close'>;
+
+/** In memory each batch has its place, which the block's output is written over: nothing is left for the garbage collector. */
+async function statesOnHost(lengths: readonly number[], options: HiddenStatesOptions): Promise<HostStates> {
+  if (bytesOf(lengths) > options.memoryBytes) {
+    const arrays = await createArrays(lengths, options);
+    return {
+      ...arrays,
+      storeTensor: async (i, values, device) => arrays.store(i, (await device.read(values)) as Float32Array),
+    };
+  }
+  const memory = new StateMemory(lengths);
+  const write = (i: number, values: Float32Array) => {
+    checkLength(i, values, lengths);
+    memory.write(i, values);
+  };
+  return {
+    spilled: false,
+    load: async (i) => memory.get(i) ?? neverStored(i),
+    store: async (i, values) => write(i, values),
+    storeTensor: (i, tensor, device) => showValues(tensor, device, (values) => write(i, values as Float32Array)),
+    close: async () => memory.clear(),
+  };
+}
+
 /** Arrays of fixed lengths that are stored and loaded whole, by number: in memory, or in a file. */
-export type SpillableArrays = Pick<HiddenStates, 'spilled' | 'load' | 'store' | 'close'>;
+export interface SpillableArrays extends Pick<HiddenStates, 'spilled' | 'load' | 'close'> {
+  /** Takes over `values`: the caller does not write to them afterwards. */
+  store(i: number, values: Float32Array): Promise<void>;
+}
 
 /** Makes empty arrays of these lengths: in memory when they fit `memoryBytes` together, else in one file, one after the other. */
 export async function createArrays(lengths: readonly number[], options: HiddenStatesOptions): Promise<SpillableArrays> {
-  const totalBytes = 4 * lengths.reduce((sum, length) => sum + length, 0);
-  const spilled = totalBytes > options.memoryBytes;
+  const spilled = bytesOf(lengths) > options.memoryBytes;
   return { spilled, ...(spilled ? await fileSlots(lengths, options.spillFolder) : memorySlots(lengths)) };
 }
+
+const bytesOf = (lengths: readonly number[]) => 4 * lengths.reduce((sum, length) => sum + length, 0);
 
 type Slots = Omit<SpillableArrays, 'spilled'>;
 

@@ -1,4 +1,4 @@
-import { type Checkpoint, readFloats } from '../checkpoint/index.js';
+import { type Checkpoint, readFloats, readFloatsInto } from '../checkpoint/index.js';
 import {
   type Device,
   disposeMatrix,
@@ -43,7 +43,7 @@ export async function loadMatrix(
       const count = Math.min(rowsPerPiece, rows - start);
       const range = { start: firstRow + start, count };
       if (format === undefined) {
-        pieces.push(uploadMatrix(device, await readFloats(checkpoint, name, range), count, columns));
+        pieces.push(await loadFloats(checkpoint, name, { ...range, columns }, device));
       } else {
         const bytes = await readRows(checkpoint, name, columns, range);
         pieces.push(uploadStored(device, bytes, { rows: count, columns, format }));
@@ -55,6 +55,26 @@ export async function loadMatrix(
   }
   if (pieces.length === 1) return pieces[0]!;
   return { rows, columns, parts: pieces.flatMap(({ parts }) => parts), ...(format && { stored: format }) };
+}
+
+/** Rows that fit one tensor. Where the device computes in the host's memory they are widened to where they stay. */
+async function loadFloats(
+  checkpoint: Checkpoint,
+  name: string,
+  { columns, ...range }: { readonly start: number; readonly count: number; readonly columns: number },
+  device: Device,
+): Promise<Matrix> {
+  const { hostMemory } = device;
+  const { count: rows } = range;
+  if (hostMemory === undefined) return uploadMatrix(device, await readFloats(checkpoint, name, range), rows, columns);
+  const matrix: Matrix = { rows, columns, parts: [hostMemory.empty([rows, columns])] };
+  try {
+    await readFloatsInto(checkpoint, name, () => hostMemory.view(matrix.parts[0]!) as Float32Array, range);
+  } catch (error) {
+    disposeMatrix(matrix);
+    throw error;
+  }
+  return matrix;
 }
 
 const STORED_FORMATS: Readonly<Partial<Record<string, StoredFormat>>> = { BF16: 'bf16', F16: 'f16' };

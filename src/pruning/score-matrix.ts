@@ -3,7 +3,7 @@ import { type Checkpoint, readFloats } from '../checkpoint/index.js';
 import type { Evidence, ImportanceMetric } from '../importance/index.js';
 import { type LinearSpec, loadLinearMatrix } from '../model/index.js';
 import type { MatrixScores } from '../sparsity/index.js';
-import { type Device, disposeMatrix, type Matrix } from '../tensor/index.js';
+import { type Device, disposeMatrix, type Matrix, showValues } from '../tensor/index.js';
 import type { WeightEvidence } from './gradient-evidence.js';
 import type { ColumnEvidence } from './input-evidence.js';
 
@@ -57,7 +57,7 @@ export function slicesOfStored(
 export async function readScores(spec: LinearSpec, slices: ScoreSlices, device: Device): Promise<MatrixScores> {
   const { rows, columns } = spec;
   const values = new Float32Array(rows * columns);
-  await slices(async (scores, first) => values.set((await device.read(scores)) as Float32Array, first));
+  await slices((scores, first) => showValues(scores, device, (some) => values.set(some, first)));
   return { name: spec.weight, values, rows, columns };
 }
 

@@ -7,6 +7,8 @@ export interface MatrixScores {
   readonly rows: number;
   readonly columns: number;
   readonly values: Float32Array;
+  /** Which row of the tensor the first of these is, for error messages; 0 unless given. */
+  readonly firstRow?: number;
 }
 
 /** The pattern of the smallest single-precision number that is not finite (+∞). */
@@ -36,8 +38,8 @@ export function rankKeys(scores: MatrixScores): Int32Array {
   return keys;
 }
 
-function refuse({ name, columns, values }: MatrixScores, index: number): never {
-  const at = `${name}[${Math.floor(index / columns)}, ${index % columns}]`;
+function refuse({ name, columns, values, firstRow = 0 }: MatrixScores, index: number): never {
+  const at = `${name}[${firstRow + Math.floor(index / columns)}, ${index % columns}]`;
   throw new BirdboneError(
     'unsupported',
     `The score of ${at} is ${values[index]}: it has no rank. Scores are finite numbers from 0.`,

@@ -14,6 +14,29 @@ import { dequantize } from './quantized/dequantize.js';
  */
 export function decodeToF32(bytes: Uint8Array, dtype: Dtype): Float32Array {
   if (isBlockDtype(dtype)) return dequantize(bytes, dtype);
+  const { decode, count } = decoderOf(bytes, dtype);
+  const values = new Float32Array(count);
+  decode(bytes, values);
+  return values;
+}
+
+/** As `decodeToF32`, from the start of memory that is there; returns how many values it has written. RangeError where they do not fit. */
+export function decodeInto(bytes: Uint8Array, dtype: Dtype, target: Float32Array): number {
+  if (isBlockDtype(dtype)) {
+    const values = dequantize(bytes, dtype);
+    target.set(values);
+    return values.length;
+  }
+  const { decode, count } = decoderOf(bytes, dtype);
+  if (count > target.length) throw new RangeError(`${count} values do not fit into ${target.length}.`);
+  decode(bytes, target.subarray(0, count));
+  return count;
+}
+
+/** Writes the values of so many whole elements, over all of `values`. */
+type Decoder = (bytes: Uint8Array, values: Float32Array) => void;
+
+function decoderOf(bytes: Uint8Array, dtype: ElementDtype): { readonly decode: Decoder; readonly count: number } {
   const decode = DECODERS[dtype];
   if (decode === undefined) {
     throw new BirdboneError('unsupported', `Values of type ${dtype} cannot be read as floats.`, {
@@ -24,7 +47,7 @@ export function decodeToF32(bytes: Uint8Array, dtype: Dtype): Float32Array {
   if (bytes.length % elementBytes !== 0) {
     throw new RangeError(`${bytes.length} bytes are no whole number of ${dtype} elements.`);
   }
-  return decode(aligned(bytes, elementBytes));
+  return { decode: (from, values) => decode(aligned(from, elementBytes), values), count: bytes.length / elementBytes };
 }
 
 /** The same bytes at an address that a typed array of such elements may start at; a copy only where it must be. */
@@ -42,32 +65,44 @@ function view<Elements>(type: ViewType<Elements>, bytes: Uint8Array): Elements {
 }
 
 /** Element types that a typed array reads by itself; assigning to a Float32Array rounds to nearest even. */
-const readAs = (type: ViewType<ArrayLike<number>>) => (bytes: Uint8Array) => new Float32Array(view(type, bytes));
+const readAs =
+  (type: ViewType<ArrayLike<number>>): Decoder =>
+  (bytes, values) =>
+    values.set(view(type, bytes));
 
-const readBig = (type: ViewType<BigInt64Array | BigUint64Array>) => (bytes: Uint8Array) =>
-  Float32Array.from(view(type, bytes) as ArrayLike<unknown> as ArrayLike<bigint>, Number);
+const readBig =
+  (type: ViewType<BigInt64Array | BigUint64Array>): Decoder =>
+  (bytes, values) => {
+    const input = view(type, bytes);
+    for (let i = 0; i < values.length; i += 1) values[i] = Number(input[i]!);
+  };
+
+/** The bit patterns of floats. */
+const patternsOf = ({ buffer, byteOffset, length }: Float32Array) => new Uint32Array(buffer, byteOffset, length);
 
 /** Element types of at most 16 bits: one float32 bit pattern for each code, made at first use. */
-function lookUp(codes: ViewType<Uint8Array | Uint16Array>, makeTable: () => Uint32Array) {
+function lookUp(codes: ViewType<Uint8Array | Uint16Array>, makeTable: () => Uint32Array): Decoder {
   let table: Uint32Array | undefined;
-  return (bytes: Uint8Array): Float32Array => {
+  return (bytes, values) => {
     table ??= makeTable();
     const input = view(codes, bytes);
-    const output = new Uint32Array(input.length);
+    const output = patternsOf(values);
     for (let i = 0; i < input.length; i += 1) output[i] = table[input[i]!]!;
-    return new Float32Array(output.buffer);
   };
 }
 
-function decodeBf16(bytes: Uint8Array): Float32Array {
+function decodeBf16(bytes: Uint8Array, values: Float32Array): void {
   const input = view(Uint16Array, bytes);
-  const output = new Uint32Array(input.length);
+  const output = patternsOf(values);
   for (let i = 0; i < input.length; i += 1) output[i] = input[i]! << 16;
-  return new Float32Array(output.buffer);
 }
 
-const DECODERS: Partial<Record<ElementDtype, (bytes: Uint8Array) => Float32Array>> = {
-  F32: (bytes) => new Float32Array(new Uint8Array(bytes).buffer),
+function copyBytes(bytes: Uint8Array, { buffer, byteOffset, byteLength }: Float32Array): void {
+  new Uint8Array(buffer, byteOffset, byteLength).set(bytes);
+}
+
+const DECODERS: Partial<Record<ElementDtype, Decoder>> = {
+  F32: copyBytes,
   BF16: decodeBf16,
   F16: lookUp(Uint16Array, () => ieeeTable(5, 10)),
   F64: readAs(Float64Array),

@@ -30,6 +30,14 @@ export interface DoubleProducts {
   ): Float64Array;
 }
 
+/** Of a device that computes in the host's own memory: its tensors where they lie, without a copy on the way there or back. */
+export interface HostMemory {
+  /** A float32 tensor to be written to; what its values are until then is left open. Throws as `upload`. */
+  empty(shape: readonly number[]): Tensor;
+  /** The tensor's values, to be read or written until anything else is done with the device: it may move them. */
+  view(tensor: Tensor): Float32Array | Int32Array;
+}
+
 /**
  * One open compute device. Operations (ops/) are plain functions over tfjs tensors that run on whichever device was opened
  * last: one process, one open device at a time. Tensors are float32 or int32, as tfjs has no others.
@@ -50,6 +58,8 @@ export interface Device {
   readonly multipliesStored?: boolean;
   /** Memory of the device's own for tensors that stay there between passes; absent where tensors lie in the host's. */
   readonly resident?: ResidentRoom;
+  /** Present where tensors lie in the host's memory. */
+  readonly hostMemory?: HostMemory;
   /** Copies values to the device. Throws `device` for a tensor above `maxTensorBytes`, `out-of-memory` when the budget is spent. */
   upload(values: Float32Array | Int32Array, shape: readonly number[]): Tensor;
   /**

@@ -1,4 +1,4 @@
-export { decodeToF32 } from './decode.js';
+export { decodeInto, decodeToF32 } from './decode.js';
 export type { Device, DeviceChoice, DeviceName, DoubleMatrix, DoubleProducts } from './device.js';
 export {
   type BlockDtype,
@@ -43,5 +43,6 @@ export { swiglu } from './ops/swiglu.js';
 export { canUnpackGroups, type GroupedCodes, unpackGroups } from './ops/unpack-groups.js';
 export { packHalves, type StoredFormat } from './packed-weights.js';
 export { fittingPrefix, ResidentRoom } from './resident-room.js';
+export { showValues } from './show-values.js';
 export { measureMatMul } from './throughput.js';
 export { countZeros } from './zeros.js';

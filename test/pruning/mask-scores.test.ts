@@ -85,3 +85,51 @@ describe.skipIf(missing !== undefined)(
       ));
   },
 );
+
+describe('masks of rows some at a time', () => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await openDevice('cpu');
+  });
+  afterAll(() => device.close());
+
+  /** Three pieces of 1 MiB of scores, whose rows begin at any bit of a byte. */
+  const [rows, columns] = [700, 999];
+  const spec = { weight: 'w', rows, columns, role: 'q' } as unknown as LinearSpec;
+  const model = { decoder: { blocks: [{ index: 0, linears: [spec] }] } } as unknown as Model;
+
+  async function scored(change: (values: Float32Array) => void) {
+    const values = random([rows, columns], 1).data.map((value) => Math.round(8 * value) / 8);
+    change(values);
+    const weight = uploadMatrix(device, values, rows, columns);
+    return { weight, slices: slicesOfMatrix(await metrics.load('magnitude'), spec, { weight }, device) };
+  }
+
+  it.each(['unstructured', '2:4'])('are those of all rows together: %s', async (pattern) => {
+    const settings = { pattern: await parsePattern(pattern), compare: 'row', target: 0.5 } as const;
+    const removal = removals(model, settings)('w')!;
+    const { weight, slices } = await scored(() => {});
+    const pieces: number[] = [];
+    const counting = {
+      ...removal,
+      mask: (scores: Parameters<typeof removal.mask>[0]) => {
+        pieces.push(scores.rows);
+        return removal.mask(scores);
+      },
+    };
+    expect(await maskScores(counting, spec, slices, device)).toEqual(
+      removal.mask(await readScores(spec, slices, device)),
+    );
+    expect(pieces).toEqual([262, 262, 176]);
+    disposeMatrix(weight);
+  });
+
+  it('names the row of the matrix in which a score has no rank', async () => {
+    const { weight, slices } = await scored((values) => {
+      values[600 * columns + 5] = Number.NaN;
+    });
+    const removal = removals(model, { pattern: await parsePattern('2:4'), compare: 'row', target: 0.5 })('w')!;
+    await expect(maskScores(removal, spec, slices, device)).rejects.toThrow('w[600, 5] is NaN');
+    disposeMatrix(weight);
+  });
+});

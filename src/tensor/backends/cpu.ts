@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { BirdboneError } from '../../errors.js';
-import { type Device, type DeviceBackend, type DeviceOptions, TFJS_BACKENDS } from '../device.js';
+import { type Device, type DeviceBackend, type DeviceOptions, type HostMemory, TFJS_BACKENDS } from '../device.js';
 import { doubleProducts } from './onnx/double-products.js';
 import { elementwiseKernels } from './onnx/elementwise.js';
 import { matrixProducts } from './onnx/matrix-products.js';
@@ -33,6 +34,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Device> {
     fastPaths: runtime === undefined ? [] : ['matrix products', 'fused operations', 'element-wise operations'],
     notices: 'notice' in library ? [library.notice] : [],
     maxTensorBytes: MAX_TENSOR_BYTES,
+    hostMemory,
     upload,
     read: async (tensor) => (await tensor.data()) as Float32Array | Int32Array,
     ...(runtime && { doubles: doubleProducts(runtime) }),
@@ -63,14 +65,30 @@ function replacements(originals: readonly tf.KernelConfig[], runtime: OnnxRuntim
   return [...products, ...elementwiseKernels(runtime, originals), ...operationKernels(runtime, TFJS_BACKENDS.cpu)];
 }
 
+/** A tensor has no pages of its own before something is written to it; each view is of the heap as it is now. */
+const hostMemory: HostMemory = {
+  empty(shape) {
+    refuseTooLarge(4 * tf.util.sizeFromShape([...shape]));
+    return tf.engine().makeTensorFromTensorInfo(wasm().makeOutput([...shape], 'float32'));
+  },
+  view: (tensor) => wasm().typedArrayFromHeap(tensor) as Float32Array | Int32Array,
+};
+
+function wasm(): BackendWasm {
+  return tf.backend() as BackendWasm;
+}
+
 function upload(values: Float32Array | Int32Array, shape: readonly number[]): tf.Tensor {
-  if (values.byteLength > MAX_TENSOR_BYTES) {
-    throw new BirdboneError(
-      'device',
-      `A tensor of ${values.byteLength} bytes is too large for the CPU device, which takes ${MAX_TENSOR_BYTES} at most.`,
-    );
-  }
+  refuseTooLarge(values.byteLength);
   return tf.tensor(values, [...shape], values instanceof Int32Array ? 'int32' : 'float32');
+}
+
+function refuseTooLarge(bytes: number): void {
+  if (bytes <= MAX_TENSOR_BYTES) return;
+  throw new BirdboneError(
+    'device',
+    `A tensor of ${bytes} bytes is too large for the CPU device, which takes ${MAX_TENSOR_BYTES} at most.`,
+  );
 }
 
 /** Without the number of threads: it goes into manifests, and results do not depend on it. */
