@@ -26,6 +26,7 @@ const TESTS: Readonly<Record<string, readonly [code: string, alone: boolean]>> =
   'loads-itself.test.ts': ["const { compute } = await import('./engine/compute.js');", true],
   'for-its-effects.test.ts': ["import '@tensorflow/tfjs-backend-cpu';", true],
   'in-a-circle.test.ts': ["import { a } from './engine/a.js';", true],
+  'weighs-itself.test.ts': ['const before = process.memoryUsage().rss;', true],
   'has-packages.test.ts': ["import { expect } from 'vitest';\nimport path from 'node:path';", false],
 };
 

@@ -4,12 +4,15 @@ import { withDirectImports } from '../../scripts/direct-imports.mjs';
 
 /** What has one state for the whole process: its current backend, the kernels that are registered, the tensors that live. */
 const STATEFUL = /^(@tensorflow\/|#tfjs-gradients)/;
+/** A test that looks at its own process would see what other files have left there: memory, open files. */
+const OWN_PROCESS = /\bprocess\.(?:memoryUsage|resourceUsage)\b|\/proc\/self\//;
 /** Values that are imported or exported from elsewhere, several on a line where an import of an index.ts was, and modules loaded later. */
 const IMPORT = /(?:(?:^|; )(?:import|export) (?!type )(?:[^;']*? from )?|\bimport\()'([^']+)'/gm;
 
 /**
  * Divides test files by what they can reach: those from which no import leads to TensorFlow.js can run one after another in one
- * process, with the modules that are loaded already; the others each need a process of their own. Paths are absolute.
+ * process, with the modules that are loaded already, unless they measure it; the others each need a process of their own. Paths are
+ * absolute.
  */
 export function byProcess(files: readonly string[]): { readonly together: string[]; readonly apart: string[] } {
   const importers = new Map<string, string[]>();
@@ -24,9 +27,10 @@ export function byProcess(files: readonly string[]): { readonly together: string
       (file) => ({ file, files: importers.get(file) ?? [] }),
     ).map(({ file }) => file),
   );
+  const isApart = (file: string) => reaching.has(file) || OWN_PROCESS.test(readFileSync(file, 'utf8'));
   return {
-    together: files.filter((file) => !reaching.has(file)),
-    apart: files.filter((file) => reaching.has(file)),
+    together: files.filter((file) => !isApart(file)),
+    apart: files.filter(isApart),
   };
 }
 
