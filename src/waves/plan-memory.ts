@@ -60,8 +60,10 @@ export function plannedMemory(question: MemoryQuestion): PlannedMemory {
   // Without a text, no block runs: weights come and go slice by slice.
   const resident = text.context === 0 ? 0 : block;
   const tensors = resident + Math.max(text.working, work.slices);
-  const loading = Math.min(largestMatrix(decoder), PIECE_BYTES);
-  const hosted = Math.max(loading, work.host + work.slices) + grams + text.held;
+  // Where tensors lie in the host's memory, weights are widened and rows of scores ranked there: nothing of a matrix's size is beside it.
+  const loading = device.name === 'cpu' ? 0 : Math.min(largestMatrix(decoder), PIECE_BYTES);
+  const made = device.name === 'cpu' && work.byRows ? 0 : work.host + work.slices;
+  const hosted = Math.max(loading, made) + grams + text.held;
   const host = PROCESS_BYTES + STREAM_BYTES + work.threads + hosted;
   const { batch, states: hiddenStates, resident: onGpu, spilled } = text;
   const parts = { block, batch, hiddenStates, resident: onGpu, spilled, grams };
@@ -146,6 +148,8 @@ interface Work {
   readonly slices: number;
   /** On the host, made of one matrix at a time. */
   readonly host: number;
+  /** Whether no step takes a matrix whole: masks are chosen some rows at a time. */
+  readonly byRows: boolean;
   /** Of threads, which keep what they have had. */
   readonly threads: number;
 }
@@ -155,19 +159,23 @@ function workOf({ steps }: Recipe, decoder: Decoder): Work {
   const matrix = largestMatrix(decoder);
   const works = steps.map((step): Work => {
     switch (step.do) {
-      case 'prune':
+      case 'prune': {
         // The scores, and integers in their order (sparsity/scores.ts).
-        return { slices: SLICES * Math.min(matrix, SLICE_BYTES), host: 2 * matrix, threads: 0 };
+        const { solver = 'none', thresholds = 'even', compare = 'row' } = step;
+        const byRows = solver === 'none' && thresholds === 'even' && compare === 'row';
+        return { slices: SLICES * Math.min(matrix, SLICE_BYTES), host: 2 * matrix, threads: 0, byRows };
+      }
       case 'quantize': {
         const threads = Math.min(MOST_THREADS, availableParallelism()) * ROUNDING_THREAD_BYTES;
         // Weights, codes and what they stand for, of algorithms that take a matrix whole.
-        return { slices: 0, host: (step.algorithm ?? 'rtn') === 'rtn' ? 0 : 3 * matrix, threads };
+        return { slices: 0, host: (step.algorithm ?? 'rtn') === 'rtn' ? 0 : 3 * matrix, threads, byRows: false };
       }
       default:
-        return { slices: 0, host: 3 * matrix, threads: 0 };
+        return { slices: 0, host: 3 * matrix, threads: 0, byRows: false };
     }
   });
   return {
+    byRows: works.every(({ byRows }) => byRows),
     slices: Math.max(...works.map(({ slices }) => slices)),
     host: Math.max(...works.map(({ host }) => host)),
     threads: Math.max(...works.map(({ threads }) => threads)),
