@@ -92,6 +92,8 @@ export interface Edit {
   check?(model: Model): Promise<readonly string[]>;
   /** What decides which weights go, by name: a metric, or the solver that chooses by its own criterion. Absent for other edits. */
   readonly rankedBy?: string;
+  /** It compares weights within rows alone, so that nothing of a matrix's size need be made on the host: for plans. */
+  readonly ranksWithinRows?: true;
   /** What a wave costs besides running text through the blocks, where that counts: for plans. */
   cost?(model: Model, calibrationTokens: number): EditCost;
   /**

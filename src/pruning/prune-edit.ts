@@ -68,6 +68,7 @@ export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
     needsCalibration: usesText(parts) || allocation.kind !== 'even',
     target: targetOf(parts.pattern, settings.sparsity),
     rankedBy: solver.kind === 'prunes' ? name : settings.metric,
+    ...(isWithinRows(parts) && { ranksWithinRows: true }),
     ...((solver.kind !== 'mask-only' || allocation.kind === 'clustered') && {
       cost: (model, tokens) => costOf(parts, model, tokens),
     }),
@@ -133,6 +134,11 @@ function targetOf(pattern: Pattern, sparsity: number | undefined): number {
       suggestions: [`Leave --sparsity out, or ask for at most ${pattern.sparsity}.`],
     },
   );
+}
+
+/** Whether each row's mask follows from the row alone (`maskScores`). */
+function isWithinRows({ solver, allocation, pattern, compare }: PruneParts): boolean {
+  return solver.kind === 'mask-only' && allocation.kind === 'even' && (pattern.kind === 'fixed' || compare === 'row');
 }
 
 function costOf(

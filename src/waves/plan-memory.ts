@@ -29,6 +29,8 @@ export interface MemoryQuestion {
   readonly inputs: Pick<Inputs, 'model' | 'recipe' | 'calibration' | 'evaluation' | 'gate'>;
   readonly device: Device;
   readonly costs: readonly EditCost[];
+  /** Whether no step makes anything of a matrix's size on the host (`Edit.ranksWithinRows`). */
+  readonly ranksWithinRows: boolean;
   /** The user's limit for hidden states in memory. */
   readonly memoryBytes?: number;
 }
@@ -61,8 +63,9 @@ export function plannedMemory(question: MemoryQuestion): PlannedMemory {
   const resident = text.context === 0 ? 0 : block;
   const tensors = resident + Math.max(text.working, work.slices);
   // Where tensors lie in the host's memory, weights are widened and rows of scores ranked there: nothing of a matrix's size is beside it.
-  const loading = device.name === 'cpu' ? 0 : Math.min(largestMatrix(decoder), PIECE_BYTES);
-  const made = device.name === 'cpu' && work.byRows ? 0 : work.host + work.slices;
+  const onHost = device.name === 'cpu';
+  const loading = onHost ? largestTransposed(decoder) : Math.min(largestMatrix(decoder), PIECE_BYTES);
+  const made = onHost && question.ranksWithinRows ? 0 : work.host + work.slices;
   const hosted = Math.max(loading, made) + grams + text.held;
   const host = PROCESS_BYTES + STREAM_BYTES + work.threads + hosted;
   const { batch, states: hiddenStates, resident: onGpu, spilled } = text;
@@ -148,8 +151,6 @@ interface Work {
   readonly slices: number;
   /** On the host, made of one matrix at a time. */
   readonly host: number;
-  /** Whether no step takes a matrix whole: masks are chosen some rows at a time. */
-  readonly byRows: boolean;
   /** Of threads, which keep what they have had. */
   readonly threads: number;
 }
@@ -159,23 +160,19 @@ function workOf({ steps }: Recipe, decoder: Decoder): Work {
   const matrix = largestMatrix(decoder);
   const works = steps.map((step): Work => {
     switch (step.do) {
-      case 'prune': {
+      case 'prune':
         // The scores, and integers in their order (sparsity/scores.ts).
-        const { solver = 'none', thresholds = 'even', compare = 'row' } = step;
-        const byRows = solver === 'none' && thresholds === 'even' && compare === 'row';
-        return { slices: SLICES * Math.min(matrix, SLICE_BYTES), host: 2 * matrix, threads: 0, byRows };
-      }
+        return { slices: SLICES * Math.min(matrix, SLICE_BYTES), host: 2 * matrix, threads: 0 };
       case 'quantize': {
         const threads = Math.min(MOST_THREADS, availableParallelism()) * ROUNDING_THREAD_BYTES;
         // Weights, codes and what they stand for, of algorithms that take a matrix whole.
-        return { slices: 0, host: (step.algorithm ?? 'rtn') === 'rtn' ? 0 : 3 * matrix, threads, byRows: false };
+        return { slices: 0, host: (step.algorithm ?? 'rtn') === 'rtn' ? 0 : 3 * matrix, threads };
       }
       default:
-        return { slices: 0, host: 3 * matrix, threads: 0, byRows: false };
+        return { slices: 0, host: 3 * matrix, threads: 0 };
     }
   });
   return {
-    byRows: works.every(({ byRows }) => byRows),
     slices: Math.max(...works.map(({ slices }) => slices)),
     host: Math.max(...works.map(({ host }) => host)),
     threads: Math.max(...works.map(({ threads }) => threads)),
@@ -184,9 +181,16 @@ function workOf({ steps }: Recipe, decoder: Decoder): Work {
 
 /** Float32 bytes of the largest linear. */
 function largestMatrix({ blocks }: Decoder): number {
-  return (
-    4 * blocks.reduce((most, { linears }) => Math.max(most, ...linears.map(({ rows, columns }) => rows * columns)), 0)
-  );
+  return largestOf(blocks.flatMap(({ linears }) => linears));
+}
+
+/** Float32 bytes of the largest linear that is stored transposed: it is turned on the host as a whole (model/matrix-loading.ts). */
+function largestTransposed({ blocks }: Decoder): number {
+  return largestOf(blocks.flatMap(({ linears }) => linears.filter(({ layout }) => layout === 'in-out')));
+}
+
+function largestOf(linears: readonly { readonly rows: number; readonly columns: number }[]): number {
+  return 4 * linears.reduce((most, { rows, columns }) => Math.max(most, rows * columns), 0);
 }
 
 function sum(counts: readonly number[]): number {

@@ -115,6 +115,7 @@ async function planOf(inputs: Inputs, device: Device, options: RunOptions): Prom
       inputs,
       device,
       costs: costsOf(edits, model, texts),
+      ranksWithinRows: edits.every((edit) => edit.ranksWithinRows === true),
       ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
     }),
     diskBytes: {
