@@ -194,7 +194,6 @@ function partedBy(members: readonly number[], keys: readonly string[]): number[]
   return [...parted.values()];
 }
 
-/** Arrays in memory are shared: a block puts new ones in their place. */
 async function copied(from: HiddenStates, to: HiddenStates): Promise<HiddenStates> {
   for (const i of from.batches.keys()) await to.store(i, await from.load(i));
   return to;
