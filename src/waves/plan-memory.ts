@@ -29,7 +29,7 @@ export interface MemoryQuestion {
   readonly inputs: Pick<Inputs, 'model' | 'recipe' | 'calibration' | 'evaluation' | 'gate'>;
   readonly device: Device;
   readonly costs: readonly EditCost[];
-  /** Whether no step makes anything of a matrix's size on the host (`Edit.ranksWithinRows`). */
+  /** Whether no step keeps anything of a matrix's size on the host (`Edit.ranksWithinRows`). */
   readonly ranksWithinRows: boolean;
   /** The user's limit for hidden states in memory. */
   readonly memoryBytes?: number;
@@ -48,8 +48,8 @@ const PIECE_BYTES = 256 * MIB;
 /** Scores are made of slices of at most this (pruning/score-matrix.ts): of the weight, its magnitude, and their product. */
 const SLICE_BYTES = 32 * MIB;
 const SLICES = 3;
-/** A thread that rounds rows, with the strips that are under way to it and from it; there are at most 8 (threads/pool.ts). */
-const ROUNDING_THREAD_BYTES = 30 * MIB;
+/** A thread that rounds rows, beside the strips under way, which go round; there are at most 8 (threads/pool.ts). */
+const ROUNDING_THREAD_BYTES = 6 * MIB;
 const MOST_THREADS = 8;
 
 export function plannedMemory(question: MemoryQuestion): PlannedMemory {
@@ -62,10 +62,11 @@ export function plannedMemory(question: MemoryQuestion): PlannedMemory {
   // Without a text, no block runs: weights come and go slice by slice.
   const resident = text.context === 0 ? 0 : block;
   const tensors = resident + Math.max(text.working, work.slices);
-  // Where tensors lie in the host's memory, weights are widened and rows of scores ranked there: nothing of a matrix's size is beside it.
+  // Where tensors lie in the host's memory, weights are widened and rows of scores ranked there: no scores of a whole matrix, and no order of them, is beside it.
   const onHost = device.name === 'cpu';
   const loading = onHost ? largestTransposed(decoder) : Math.min(largestMatrix(decoder), PIECE_BYTES);
-  const made = onHost && question.ranksWithinRows ? 0 : work.host + work.slices;
+  // For a moment as much as one matrix: seen on Mistral-7B's shapes, above what is known to be there.
+  const made = onHost && question.ranksWithinRows ? largestMatrix(decoder) : work.host + work.slices;
   const hosted = Math.max(loading, made) + grams + text.held;
   const host = PROCESS_BYTES + STREAM_BYTES + work.threads + hosted;
   const { batch, states: hiddenStates, resident: onGpu, spilled } = text;
