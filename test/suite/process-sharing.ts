@@ -4,6 +4,8 @@ import { withDirectImports } from '../../scripts/direct-imports.mjs';
 
 /** What has one state for the whole process: its current backend, the kernels that are registered, the tensors that live. */
 const STATEFUL = /^(@tensorflow\/|#tfjs-gradients)/;
+/** llama.cpp is started by the first test that asks for it, and ended behind the file that it stands in. */
+const STARTED_ONCE = /\/test\/llama\/llama\.ts$/;
 /** A test that looks at its own process would see what other files have left there: memory, open files. */
 const OWN_PROCESS = /\bprocess\.(?:memoryUsage|resourceUsage)\b|\/proc\/self\//;
 /** Values that are imported or exported from elsewhere, several on a line where an import of an index.ts was, and modules loaded later. */
@@ -20,7 +22,7 @@ export function byProcess(files: readonly string[]): { readonly together: string
     const imports = importsOf(file);
     for (const local of imports.files) importers.set(local, [...(importers.get(local) ?? []), file]);
     return imports;
-  }).filter(({ packages }) => packages.some((name) => STATEFUL.test(name)));
+  }).filter(({ file, packages }) => STARTED_ONCE.test(file) || packages.some((name) => STATEFUL.test(name)));
   const reaching = new Set(
     walk(
       stateful.map(({ file }) => file),
