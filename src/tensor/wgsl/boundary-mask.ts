@@ -1,3 +1,4 @@
+import { PLACE, workgroupJob } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
 import { RANK_KEY } from './ranked-scores.js';
@@ -43,13 +44,8 @@ const program: Program = {
     var<workgroup> keys: array<u32, ${LANES * PITCH}>;
 
     @compute @workgroup_size(${LANES})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let firstWord = (group.x + group.y * groups.x) * ${LANES}u;
-      if (firstWord >= u.words) { return; }
+    fn main(${PLACE}) {
+      ${workgroupJob('firstWord', 'u.words', LANES)}
       for (var i = lane; i < ${LANES * BITS}u; i += ${LANES}u) {
         let at = firstWord * ${BITS}u + i;
         if (at < u.scores) { keys[(i / ${BITS}u) * ${PITCH}u + i % ${BITS}u] = keyOf(scores[at]); }

@@ -1,3 +1,4 @@
+import { PLACE, workgroupJob } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
 
@@ -14,23 +15,22 @@ const program: Program = {
     var<workgroup> partial: array<f32, ${COLUMNS * LANES}>;
 
     @compute @workgroup_size(${COLUMNS}, ${LANES})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_id) lane: vec3u,
-    ) {
-      let column = (group.x + group.y * groups.x) * ${COLUMNS}u + lane.x;
+    fn main(${PLACE}) {
+      ${workgroupJob('first', 'u.columns', COLUMNS)}
+      let x_lane = lane % ${COLUMNS}u;
+      let y_lane = lane / ${COLUMNS}u;
+      let column = first + x_lane;
       var sum = 0.0;
       if (column < u.columns) {
-        for (var row = lane.y; row < u.rows; row += ${LANES}u) {
+        for (var row = y_lane; row < u.rows; row += ${LANES}u) {
           let value = x[row * u.columns + column];
           sum = fma(value, value, sum);
         }
       }
-      partial[lane.y * ${COLUMNS}u + lane.x] = sum;
+      partial[lane] = sum;
       workgroupBarrier();
-      if (lane.y == 0u && column < u.columns) {
-        for (var other = 1u; other < ${LANES}u; other++) { sum += partial[other * ${COLUMNS}u + lane.x]; }
+      if (y_lane == 0u && column < u.columns) {
+        for (var other = 1u; other < ${LANES}u; other++) { sum += partial[other * ${COLUMNS}u + x_lane]; }
         sums[column] = sum;
       }
     }`,

@@ -1,3 +1,4 @@
+import { PLACE, workgroupJob } from './entry-point.js';
 import { HALF_BITS } from './half-bits.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
@@ -116,16 +117,13 @@ const program: Program = {
     }
 
     @compute @workgroup_size(${LANES})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let block = (group.x + group.y * groups.x) * ${LANES / SUB_BLOCKS}u + lane / ${SUB_BLOCKS}u;
+    fn main(${PLACE}) {
+      ${workgroupJob('firstBlock', 'u.blocks', LANES / SUB_BLOCKS)}
+      let block = firstBlock + lane / ${SUB_BLOCKS}u;
       let there = block < u.blocks;
       let sub = lane % ${SUB_BLOCKS}u;
       let firstLane = lane - sub;
-      let firstValue = (group.x + group.y * groups.x) * ${LANES * 32}u;
+      let firstValue = firstBlock * ${SUPER_BLOCK}u;
       for (var i = lane; i < ${LANES * 32}u; i += ${LANES}u) {
         let place = firstValue + i;
         x[(i / 32u) * ${PITCH}u + i % 32u] = select(0.0, values[min(place, u.blocks * ${SUPER_BLOCK}u - 1u)], place < u.blocks * ${SUPER_BLOCK}u);

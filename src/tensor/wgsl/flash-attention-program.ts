@@ -1,3 +1,4 @@
+import { PLACE, workgroupJob } from './entry-point.js';
 import { columnsPerLane, list, SIDE, type ValueLayout, valueLayout } from './flash-attention-values.js';
 import type { Gpu } from './kernel.js';
 import type { Program } from './program.js';
@@ -69,13 +70,8 @@ function flashCode(width: number, tiles: FlashTiles): string {
     const HIDDEN = vec4f(-1e30);
 
     @compute @workgroup_size(${SIDE}, ${SIDE})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let number = group.x + group.y * groups.x;
-      if (number >= u.workgroups) { return; }
+    fn main(${PLACE}) {
+      ${workgroupJob('number', 'u.workgroups')}
       ${rowsAndKeys(width)}
       var largest = HIDDEN;
       var total = vec4f();

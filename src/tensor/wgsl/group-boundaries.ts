@@ -1,3 +1,4 @@
+import { PLACE, workgroupJob } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
 import { RANK_KEY } from './ranked-scores.js';
@@ -45,13 +46,8 @@ const program: Program = {
     ${INCLUSIVE_SUM}
 
     @compute @workgroup_size(${LANES})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let number = group.x + group.y * groups.x;
-      if (number >= u.groups) { return; }
+    fn main(${PLACE}) {
+      ${workgroupJob('number', 'u.groups')}
       let first = (number % u.perRow) * u.size;
       let start = (number / u.perRow) * u.columns + first;
       let length = min(u.size, u.columns - first);

@@ -116,9 +116,8 @@ export interface WgslKernel {
 }
 
 /**
- * Workgroups [x, y, 1], at least `count` of them and at most `maxComputeWorkgroupsPerDimension` a side. The shader finds its number
- * as `group.x + group.y * groups.x`, from the built-ins workgroup_id and num_workgroups, and leaves when that is `count` or more.
- * Throws for more than a GPU takes in one dispatch.
+ * Workgroups [x, y, 1], at least `count` of them and at most `maxComputeWorkgroupsPerDimension` a side; the shader unfolds them by
+ * `workgroupJob` or `laneJob` (entry-point.ts). Throws for more than a GPU takes in one dispatch.
  */
 export function foldWorkgroups(count: number, { maxComputeWorkgroupsPerDimension: most }: Limits): Workgroups {
   if (count <= most) return [count, 1, 1];

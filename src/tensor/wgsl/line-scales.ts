@@ -1,4 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { PLACE, workgroupJob } from './entry-point.js';
 import { foldWorkgroups, type Gpu } from './kernel.js';
 import { bindingOf, type Operand, quadFunction, WIDEN_FUNCTIONS } from './operand.js';
 import type { Program } from './program.js';
@@ -22,13 +23,8 @@ function lineScales(operand: Operand): Program {
     var<workgroup> largest: array<u32, ${LANES}>;
 
     @compute @workgroup_size(${LANES})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let line = group.x + group.y * groups.x;
-      if (line >= u.lines) { return; }
+    fn main(${PLACE}) {
+      ${workgroupJob('line', 'u.lines')}
       // Magnitudes of floats are in the order of their bits, infinity and NaN above all others.
       var most = vec4u();
       for (var at = lane * 4u; at < u.depth; at += ${4 * LANES}u) {

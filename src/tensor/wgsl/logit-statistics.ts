@@ -1,3 +1,4 @@
+import { PLACE, workgroupJob } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
 import { loadWidth } from './row-reduction.js';
@@ -122,13 +123,8 @@ function perRow(steps: {
   return `
     var<workgroup> parts: array<Part, ${LANES}>;
     @compute @workgroup_size(${LANES})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let row = group.x + group.y * groups.x;
-      if (row >= u.rows) { return; }
+    fn main(${PLACE}) {
+      ${workgroupJob('row', 'u.rows')}
       let loads = u.columns / ${width}u;
       var part = NOTHING;
       for (var i = lane; i < loads; i += ${LANES}u) {

@@ -1,3 +1,4 @@
+import { laneJob, PLACE } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
 import { RANK_KEY } from './ranked-scores.js';
@@ -44,13 +45,8 @@ const program: Program = {
   code: () => `
     ${RANK_KEY}
     @compute @workgroup_size(${LANES})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let word = (group.x + group.y * groups.x) * ${LANES}u + lane;
-      if (word >= u.words) { return; }
+    fn main(${PLACE}) {
+      ${laneJob('word', 'u.words', LANES)}
       let first = word * ${BITS}u;
       var bits = 0u;
       for (var bit = 0u; bit < min(${BITS}u, u.scores - first); bit++) {

@@ -1,3 +1,4 @@
+import { PLACE, workgroupJob } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
 import { lanesFor, loadWidth, workgroupSum } from './row-reduction.js';
@@ -35,13 +36,8 @@ function programFor(columns: number): Program {
     code: () => `
       ${workgroupSum('rowSum', lanes)}
       @compute @workgroup_size(${lanes})
-      fn main(
-        @builtin(workgroup_id) group: vec3u,
-        @builtin(num_workgroups) groups: vec3u,
-        @builtin(local_invocation_index) lane: u32,
-      ) {
-        let row = group.x + group.y * groups.x;
-        if (row >= u.rows) { return; }
+      fn main(${PLACE}) {
+        ${workgroupJob('row', 'u.rows')}
         let loads = u.columns / ${width}u;
         let start = row * loads;
         var squares = 0.0;

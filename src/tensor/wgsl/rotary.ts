@@ -1,3 +1,4 @@
+import { laneJob, PLACE } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
 
@@ -36,13 +37,8 @@ const program: Program = {
   uniforms: { pairs: 'u32', tokens: 'u32', width: 'u32', turned: 'u32' },
   code: () => `
     @compute @workgroup_size(${LANES})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let index = (group.x + group.y * groups.x) * ${LANES}u + lane;
-      if (index >= u.pairs) { return; }
+    fn main(${PLACE}) {
+      ${laneJob('index', 'u.pairs', LANES)}
       let half = u.turned / 2u;
       let row = index / (u.width / 2u);
       let pair = index % (u.width / 2u);

@@ -1,3 +1,4 @@
+import { PLACE, workgroupJob } from './entry-point.js';
 import type { Program } from './program.js';
 
 /** Columns of the widest block: a lane each. */
@@ -39,13 +40,8 @@ export function sweepProgram(form: SweepForm): Program {
       ${form.chooses ? CHOOSING : ''}
 
       @compute @workgroup_size(${SWEEP_LANES})
-      fn main(
-        @builtin(workgroup_id) group: vec3u,
-        @builtin(num_workgroups) groups: vec3u,
-        @builtin(local_invocation_index) lane: u32,
-      ) {
-        let first = (group.x + group.y * groups.x) * ${SWEEP_ROWS}u;
-        if (first >= u.rows) { return; }
+      fn main(${PLACE}) {
+        ${workgroupJob('first', 'u.rows', SWEEP_ROWS)}
         let inside = lane < u.count;
         let diagonal = select(1.0, upper[min(lane, u.count - 1u) * (u.count + 1u)], inside);
         var w: array<f32, ${SWEEP_ROWS}>;

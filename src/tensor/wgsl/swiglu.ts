@@ -1,4 +1,5 @@
 import { util } from '@tensorflow/tfjs-core';
+import { laneJob, PLACE } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
 import { loadWidth } from './row-reduction.js';
@@ -37,13 +38,8 @@ function programFor(element: 'f32' | 'vec4f'): Program {
     uniforms: { loads: 'u32' },
     code: () => `
       @compute @workgroup_size(${LANES})
-      fn main(
-        @builtin(workgroup_id) group: vec3u,
-        @builtin(num_workgroups) groups: vec3u,
-        @builtin(local_invocation_index) lane: u32,
-      ) {
-        let i = (group.x + group.y * groups.x) * ${LANES}u + lane;
-        if (i >= u.loads) { return; }
+      fn main(${PLACE}) {
+        ${laneJob('i', 'u.loads', LANES)}
         let g = gate[i];
         // sigmoid(g) is 1 / (1 + e) or e / (1 + e) with e = exp(−|g|): no exp overflows, which WGSL leaves undefined.
         let e = exp(-abs(g));

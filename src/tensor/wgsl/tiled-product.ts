@@ -1,3 +1,4 @@
+import { PLACE, workgroupJob } from './entry-point.js';
 import { bindingOf, type Operand, operandKey, quadFunction, WIDEN_FUNCTIONS } from './operand.js';
 import { type ProductTile, threadsOf } from './product-tile.js';
 import type { Program } from './program.js';
@@ -54,13 +55,8 @@ function codeOf(product: TiledProduct): string {
     var<workgroup> tile_b: array<vec4f, ${2 * depth * strideOf(columns)}>;
 
     @compute @workgroup_size(${threads})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let index = group.x + group.y * groups.x;
-      if (index >= u.tiles) { return; }
+    fn main(${PLACE}) {
+      ${workgroupJob('index', 'u.tiles')}
       ${placeOf(product)}
       let row_start = tile_row * ${rows}u;
       let column_start = tile_column * ${columns}u;

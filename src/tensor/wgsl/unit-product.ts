@@ -1,3 +1,4 @@
+import { PLACE, workgroupJob } from './entry-point.js';
 import type { MatrixUnit } from './kernel.js';
 import { bindingOf, type Operand, operandKey, quadFunction, WIDEN_FUNCTIONS } from './operand.js';
 import type { Program } from './program.js';
@@ -71,13 +72,8 @@ function codeOf(product: UnitProduct): string {
     }
 
     @compute @workgroup_size(${unitThreads(tile, lanes)})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let index = group.x + group.y * groups.x;
-      if (index >= u.tiles) { return; }
+    fn main(${PLACE}) {
+      ${workgroupJob('index', 'u.tiles')}
       let tile_rows = (u.m + ${rows - 1}u) / ${rows}u;
       let row_start = index % tile_rows * ${rows}u;
       let column_start = index / tile_rows * ${columns}u;

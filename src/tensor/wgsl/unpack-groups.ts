@@ -1,3 +1,4 @@
+import { laneJob, PLACE } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
 
@@ -42,13 +43,8 @@ const program: Program = {
   uniforms: { elements: 'u32', columns: 'u32', size: 'u32', perRow: 'u32', bits: 'u32', wordsPerRow: 'u32' },
   code: () => `
     @compute @workgroup_size(${LANES})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let i = (group.x + group.y * groups.x) * ${LANES}u + lane;
-      if (i >= u.elements) { return; }
+    fn main(${PLACE}) {
+      ${laneJob('i', 'u.elements', LANES)}
       let row = i / u.columns;
       let column = i % u.columns;
       let perWord = 32u / u.bits;

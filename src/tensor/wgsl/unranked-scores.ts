@@ -1,4 +1,5 @@
 import { util } from '@tensorflow/tfjs-core';
+import { PLACE, workgroupJob } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import type { Program } from './program.js';
 import { RANK_KEY } from './ranked-scores.js';
@@ -38,13 +39,8 @@ const program: Program = {
     ${RANK_KEY}
     var<workgroup> total: atomic<u32>;
     @compute @workgroup_size(${LANES})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let part = group.x + group.y * groups.x;
-      if (part >= u.parts) { return; }
+    fn main(${PLACE}) {
+      ${workgroupJob('part', 'u.parts')}
       let first = part * ${LANES * PER_LANE}u;
       let end = min(first + ${LANES * PER_LANE}u, u.count);
       var found = 0u;

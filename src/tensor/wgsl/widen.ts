@@ -1,4 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { laneJob, PLACE } from './entry-point.js';
 import { foldWorkgroups, type WgslKernel } from './kernel.js';
 import { WIDEN_FUNCTIONS } from './operand.js';
 import type { Program } from './program.js';
@@ -13,14 +14,9 @@ const widen = (format: 'bf16' | 'f16'): Program => ({
   code: () => /* wgsl */ `
     ${WIDEN_FUNCTIONS}
     @compute @workgroup_size(${THREADS})
-    fn main(
-      @builtin(workgroup_id) group: vec3u,
-      @builtin(num_workgroups) groups: vec3u,
-      @builtin(local_invocation_index) lane: u32,
-    ) {
-      let index = (group.x + group.y * groups.x) * ${THREADS}u + lane;
+    fn main(${PLACE}) {
       let stride = (u.columns + 1u) / 2u;
-      if (index >= u.rows * stride) { return; }
+      ${laneJob('index', 'u.rows * stride', THREADS)}
       let pair = widen_${format}(words[index]);
       let column = index % stride * 2u;
       let start = index / stride * u.columns + column;
