@@ -81,10 +81,10 @@ export async function collectEvidence(
       ...(options.onBatch && { onBatch: options.onBatch }),
       ...(signal && { signal }),
     });
+    return await evidenceOf(gatherings);
   } finally {
     for (const { collectors } of gatherings.values()) for (const collector of collectors) collector.drop();
   }
-  return new BlockEvidence(new Map([...gatherings].map(([input, gathering]) => [input, finish(gathering)])));
 }
 
 function gatheringsOf(
@@ -107,8 +107,19 @@ function take(gathering: Gathering, values: Tensor2D | undefined): void {
   for (const collector of gathering.collectors) collector.observe(values);
 }
 
-function finish({ columns, collectors, tokens }: Gathering): InputEvidence {
-  return Object.assign({ tokens, columns }, ...collectors.map((collector) => collector.finish())) as InputEvidence;
+async function evidenceOf(gatherings: ReadonlyMap<LinearInput, Gathering>): Promise<BlockEvidence> {
+  const found = new Map<LinearInput, InputEvidence>();
+  try {
+    for (const [input, { columns, collectors, tokens }] of gatherings) {
+      const evidence: InputEvidence = { tokens, columns };
+      found.set(input, evidence);
+      for (const collector of collectors) Object.assign(evidence, await collector.finish());
+    }
+    return new BlockEvidence(found);
+  } catch (error) {
+    new BlockEvidence(found).dispose();
+    throw error;
+  }
 }
 
 /** `values` are the batch's real tokens, row after row; undefined when no other tokens are among them. */

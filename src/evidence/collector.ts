@@ -3,17 +3,17 @@ import type { InputEvidence } from './block-evidence.js';
 
 /** Gathers one kind of evidence of one input, batch after batch. */
 export interface Collector {
-  /** Sees the input's tokens [n, columns] inside the pass's tidy; keeps on the device what `settle` reads. */
+  /** Sees the input's tokens [n, columns] inside the pass's tidy; keeps on the device what `settle` or `finish` reads. */
   observe(values: Tensor2D): void;
-  /** Takes what was kept to the host; nothing stays on the device. */
+  /** After each batch: takes what was kept to the host, but for sums that stay on the device until `finish`. */
   settle(): Promise<void>;
-  /** Drops what was kept and not settled. */
-  drop(): void;
   /** After the last batch: what was found. */
-  finish(): Partial<Omit<InputEvidence, 'tokens' | 'columns'>>;
+  finish(): Promise<Partial<Omit<InputEvidence, 'tokens' | 'columns'>>>;
+  /** Drops whatever is kept, at the end and after a failure. */
+  drop(): void;
 }
 
-/** Rows whose float32 sums are made at once; they are added up in float64. See docs/evidence.md for the error this leaves. */
+/** Rows whose float32 sums are made at once; they are added up in more precision. See docs/evidence.md for the error this leaves. */
 export const SUMMED_ROWS = 1024;
 
 /** The row ranges, of at most `SUMMED_ROWS`, that `rows` rows are summed in. */

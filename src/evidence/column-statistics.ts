@@ -13,7 +13,7 @@ import {
   type Tensor2D,
   tidy,
 } from '@tensorflow/tfjs-core';
-import { columnSquares, type Device } from '../tensor/index.js';
+import { columnSquares, type Device, RunningSums } from '../tensor/index.js';
 import { type Collector, summedRanges } from './collector.js';
 
 /** Sums of some rows [n, columns] → [k, columns] float32, one row a sum. */
@@ -21,7 +21,7 @@ type RowSums = (values: Tensor2D) => Tensor2D;
 /** Adds the sums of `rows` rows, [k, columns] flattened, to what is known. */
 type Merge = (sums: Float32Array, rows: number) => void;
 
-/** The part that all column statistics share: sums of a few rows on the device, their merge on the host. */
+/** What statistics that are merged on the host share: sums of a few rows on the device, read after each batch. */
 class ColumnSums {
   readonly #device: Device;
   readonly #sums: RowSums;
@@ -35,10 +35,9 @@ class ColumnSums {
   }
 
   observe(values: Tensor2D): void {
-    const [rows, columns] = values.shape;
-    for (const { start, count } of summedRanges(rows)) {
-      const sums = tidy(() => this.#sums(count === rows ? values : slice(values, [start, 0], [count, columns])));
-      this.#pending.push({ rows: count, sums: keep(sums) });
+    for (const range of summedRanges(values.shape[0])) {
+      const sums = tidy(() => this.#sums(rowsOf(values, range)));
+      this.#pending.push({ rows: range.count, sums: keep(sums) });
     }
   }
 
@@ -56,30 +55,48 @@ class ColumnSums {
   }
 }
 
+/** Sums [1, columns] of a few rows, added up over all batches: on the device where it keeps sums, else on the host in float64. */
+interface ColumnTotals extends Omit<Collector, 'finish'> {
+  /** After the last batch: Σ over all rows, and how many there were. */
+  totals(): Promise<{ readonly sums: Float64Array; readonly rows: number }>;
+}
+
+function columnTotals(columns: number, device: Device, sumsOf: RowSums): ColumnTotals {
+  const kept = RunningSums.open([columns], device);
+  let rows = 0;
+  if (kept === undefined) {
+    const total = new Float64Array(columns);
+    const sums = new ColumnSums(device, sumsOf, (found, count) => {
+      addTo(total, found);
+      rows += count;
+    });
+    return { ...stepsOf(sums), totals: async () => ({ sums: total, rows }) };
+  }
+  return {
+    observe(values) {
+      rows += values.shape[0];
+      for (const range of summedRanges(values.shape[0])) tidy(() => kept.add(0, sumsOf(rowsOf(values, range))));
+    },
+    settle: () => kept.settle(),
+    totals: async () => ({ sums: Float64Array.from((await kept.take(0)) ?? new Float32Array(columns)), rows }),
+    drop: () => kept.drop(),
+  };
+}
+
 /** ‖X_j‖₂: what Wanda scales a weight's magnitude with (Sun et al. 2023). */
 export function normsCollector(columns: number, device: Device): Collector {
-  const squares = new Float64Array(columns);
-  const sums = new ColumnSums(
-    device,
-    (values) => reshape(columnSquares(values), [1, columns]),
-    (found) => addTo(squares, found),
-  );
-  return withFinish(sums, () => ({ norms: upload(device, squares.map(Math.sqrt)) }));
+  const { totals, ...steps } = columnTotals(columns, device, (values) => reshape(columnSquares(values), [1, columns]));
+  return { ...steps, finish: async () => ({ norms: upload(device, (await totals()).sums.map(Math.sqrt)) }) };
 }
 
 /** mean |X_j|: the activation score of Minitron (Muralidharan et al. 2024), and AWQ's scale. */
 export function absMeansCollector(columns: number, device: Device): Collector {
-  const total = new Float64Array(columns);
-  let tokens = 0;
-  const sums = new ColumnSums(
-    device,
-    (values) => columnSums(abs(values)),
-    (found, rows) => {
-      addTo(total, found);
-      tokens += rows;
-    },
-  );
-  return withFinish(sums, () => ({ absMeans: upload(device, mean(total, tokens)) }));
+  const { totals, ...steps } = columnTotals(columns, device, (values) => columnSums(abs(values)));
+  const finish = async () => {
+    const { sums, rows } = await totals();
+    return { absMeans: upload(device, mean(sums, rows)) };
+  };
+  return { ...steps, finish };
 }
 
 /** max |X_j|: what SmoothQuant moves from activations into weights (Xiao et al. 2023). */
@@ -92,7 +109,7 @@ export function absMaximaCollector(columns: number, device: Device): Collector {
       for (let j = 0; j < columns; j += 1) largest[j] = Math.max(largest[j]!, found[j]!);
     },
   );
-  return withFinish(sums, () => ({ absMaxima: upload(device, largest) }));
+  return { ...stepsOf(sums), finish: async () => ({ absMaxima: upload(device, largest) }) };
 }
 
 /**
@@ -115,7 +132,8 @@ export function momentsCollector(columns: number, device: Device): Collector {
     tokens = all;
   });
   const variances = () => mean(squares, tokens).map((variance) => Math.max(0, variance));
-  return withFinish(sums, () => ({ moments: { mean: upload(device, means), variance: upload(device, variances()) } }));
+  const finish = async () => ({ moments: { mean: upload(device, means), variance: upload(device, variances()) } });
+  return { ...stepsOf(sums), finish };
 }
 
 /** [n, columns] → its mean m, Σ (x − m) and Σ (x − m)², [3, columns]. */
@@ -131,13 +149,13 @@ function columnSums(values: Tensor2D): Tensor2D {
   return matMul(ones([1, values.shape[0]]) as Tensor2D, values);
 }
 
-function withFinish(sums: ColumnSums, finish: Collector['finish']): Collector {
-  return {
-    observe: (values) => sums.observe(values),
-    settle: () => sums.settle(),
-    drop: () => sums.drop(),
-    finish,
-  };
+function rowsOf(values: Tensor2D, { start, count }: { readonly start: number; readonly count: number }): Tensor2D {
+  const [rows, columns] = values.shape;
+  return count === rows ? values : slice(values, [start, 0], [count, columns]);
+}
+
+function stepsOf(sums: ColumnSums): Omit<Collector, 'finish'> {
+  return { observe: (values) => sums.observe(values), settle: () => sums.settle(), drop: () => sums.drop() };
 }
 
 function addTo(total: Float64Array, values: Float32Array): void {

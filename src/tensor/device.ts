@@ -58,6 +58,8 @@ export interface Device {
   readonly multipliesStored?: boolean;
   /** Memory of the device's own for tensors that stay there between passes; absent where tensors lie in the host's. */
   readonly resident?: ResidentRoom;
+  /** Memory of the device's own for sums over the batches of a pass (`RunningSums`); absent where they are added up on the host. */
+  readonly sums?: ResidentRoom;
   /** Present where tensors lie in the host's memory. */
   readonly hostMemory?: HostMemory;
   /** Copies values to the device. Throws `device` for a tensor above `maxTensorBytes`, `out-of-memory` when the budget is spent. */

@@ -37,6 +37,7 @@ export { rmsNorm } from './ops/rms-norm.js';
 export { rotary } from './ops/rotary.js';
 export { type InputRounding, roundRows, roundToE4m3, throughE4m3 } from './ops/round-inputs.js';
 export { type Int8Weight, int8Linear, roundedLinear } from './ops/rounded-linear.js';
+export { RunningSums } from './ops/running-sums.js';
 export { softcap } from './ops/softcap.js';
 export { multiplyStored, type StoredProductOptions, type StoredRows } from './ops/stored-product.js';
 export { swiglu } from './ops/swiglu.js';

@@ -25,6 +25,7 @@ export type OperationKernel =
   | 'birdbone.Activation'
   | 'birdbone.ColumnSquares'
   | 'birdbone.Gram'
+  | 'birdbone.AddToSums'
   | 'birdbone.StoredProduct'
   | 'birdbone.LogitStatistics'
   | 'birdbone.LogitDivergence';

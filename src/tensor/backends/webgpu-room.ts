@@ -10,7 +10,7 @@ const LEAST_RESIDENT_BYTES = 2 ** 26;
 /** A processor that imitates a GPU has the host's memory, of which hidden states get as much by default. */
 const SOFTWARE_RESIDENT_BYTES = 2 ** 30;
 
-/** Weights and intermediates of a block need room too: as much again must be free. */
+/** Weights and intermediates of a block, and sums over a pass, need room too: as much again must be free. */
 const FREE_FOR_EACH = 2;
 
 /** What is asked for at a time: every GPU grants a buffer of that size if it has the memory. */
@@ -26,6 +26,14 @@ export async function residentBytesOf(device: GPUDevice, software: boolean): Pro
     if (await canAllocate(device, FREE_FOR_EACH * bytes)) return bytes;
   }
   return 0;
+}
+
+/** Of what is left free for a block and its intermediates: the Gram matrix of Mistral-7B's widest input takes 0.9 GiB in two floats. */
+const SUMS_SHARE = 1 / 4;
+
+/** How many bytes sums over the batches of a pass may take on a GPU where so many are for tensors that stay between passes. */
+export function sumBytesBeside(residentBytes: number): number {
+  return SUMS_SHARE * residentBytes;
 }
 
 async function canAllocate(device: GPUDevice, bytes: number): Promise<boolean> {

@@ -14,7 +14,7 @@ import { type FaultLog, watchFaults } from './webgpu-faults.js';
 import { guardBackend, releaseIdleBuffers, takeValues } from './webgpu-guard.js';
 import { gpuSeconds, hasInternals, kernelConfigs, openGpu } from './webgpu-kernels.js';
 import { broadcastingProducts, inPlaceOf } from './webgpu-products.js';
-import { residentBytesOf } from './webgpu-room.js';
+import { residentBytesOf, sumBytesBeside } from './webgpu-room.js';
 
 /** What is used of the optional package `webgpu`: Dawn, Chrome's implementation of WebGPU, as a Node addon. */
 export interface DawnPackage {
@@ -166,6 +166,7 @@ async function openAdapter(
     maxTensorBytes,
     multipliesStored: ours,
     resident: new ResidentRoom(residentBytes),
+    sums: new ResidentRoom(sumBytesBeside(residentBytes)),
     upload: (values, shape) => upload(backend, values, shape),
     read: async (tensor) => {
       const values = await read(backend, faults, tensor);

@@ -1,3 +1,4 @@
+import { addToSumsKernel } from './add-to-sums.js';
 import { boundaryMaskKernel } from './boundary-mask.js';
 import { columnSquaresKernel } from './column-squares.js';
 import { encodeQ4kKernel } from './encode-q4k.js';
@@ -24,6 +25,7 @@ export const wgslKernels: readonly WgslKernel[] = [
   widenKernel,
   gramKernel,
   columnSquaresKernel,
+  addToSumsKernel,
   rmsNormKernel,
   rotaryKernel,
   partialRotaryKernel,

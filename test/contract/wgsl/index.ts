@@ -1,3 +1,4 @@
+import { addToSumsCases } from './add-to-sums.js';
 import { cappedCausalAttentionCases, causalAttentionCases } from './causal-attention.js';
 import { columnSquaresCases } from './column-squares.js';
 import { encodeQ4kCases } from './encode-q4k.js';
@@ -20,6 +21,7 @@ export const kernelCases: readonly KernelCases[] = [
   widenCases,
   gramCases,
   columnSquaresCases,
+  addToSumsCases,
   rmsNormCases,
   rotaryCases,
   partialRotaryCases,
