@@ -1,5 +1,5 @@
 import { clone, keep, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
-import { type Device, RunningSums, showValues } from '../tensor/index.js';
+import { type Device, freeMemory, RunningSums, showValues } from '../tensor/index.js';
 import type { Gram } from './block-evidence.js';
 import { type Collector, summedRanges } from './collector.js';
 import { mirrorTile, TILE_COLUMNS, type Tile, tileProduct, tilesOf } from './gram-tiles.js';
@@ -89,6 +89,7 @@ function gramOf(tiles: HostTile[], columns: number, tokens: number): Gram {
   const values = new Float32Array(columns * columns);
   for (let tile = tiles.pop(); tile !== undefined; tile = tiles.pop()) {
     mirrorTile(tile, tile.sums, { values, columns });
+    freeMemory(tile.sums);
   }
   return { values, columns, tokens };
 }

@@ -1,3 +1,4 @@
+import { freeMemory } from '../tensor/index.js';
 import {
   columnsOfPanel,
   type Panel,
@@ -59,6 +60,7 @@ async function subtractLower(target: Panel, left: Panel, right: Panel, products:
   const corner = wholePanel(square, columns, columns);
   await products.subtract(corner, rowsOfPanel(left, 0, columns), right, { transposeRight: true });
   unpackLower(square, top);
+  freeMemory(square);
   const rest = target.rows - columns;
   await products.subtract(rowsOfPanel(target, columns, rest), rowsOfPanel(left, columns, rest), right, {
     transposeRight: true,
@@ -76,6 +78,7 @@ async function multiplyFromRight(panel: Panel, inverse: Float64Array, products: 
   const operand = wholePanel(negated, columns, columns);
   await products.subtract(wholePanel(solved, rows, columns), panel, operand, { transposeRight: true });
   unpack(solved, panel);
+  freeMemory(solved);
 }
 
 function unpackLower(block: Reals, panel: Panel): void {

@@ -8,14 +8,27 @@ export function byWeight({ values, columns }: Gram): Int32Array {
   return Int32Array.from({ length: columns }, (_, j) => j).sort((a, b) => diagonal[b]! - diagonal[a]! || a - b);
 }
 
-/** The Gram matrix's values with rows and columns in this order. */
-export function permuted({ values, columns }: Gram, order: Int32Array): Float32Array {
-  const result = new Float32Array(values.length);
-  for (let i = 0, next = 0; i < columns; i += 1) {
-    const row = order[i]! * columns;
-    for (let j = 0; j < columns; j += 1, next += 1) result[next] = values[row + order[j]!]!;
+/** Brings the Gram matrix's rows and columns into this order, in place. */
+export function permute({ values, columns }: Gram, order: Int32Array): void {
+  const row = new Float32Array(columns);
+  for (let start = 0; start < values.length; start += columns) {
+    for (let j = 0; j < columns; j += 1) row[j] = values[start + order[j]!]!;
+    values.set(row, start);
   }
-  return result;
+  const rowAt = (i: number) => values.subarray(i * columns, (i + 1) * columns);
+  // Each row waits only for the one that comes to its place: around a cycle, the first is put aside.
+  const done = new Uint8Array(columns);
+  for (let first = 0; first < columns; first += 1) {
+    if (done[first] === 1) continue;
+    row.set(rowAt(first));
+    let to = first;
+    for (let from = order[to]!; from !== first; to = from, from = order[to]!) {
+      rowAt(to).set(rowAt(from));
+      done[to] = 1;
+    }
+    rowAt(to).set(row);
+    done[to] = 1;
+  }
 }
 
 /** The matrix's values with their columns in this order. */

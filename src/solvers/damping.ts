@@ -1,6 +1,6 @@
 import { BirdboneError } from '../errors.js';
 import type { Report } from '../events.js';
-import type { Device } from '../tensor/index.js';
+import { type Device, freeMemory } from '../tensor/index.js';
 import { type CholeskyFactor, cholesky } from './cholesky.js';
 import type { Reals } from './panel.js';
 import { matrixProducts } from './products.js';
@@ -57,12 +57,13 @@ export function workingCopy(
   return overwrite ? values : values.slice();
 }
 
-/** The factor as it is kept: double precision for small ones alone, in `room` where that is given. */
+/** The factor as it is kept: double precision for small ones alone, in `room` where that is given. What is not kept is freed. */
 export function keptFactor(factor: Reals, size: number, room?: Float32Array): Reals {
   if (factor instanceof Float32Array || size <= DOUBLE_COLUMNS) return factor;
-  if (room === undefined) return new Float32Array(factor);
-  room.set(factor);
-  return room;
+  const kept = room ?? new Float32Array(factor.length);
+  kept.set(factor);
+  freeMemory(factor);
+  return kept;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { stopIfAborted } from '../errors.js';
 import { isKept, type Mask, maskFrom } from '../sparsity/index.js';
-import type { Device } from '../tensor/index.js';
-import { byWeight, gathered, permuted, scatter } from './column-order.js';
+import { type Device, freeMemory } from '../tensor/index.js';
+import { byWeight, gathered, permute, scatter } from './column-order.js';
 import { type DampingOptions, DEFAULT_DAMP, type Gram } from './damping.js';
 import { roundOnDevice } from './device-sweep.js';
 import { inverseUpperFactor } from './inverse.js';
@@ -61,9 +61,10 @@ export async function prepareGptq(
   { actOrder = false, signal, ...options }: GptqOptions,
 ): Promise<GptqInputs> {
   const order = actOrder ? byWeight(gram) : undefined;
-  const ordered = order === undefined ? gram : { ...gram, values: permuted(gram, order) };
-  const factor = await inverseUpperFactor(ordered, { damp: DEFAULT_DAMP, ...options, overwrite: true });
+  if (order !== undefined) permute(gram, order);
+  const factor = await inverseUpperFactor(gram, { damp: DEFAULT_DAMP, ...options, overwrite: true });
   const { values: upper, damp, isDiagonal } = factor;
+  if (upper !== gram.values) freeMemory(gram.values);
   const { device } = options;
   return { upper, damp, isDiagonal, products: matrixProducts(device), device, signal, ...(order && { order }) };
 }
@@ -93,11 +94,21 @@ export async function gptq(
   if (inputs.order !== undefined && (grid.groupColumns ?? removal?.group) !== undefined) {
     throw new RangeError('Columns in another order have no groups of neighbours: fit the scales beforehand.');
   }
-  const present = maskFrom(gathered(matrix, inputs.order), rows, columns);
-  const onDevice = removal === undefined ? await roundedByDevice(matrix, grid, inputs, present) : undefined;
-  if (onDevice !== undefined) return onDevice;
-  const weights = likeUpper(inputs.upper, gathered(matrix, inputs.order));
-  const work: Work = { weights, present, matrix, grid, inputs, removal };
+  const ordered = gathered(matrix, inputs.order);
+  const present = maskFrom(ordered, rows, columns);
+  const onDevice = removal === undefined ? await roundedByDevice(ordered, grid, inputs, present) : undefined;
+  const weights = onDevice === undefined ? likeUpper(inputs.upper, ordered) : ordered;
+  if (weights !== ordered && ordered !== matrix.values) freeMemory(ordered);
+  const loss = onDevice ?? (await sweepColumns({ weights, present, matrix, grid, inputs, removal }));
+  scatter(weights, matrix, inputs.order);
+  if (weights !== matrix.values) freeMemory(weights);
+  return { loss };
+}
+
+/** The whole sweep on the host, over the weights in place; its loss. */
+async function sweepColumns(work: Work): Promise<number> {
+  const { weights, matrix, grid, inputs, removal } = work;
+  const { rows, columns } = matrix;
   const width = blockWidth(grid.groupColumns ?? 1, removal?.group ?? 1);
   const whole = wholePanel(weights, rows, columns);
   const upper = wholePanel(inputs.upper, columns, columns);
@@ -107,31 +118,29 @@ export async function gptq(
     const count = Math.min(width, columns - start);
     const errors = roundBlock(work, start, count);
     for (const error of errors) loss += error * error;
+    const moved = likeUpper(inputs.upper, errors);
+    if (moved !== errors) freeMemory(errors);
     const next = start + count;
     await inputs.products.subtract(
       columnsOfPanel(whole, next, columns - next),
-      wholePanel(likeUpper(inputs.upper, errors), rows, count),
+      wholePanel(moved, rows, count),
       rowsOfPanel(columnsOfPanel(upper, next, columns - next), start, count),
     );
+    freeMemory(moved);
   }
-  scatter(weights, matrix, inputs.order);
-  return { loss };
+  return loss;
 }
 
-/** The whole sweep on the device, where it can round by the grid's tiles. */
+/** The whole sweep over weights in its order on the device, where that can round by the grid's tiles; its loss. */
 async function roundedByDevice(
-  matrix: SolverMatrix,
+  weights: Float32Array,
   grid: Grid,
   { device, ...inputs }: GptqInputs,
   present: Mask,
-): Promise<GptqResult | undefined> {
+): Promise<number | undefined> {
   const tiles = device && grid.tiles?.();
   if (device === undefined || tiles === undefined) return undefined;
-  const weights = gathered(matrix, inputs.order);
-  const loss = await roundOnDevice(weights, tiles, { device, present, order: undefined, ...inputs });
-  if (loss === undefined) return undefined;
-  scatter(weights, matrix, inputs.order);
-  return { loss };
+  return roundOnDevice(weights, tiles, { device, present, order: undefined, ...inputs });
 }
 
 interface Work {
@@ -176,6 +185,7 @@ function roundBlock(work: Work, start: number, count: number): Float64Array {
     for (let row = 0; row < rows; row += 1) roundRow(block, { row, from, to, stays }, grid, inputs.order);
   }
   unpack(block.weights, panel);
+  freeMemory(block.weights);
   return errors;
 }
 
@@ -244,7 +254,8 @@ function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
-/** A copy in the precision of the factor: double where the matrix is small. */
+/** The values in the precision of the factor, double where the matrix is small: themselves where they are in it. */
 function likeUpper(upper: Reals, values: Reals): Reals {
-  return upper instanceof Float32Array ? new Float32Array(values) : new Float64Array(values);
+  if (upper instanceof Float32Array) return values instanceof Float32Array ? values : new Float32Array(values);
+  return values instanceof Float64Array ? values : new Float64Array(values);
 }

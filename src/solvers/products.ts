@@ -1,4 +1,4 @@
-import { type Device, type DoubleMatrix, type DoubleProducts, multiplyOnDevice } from '../tensor/index.js';
+import { type Device, type DoubleMatrix, type DoubleProducts, freeMemory, multiplyOnDevice } from '../tensor/index.js';
 import { subtractOnHost } from './host-products.js';
 import { columnsOfPanel, type Panel, packDoubles, packSingles, type Reals, rowStart, rowsOfPanel } from './panel.js';
 
@@ -52,8 +52,15 @@ interface Subtraction {
   readonly transposeRight: boolean;
 }
 
-/** Makes a product of two pieces: the right one is prepared once for all pieces of the left one. */
-type PieceProduct = (right: Panel, transposeRight: boolean) => (left: Panel) => Promise<Reals> | Reals;
+/** Products with a piece of the right panel, which is prepared once for all pieces of the left one. */
+interface PieceProducts {
+  /** In an array of the caller's own. */
+  of(left: Panel): Promise<Reals> | Reals;
+  /** After the last one. */
+  end(): void;
+}
+
+type PieceProduct = (right: Panel, transposeRight: boolean) => PieceProducts;
 
 async function byPieces(
   { target, left, right, transposeRight }: Subtraction,
@@ -71,26 +78,42 @@ async function byPieces(
     const rowStep = Math.max(1, Math.floor(pieceElements / Math.max(inner, columns)));
     for (let row = 0; row < target.rows; row += rowStep) {
       const rows = Math.min(rowStep, target.rows - row);
-      const piece = await times(rowsOfPanel(left, row, rows));
+      const piece = await times.of(rowsOfPanel(left, row, rows));
       takeAway(columnsOfPanel(rowsOfPanel(target, row, rows), column, columns), piece);
+      freeMemory(piece);
     }
+    times.end();
   }
 }
 
 function singlesOn(device: Device): PieceProduct {
   return (right, transposeRight) => {
     const operand = { values: packSingles(right), rows: right.rows, columns: right.columns };
-    return (left) =>
-      multiplyOnDevice({ values: packSingles(left), rows: left.rows, columns: left.columns }, operand, device, {
-        transposeRight,
-      });
+    return {
+      async of(left) {
+        const values = packSingles(left);
+        const { rows, columns } = left;
+        const product = await multiplyOnDevice({ values, rows, columns }, operand, device, { transposeRight });
+        freeMemory(values);
+        return product;
+      },
+      end: () => freeMemory(operand.values),
+    };
   };
 }
 
 function doublesBy(doubles: DoubleProducts): PieceProduct {
   return (right, transposeRight) => {
     const operand = asDoubles(right);
-    return (left) => doubles.multiply(asDoubles(left), operand, { transposeRight });
+    return {
+      of(left) {
+        const values = asDoubles(left);
+        const product = doubles.multiply(values, operand, { transposeRight });
+        freeCopy(values, left);
+        return product;
+      },
+      end: () => freeCopy(operand, right),
+    };
   };
 }
 
@@ -100,6 +123,10 @@ function asDoubles(panel: Panel): DoubleMatrix {
   if (!(values instanceof Float64Array) || stride !== columns) return { values: packDoubles(panel), rows, columns };
   const start = rowStart(panel, 0);
   return { values: values.subarray(start, start + rows * columns), rows, columns };
+}
+
+function freeCopy({ values }: DoubleMatrix, panel: Panel): void {
+  if (values.buffer !== panel.values.buffer) freeMemory(values);
 }
 
 function takeAway(target: Panel, product: Reals): void {

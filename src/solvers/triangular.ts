@@ -1,3 +1,4 @@
+import { freeMemory } from '../tensor/index.js';
 import { BLOCK_COLUMNS, type CholeskyFactor } from './cholesky.js';
 import { columnsOfPanel, type Panel, type Reals, rowsOfPanel, unpack, wholePanel } from './panel.js';
 import type { MatrixProducts } from './products.js';
@@ -46,6 +47,7 @@ async function multiplyBlock(
   const operand = wholePanel(inverse, columns, columns);
   await products.subtract(wholePanel(solved, rows, columns), block, operand, { transposeRight: transposed });
   unpack(solved, block);
+  freeMemory(solved);
 }
 
 /**
@@ -86,6 +88,7 @@ async function invertColumn(
     await products.subtract(strip, left, rowsOfPanel(scaledPanel, 0, row + count));
   }
   unpack(solved, below);
+  for (const used of [scaled, solved]) freeMemory(used);
 }
 
 function zeroAboveDiagonal(values: Reals, size: number): void {

@@ -10,6 +10,7 @@ export {
   isDtype,
 } from './dtype.js';
 export { encodeFromF32 } from './encode.js';
+export { freeMemory } from './free-memory.js';
 export { enableGradients } from './gradients.js';
 export { type HostMatrix, multiplyOnDevice } from './host-product.js';
 export { disposeMatrix, type Matrix, uploadMatrix, uploadStored } from './matrix.js';

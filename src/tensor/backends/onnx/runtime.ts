@@ -78,12 +78,9 @@ export function openOnnxRuntime(threads: number, load: () => OnnxLibrary = requi
   return runtime;
 }
 
-/** Smaller copies cost less as garbage than the call that frees them. */
-const WORTH_FREEING_BYTES = 2 ** 16;
-
 /** What the binding has written in place it returns as a copy as well, which nobody looks at: as many bytes again. */
 function dropCopy(result: GraphValue['data'], { data }: GraphValue): void {
-  if (result.buffer !== data.buffer && result.byteLength >= WORTH_FREEING_BYTES) freeMemory(result);
+  if (result.buffer !== data.buffer) freeMemory(result);
 }
 
 function elementType(data: GraphValue['data']): ElementType {
