@@ -52,6 +52,7 @@ export {
   linearOf,
   loadBlock,
   loadLinear,
+  replaceWeight,
 } from './loaded-block.js';
 export { loadLinearMatrix } from './matrix-loading.js';
 export {

@@ -1,6 +1,6 @@
 import type { Tensor1D, Tensor4D } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../checkpoint/index.js';
-import { type Device, disposeMatrix, type InputRounding, type Matrix } from '../tensor/index.js';
+import { type Device, disposeMatrix, type InputRounding, type Matrix, uploadMatrix } from '../tensor/index.js';
 import type { BlockSpec, Decoder, LinearRole, LinearSpec, Model, VectorKind, VectorSpec } from './decoder.js';
 import { loadFactoredMatrix } from './factored-loading.js';
 import { loadGroupedMatrix } from './grouped-loading.js';
@@ -34,7 +34,7 @@ export interface LoadedBlock {
   readonly spec: BlockSpec;
   readonly decoder: Decoder;
   /** By the stored name of the weight (`LinearSpec.weight`), in the order of `spec.linears`. */
-  readonly linears: ReadonlyMap<string, LoadedLinear>;
+  readonly linears: Map<string, LoadedLinear>;
   readonly norms: ReadonlyMap<VectorKind, Norm>;
   /** What a cache makes of keys and values; absent: they stay as they are. */
   readonly keyValues?: KeyValues;
@@ -117,6 +117,26 @@ export function disposeLinear({ weight, bias, rounding }: LoadedLinear): void {
 export function disposeBlock(block: LoadedBlock): void {
   for (const norm of block.norms.values()) disposeNorm(norm);
   for (const linear of block.linears.values()) disposeLinear(linear);
+}
+
+/**
+ * Gives a linear of the block the values [rows, columns] for its weight: written over the others where the device computes in the
+ * host's memory. Only for a block that holds its tensors alone.
+ */
+export function replaceWeight(block: LoadedBlock, weight: string, values: Float32Array, device: Device): void {
+  const linear = block.linears.get(weight)!;
+  const { rows, columns, parts } = linear.weight;
+  const { hostMemory } = device;
+  if (hostMemory === undefined) {
+    block.linears.set(weight, { ...linear, weight: uploadMatrix(device, values, rows, columns) });
+    disposeMatrix(linear.weight);
+    return;
+  }
+  let next = 0;
+  for (const part of parts) {
+    hostMemory.view(part).set(values.subarray(next, next + part.size));
+    next += part.size;
+  }
 }
 
 /** A block's linear of that role (and of that expert); undefined when it has none. */

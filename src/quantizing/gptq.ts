@@ -1,13 +1,14 @@
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { collectEvidence, type Gram } from '../evidence/index.js';
-import type { LinearInput, LoadedBlock } from '../model/index.js';
+import { type LinearInput, type LinearSpec, replaceWeight } from '../model/index.js';
 import { inputGroups } from '../pruning/index.js';
 import type { QuantizedMatrix } from '../quantization/index.js';
 import { GPTQ_COST, type GptqInputs, prepareGptq, type Removal, gptq as sweep } from '../solvers/index.js';
 import { keptCount } from '../sparsity/index.js';
+import { freeMemory } from '../tensor/index.js';
 import { MatrixGrid } from './matrix-grid.js';
 import type {
-  BlockWork,
+  BlockText,
   MatrixReport,
   QuantizeContext,
   QuantizedSink,
@@ -16,7 +17,6 @@ import type {
   QuantizeTarget,
 } from './quantizer.js';
 import { refuseSchemes } from './refuse-schemes.js';
-import { revisedBlock } from './revised-block.js';
 import { readWeight } from './stored-order.js';
 
 /**
@@ -33,19 +33,11 @@ import { readWeight } from './stored-order.js';
 const gptq: Quantizer = {
   needs: 'text',
   cost: GPTQ_COST,
+  revisesBlock: true,
   checkScheme: (scheme) => refuseSchemes('gptq', scheme),
   async quantizeBlock(work, options, context, sink) {
     const stages = options.trueSequential === false ? [work.targets] : stagesOf(work.targets);
-    const made = new Map<string, Float32Array>();
-    for (const [index, targets] of stages.entries()) {
-      const revised = revisedBlock(work.text!.block, made, context.device);
-      try {
-        const kept = index + 1 < stages.length ? made : undefined;
-        await quantizeStage(work, { targets, block: revised.block, kept }, { ...context, options }, sink);
-      } finally {
-        revised.dispose();
-      }
-    }
+    for (const targets of stages) await quantizeStage(targets, work.text!, { ...context, options }, sink);
   },
 };
 
@@ -61,25 +53,19 @@ function stagesOf(targets: readonly QuantizeTarget[]): readonly (readonly Quanti
 
 type GptqContext = QuantizeContext & { readonly options: QuantizerOptions };
 
-interface Stage {
-  readonly targets: readonly QuantizeTarget[];
-  /** The block with what the stages before made of it. */
-  readonly block: LoadedBlock;
-  /** Takes the new weights, where a stage after this one needs them. */
-  readonly kept: Map<string, Float32Array> | undefined;
-}
-
+/** Quantizes matrices by the block as the stages before have left it, and puts what their codes stand for into it. */
 async function quantizeStage(
-  work: BlockWork,
-  { targets, block, kept }: Stage,
+  targets: readonly QuantizeTarget[],
+  { block, states }: BlockText,
   context: GptqContext,
   sink: QuantizedSink,
 ): Promise<void> {
   const { device, signal } = context;
   const stop = signal && { signal };
+  const made = new Map<LinearSpec, Float32Array>();
   for (const inputs of inputGroups(targets.map(({ spec }) => spec))) {
     const options = { device, inputs, ...stop };
-    const evidence = await collectEvidence(block, work.text!.states, new Set(['gram'] as const), options);
+    const evidence = await collectEvidence(block, states, new Set(['gram'] as const), options);
     for (const input of inputs) {
       const sharing = targets.filter(({ spec }) => spec.input === input);
       for await (const { target, values, quantized, report } of solveInput(
@@ -87,11 +73,15 @@ async function quantizeStage(
         evidence.takeGram(input),
         context,
       )) {
-        kept?.set(target.spec.weight, values);
+        made.set(target.spec, values);
         await sink.matrix(target.spec, quantized, report);
       }
     }
     evidence.dispose();
+  }
+  for (const [{ weight }, values] of made) {
+    replaceWeight(block, weight, values, device);
+    freeMemory(values);
   }
 }
 

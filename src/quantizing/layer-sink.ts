@@ -11,7 +11,7 @@ import {
   type Scheme,
   toParts,
 } from '../quantization/index.js';
-import { encodeFromF32 } from '../tensor/index.js';
+import { encodeFromF32, freeMemory } from '../tensor/index.js';
 import type { MatrixReport, QuantizedSink, QuantizeTarget } from './quantizer.js';
 import { inStoredOrder, readWeight } from './stored-order.js';
 
@@ -61,7 +61,8 @@ export class LayerSink implements QuantizedSink {
       }
       await this.#record(spec, scheme);
     }
-    const error = this.#movesScales ? undefined : relativeError(await readWeight(this.#model.checkpoint, spec), values);
+    const error = this.#movesScales ? undefined : await this.#errorOf(spec, values);
+    freeMemory(values);
     this.written.push({ ...report, ...(error !== undefined && { error }) });
   }
 
@@ -83,6 +84,13 @@ export class LayerSink implements QuantizedSink {
     await this.#record(spec, scheme);
     this.differences.set(weight, strips.chunks);
     this.written.push({ ...report, ...(!this.#movesScales && { error: relative(strips) }) });
+  }
+
+  async #errorOf(spec: LinearSpec, values: Float32Array): Promise<number> {
+    const before = await readWeight(this.#model.checkpoint, spec);
+    const error = relativeError(before, values);
+    freeMemory(before);
+    return error;
   }
 
   /** How the codes are to be read. */

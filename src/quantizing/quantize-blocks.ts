@@ -1,6 +1,6 @@
 import type { TensorInfo } from '../checkpoint/index.js';
 import { BirdboneError } from '../errors.js';
-import { type BlockSpec, disposeBlock, type HiddenStates, loadBlock, type Model } from '../model/index.js';
+import { type BlockSpec, disposeBlock, type HiddenStates, loadBlock, type Model, runBlock } from '../model/index.js';
 import { goOn } from '../pause.js';
 import { calibrationStates } from '../pruning/index.js';
 import { BlockResult } from './block-result.js';
@@ -62,17 +62,19 @@ async function quantizeBlock(
   const { quantizer, options = {} } = rules;
   const work = { spec, targets: targetsOf(rules, spec) };
   if (states === undefined) return quantizer.quantizeBlock(work, options, context, sink);
-  const result = new BlockResult(sink);
-  const block = await loadBlock(context.model, spec.index, context.device);
+  const { device, signal } = context;
+  const result = quantizer.revisesBlock ? undefined : new BlockResult(sink);
+  const block = await loadBlock(context.model, spec.index, device);
   try {
     if (work.targets.length > 0) {
-      await quantizer.quantizeBlock({ ...work, text: { block, states } }, options, context, result);
+      await quantizer.quantizeBlock({ ...work, text: { block, states } }, options, context, result ?? sink);
     }
+    if (!isLast && !result) await runBlock(block, states, device, { store: true, ...(signal && { signal }) });
   } finally {
     disposeBlock(block);
   }
   // Nothing reads what the last block gives.
-  if (!isLast) await result.advance(spec.index, states, context);
+  if (!isLast) await result?.advance(spec.index, states, context);
 }
 
 function targetsOf({ schemeOf }: QuantizeRules, { linears }: BlockSpec): readonly QuantizeTarget[] {

@@ -74,10 +74,12 @@ export interface QuantizeTarget {
 export interface BlockWork {
   readonly spec: BlockSpec;
   readonly targets: readonly QuantizeTarget[];
-  readonly text?: {
-    readonly block: LoadedBlock;
-    readonly states: HiddenStates;
-  };
+  readonly text?: BlockText;
+}
+
+export interface BlockText {
+  readonly block: LoadedBlock;
+  readonly states: HiddenStates;
 }
 
 /** A way to find a matrix's codes. */
@@ -86,11 +88,13 @@ export interface Quantizer {
   readonly needs: 'weights' | 'text';
   /** What it costs besides running text through the blocks, where that counts: for plans. */
   readonly cost?: SolverCost;
+  /** It leaves the loaded block with the weights that it has made, and changes nothing else: nobody has to keep them until it runs. */
+  readonly revisesBlock?: true;
   /** Throws `unsupported` for a scheme that it is not made for. */
   checkScheme?(scheme: Scheme): void;
   /** Stored names of tensors that it changes besides the weights of `targets` (norm gains, biases): known without any text. */
   changes?(work: Pick<BlockWork, 'spec' | 'targets'>, model: Model): readonly string[];
-  /** Quantizes the targets, each into the sink; the states and the block are left as they are. Deterministic. */
+  /** Quantizes the targets, each into the sink; the states are left as they are, and so is the block unless it `revisesBlock`. Deterministic. */
   quantizeBlock(
     work: BlockWork,
     options: QuantizerOptions,
