@@ -17,6 +17,15 @@ export function gramCollector(columns: number, device: Device, tileColumns = TIL
 
 const sizeOf = ({ height, width }: Tile) => height * width;
 
+/**
+ * Bytes that a device with room for them takes for the Gram matrix of so many columns: `kept` for its sums, and `adding` for a moment,
+ * as a tile's product is added to them: the product, and the tile's sums anew.
+ */
+export function gramSumBytes(columns: number): { readonly kept: number; readonly adding: number } {
+  const tile = Math.min(columns, TILE_COLUMNS) ** 2;
+  return { kept: RunningSums.bytesOf(tilesOf(columns).map(sizeOf)), adding: 4 * tile + RunningSums.bytesOf([tile]) };
+}
+
 function summedOnDevice(tiles: readonly Tile[], columns: number, sums: RunningSums): Collector {
   let tokens = 0;
   return {

@@ -5,6 +5,7 @@ export { type CollectOptions, collectEvidence } from './collect.js';
 export { collectGradients } from './collect-gradients.js';
 export { collectExpertOutputs, type ExpertOutput } from './expert-outputs.js';
 export type { BlockGradients, WeightGradients } from './gradient-evidence.js';
+export { gramSumBytes } from './gram.js';
 export { EVIDENCE_KINDS, type EvidenceKind, GRADIENT_KINDS, type GradientKind } from './kinds.js';
 export type { OutputMoments } from './output-moments.js';
 export type { OutputEvidence } from './output-sums.js';

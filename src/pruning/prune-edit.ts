@@ -12,7 +12,7 @@ import { clusterThresholds } from './cluster-thresholds.js';
 import type { Edit, EditContext, Proposal, ProposalDetails } from './edit.js';
 import { prunableLinears, type RemovalSettings, removals } from './plan-masks.js';
 import { replacedTensor } from './replaced-tensor.js';
-import { type EditCost, solverCost } from './solver-cost.js';
+import { type EditCost, NO_GRAMS, solverCost } from './solver-cost.js';
 import { thresholdCost } from './threshold-cost.js';
 import type { ThresholdSettings } from './threshold-settings.js';
 
@@ -146,7 +146,7 @@ function costOf(
   model: Model,
   tokens: number,
 ): EditCost {
-  const solving = solver.kind === 'mask-only' ? { flops: 0, gramBytes: 0 } : solverCost(model, solver.cost, tokens);
+  const solving = solver.kind === 'mask-only' ? { flops: 0, ...NO_GRAMS } : solverCost(model, solver.cost, tokens);
   if (allocation.kind !== 'clustered') return solving;
   return { ...solving, flops: solving.flops + thresholdCost(model, settings, tokens).flops };
 }

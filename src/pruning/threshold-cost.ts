@@ -1,7 +1,7 @@
 import type { Model } from '../model/index.js';
 import { measurementTokens } from '../thresholds/index.js';
 import { prunableLinears } from './plan-masks.js';
-import type { EditCost } from './solver-cost.js';
+import { type EditCost, NO_GRAMS } from './solver-cost.js';
 import { clusterSettings, searchSettings, type ThresholdSettings } from './threshold-settings.js';
 import { DECIDING_TOKENS, TUNING_TOKENS } from './threshold-trial.js';
 
@@ -18,5 +18,5 @@ export function thresholdCost(model: Model, settings: ThresholdSettings, calibra
   const half = Math.floor(calibrationTokens / 2);
   const tokens = { tuning: Math.min(TUNING_TOKENS, half), deciding: Math.min(DECIDING_TOKENS, half) };
   const measured = measurementTokens(searchSettings(settings), clusters, tokens);
-  return { flops: 2 * weights * measured, gramBytes: 0 };
+  return { flops: 2 * weights * measured, ...NO_GRAMS };
 }

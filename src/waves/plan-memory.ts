@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { batchesOf, DEFAULT_MEMORY_BYTES, type Decoder, tokensPerBatch, valuesPerToken } from '../model/index.js';
 import type { EditCost } from '../pruning/index.js';
 import type { Recipe } from '../recipe.js';
-import { type Device, fittingPrefix } from '../tensor/index.js';
+import { type Device, fittingPrefix, RunningSums } from '../tensor/index.js';
 import type { Inputs } from './inputs.js';
 import { weightsOf } from './sizes.js';
 
@@ -72,7 +72,22 @@ export function plannedMemory(question: MemoryQuestion): PlannedMemory {
   const { batch, states: hiddenStates, resident: onGpu, spilled } = text;
   const parts = { block, batch, hiddenStates, resident: onGpu, spilled, grams };
   if (device.name === 'cpu') return { ...parts, host: host + (tensors === 0 ? 0 : tensors + HEAP_SLACK_BYTES) };
-  return { ...parts, host, gpu: tensors + onGpu };
+  return { ...parts, host, gpu: tensors + onGpu + sumsOnDevice(question) };
+}
+
+/** Kinds of column sums that one pass may ask for together: norms and mean magnitudes. */
+const COLUMN_SUMS = 2;
+
+/** What a device that keeps sums over the batches of a pass takes for them: those of Gram matrices, or a few for each column. */
+function sumsOnDevice({ inputs, device, costs }: MemoryQuestion): number {
+  const room = device.sums?.bytes ?? 0;
+  if (room === 0 || inputs.calibration === undefined) return 0;
+  const columns = inputs.model.decoder.blocks.map(({ linears }) => {
+    const widths = new Map(linears.map(({ input, columns }) => [input, columns]));
+    return RunningSums.bytesOf([...widths.values()]);
+  });
+  const grams = costs.map(({ gramSums: { kept, adding } }) => Math.min(room, kept) + adding);
+  return Math.max(COLUMN_SUMS * Math.max(...columns), ...grams);
 }
 
 interface TextMemory extends StatesPlaces {

@@ -20,7 +20,13 @@ describe('what a wave with a solver costs', () => {
     }
     const cost = edit.cost!(model, tokens);
     expect(cost.flops).toBeCloseTo(flops, 3);
-    expect(cost.gramBytes).toBe(12 * Math.max(model.decoder.hidden, model.decoder.ffn) ** 2);
+    const { hidden, heads, headDim, ffn } = model.decoder;
+    const widest = Math.max(hidden, ffn);
+    expect(cost.gramBytes).toBe(12 * widest ** 2);
+    // Two floats an element of all matrices that one pass adds up: of up to 1.5 times the elements of the widest.
+    const passes = [[hidden, heads * headDim], [hidden], [ffn]].map((pass) => pass.map((width) => width ** 2));
+    const most = Math.max(...passes.map((pass) => pass.reduce((sum, elements) => sum + elements, 0)));
+    expect(cost.gramSums).toEqual({ kept: 8 * most, adding: 12 * widest ** 2 });
     await model.checkpoint.close();
   });
 

@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { MISTRAL, syntheticMistral } from '../../bench/synthetic-mistral.js';
-import { describeModel } from '../../src/model/index.js';
+import { describeModel, type Model } from '../../src/model/index.js';
+import { solverCost } from '../../src/pruning/index.js';
 import { parseRecipe } from '../../src/recipe.js';
 import { ResidentRoom } from '../../src/tensor/index.js';
 import { type MemoryQuestion, plannedMemory } from '../../src/waves/plan-memory.js';
 
 const GIB = 2 ** 30;
+/** Of a solver, whose operations do not matter here. */
+const solver = { perInput: () => 0, perMatrix: () => 0 };
 /** Weights of a block of Mistral-7B: q and o 4096², k and v 1024 · 4096, and three of 14336 · 4096. */
 const BLOCK_WEIGHTS = 2 * 4096 ** 2 + 2 * 1024 * 4096 + 3 * 14_336 * 4096;
 
@@ -95,6 +98,22 @@ describe('plannedMemory', () => {
     const some = withRoom(1.6 * states, 0.3 * states);
     expect(some).toMatchObject({ resident: 1.5 * states, spilled: 0.5 * states });
     expect(some.gpu).toBe(none.gpu! + 1.5 * states);
+  });
+
+  it('counts sums that a GPU keeps over a pass: of columns, or of Gram matrices as far as they have room', async () => {
+    const asked = await question({ device: 'webgpu' });
+    const { gpu = 0 } = plannedMemory(asked);
+    const besides = (bytes: number, costs: MemoryQuestion['costs'] = []) =>
+      plannedMemory({ ...asked, costs, device: { ...asked.device, sums: new ResidentRoom(bytes) } }).gpu! - gpu;
+    // Norms and mean magnitudes of four inputs.
+    expect(besides(GIB)).toBe(2 * 8 * (3 * 4096 + 14_336));
+    const cost = solverCost(asked.inputs.model as Model, solver, 1024);
+    // All four inputs in one pass, three of 3 tiles of 2048 columns and one of 28, two floats an element; besides, a product and a
+    // tile's sums while they are added.
+    const [kept, adding] = [37 * 8 * 2048 ** 2, 12 * 2048 ** 2];
+    expect(besides(2 * GIB, [cost])).toBe(kept + adding);
+    expect(besides(GIB, [cost])).toBe(GIB + adding);
+    expect(besides(0, [cost])).toBe(0);
   });
 
   it('has no block in memory where no text runs through the model', async () => {
