@@ -1,4 +1,4 @@
-import { gather, reshape, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
+import type { Tensor2D } from '@tensorflow/tfjs-core';
 import {
   applyNorm,
   disposeNorm,
@@ -8,9 +8,9 @@ import {
   loadHead,
   type Model,
   type Norm,
+  stateRows,
 } from '../model/index.js';
 import { type Device, disposeMatrix, type HiddenAndHead, type Matrix } from '../tensor/index.js';
-import { rowsAt } from './predictions.js';
 
 /** A model that went through its blocks: what came out, and what is still to come. */
 export interface Finished {
@@ -60,7 +60,7 @@ export async function withNormedRows(
   const sides: HiddenAndHead[] = [];
   try {
     for (const [side, { model, norm, states }] of models.entries()) {
-      const rows = await rowsOf(states, index, positions, device);
+      const rows = await stateRows(states, index, positions, device);
       const hidden = normed(norm, rows);
       sides.push({ hidden, head: heads[side]!, softcap: model.decoder.finalSoftcap });
     }
@@ -68,15 +68,6 @@ export async function withNormedRows(
   } finally {
     for (const { hidden } of sides) hidden.dispose();
   }
-}
-
-/** These positions of batch `index` on the device, [positions, hidden], for the caller to dispose. */
-async function rowsOf(states: HiddenStates, index: number, positions: Int32Array, device: Device): Promise<Tensor2D> {
-  const held = states.onDevice(index);
-  const { hiddenSize } = states;
-  if (held !== undefined) return tidy(() => gather(reshape(held, [-1, hiddenSize]), positions)) as Tensor2D;
-  const rows = rowsAt(await states.load(index), positions, hiddenSize);
-  return device.upload(rows, [positions.length, hiddenSize]) as Tensor2D;
 }
 
 /** Disposes the rows. */

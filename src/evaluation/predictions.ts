@@ -28,17 +28,3 @@ export function predictionsOf(batch: TokenBatch): Predictions {
   }
   return predictions;
 }
-
-/** The rows of hidden [positions, width] at the given positions, copied: padding and last ids do not travel to the device. */
-export function rowsAt(hidden: Float32Array, positions: Int32Array, width: number): Float32Array {
-  const rows = new Float32Array(positions.length * width);
-  // Positions come in runs, a run for each row of the batch: one copy a run.
-  for (let start = 0; start < positions.length; ) {
-    let end = start + 1;
-    while (end < positions.length && positions[end] === positions[end - 1]! + 1) end++;
-    const first = positions[start]! * width;
-    rows.set(hidden.subarray(first, first + (end - start) * width), start * width);
-    start = end;
-  }
-  return rows;
-}

@@ -71,5 +71,6 @@ export { type PassOptions, runBlock } from './passes.js';
 export { throughLinear } from './projections.js';
 export { disposeTables, type PositionedBlock, type PositionTables, positionTables } from './rope.js';
 export { runBlocks } from './run-blocks.js';
+export { stateRows } from './state-rows.js';
 export { loadTokenizer, makeTokenizer, type Tokenizer } from './tokenizer.js';
 export { openPrunable } from './unknown.js';

@@ -11,6 +11,7 @@ import {
   type Model,
   type Norm,
   realPositions,
+  stateRows,
 } from '../model/index.js';
 import { type Device, disposeMatrix, type HiddenAndHead, NextTokenComparer } from '../tensor/index.js';
 
@@ -81,18 +82,12 @@ async function overHeads(
 }
 
 async function withNormed(
-  { model, norm }: Side,
+  { norm }: Side,
   states: HiddenStates,
   { i, rows, device }: { readonly i: number; readonly rows: Int32Array; readonly device: Device },
   use: (hidden: Tensor2D) => Promise<void>,
 ): Promise<void> {
-  const width = model.decoder.hidden;
-  const all = await states.load(i);
-  const values = new Float32Array(rows.length * width);
-  rows.forEach((row, k) => {
-    values.set(all.subarray(row * width, (row + 1) * width), k * width);
-  });
-  const hidden = device.upload(values, [rows.length, width]) as Tensor2D;
+  const hidden = await stateRows(states, i, rows, device);
   const normed = applyNorm(norm, hidden);
   hidden.dispose();
   try {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { predictionsOf, rowsAt } from '../../src/evaluation/predictions.js';
+import { predictionsOf } from '../../src/evaluation/predictions.js';
 import { batchesOf } from '../../src/model/index.js';
 
 describe('predictionsOf', () => {
@@ -12,13 +12,5 @@ describe('predictionsOf', () => {
     expect([...positions]).toEqual([0, 1, 3]);
     expect([...targets]).toEqual([2, 3, 8]);
     expect([...passages]).toEqual([1, 1, 0]);
-  });
-});
-
-describe('rowsAt', () => {
-  it('copies the rows at the positions, runs and single ones', () => {
-    const hidden = Float32Array.from({ length: 14 }, (_, i) => i);
-    expect([...rowsAt(hidden, Int32Array.of(1, 2, 4, 6), 2)]).toEqual([2, 3, 4, 5, 8, 9, 12, 13]);
-    expect([...rowsAt(hidden, Int32Array.of(), 2)]).toEqual([]);
   });
 });
