@@ -53,15 +53,16 @@ function blockTable({ stages, torch }: GpuResults): string {
   const { block } = stages;
   if (block === undefined || isFailed(block)) return failure('block', block);
   const peer = (key: string) => (torch.block?.[key] === undefined ? '–' : `${torch.block[key].toFixed(3)} s`);
-  const rows = block.windows.map(({ windows, forwardSeconds, gramSeconds }) => [
+  const rows = block.windows.map(({ windows, forwardSeconds, gramSeconds, gramByBatchSeconds }) => [
     String(windows),
     `${forwardSeconds.toFixed(3)} s`,
     peer(`bf16Forward${windows}Windows`),
     peer(`fp32Forward${windows}Windows`),
     `${gramSeconds.toFixed(3)} s`,
+    `${gramByBatchSeconds.toFixed(3)} s`,
     peer(`gram${windows}Windows`),
   ]);
-  const header = ['windows', 'forward', 'torch bf16', 'torch fp32', 'forward and Gram', 'torch fp32'];
+  const header = ['windows', 'forward', 'torch bf16', 'torch fp32', 'forward and Gram', 'read by batch', 'torch fp32'];
   return `One block is on the GPU after ${block.loadSeconds.toFixed(3)} s.\n\n${markdownTable(header, rows)}`;
 }
 

@@ -47,7 +47,9 @@ export interface BlockResult {
     readonly windows: number;
     readonly tokens: number;
     readonly forwardSeconds: number;
+    /** Forward pass and Gram matrices, whose sums stay on the GPU, or are read batch by batch. */
     readonly gramSeconds: number;
+    readonly gramByBatchSeconds: number;
     /** Bytes of hidden states, and those of them that stayed on the GPU. */
     readonly states: { readonly bytes: number; readonly resident: number };
   }[];
