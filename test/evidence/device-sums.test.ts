@@ -121,15 +121,32 @@ describe.skipIf(missing !== undefined)(`sums on a GPU${missing ? ` (skipped: ${m
     expect(device.sums.freeBytes).toBe(2 ** 20);
   });
 
-  it('keep what float32 sums lose: small terms beside large ones that go away again', async () => {
-    const sums = RunningSums.open([3], counted(24).device)!;
-    const add = (values: number[]) => tidy(() => sums.add(0, tensor1d(values)));
-    add([2 ** 24, 1e8, 1]);
-    for (let i = 0; i < 100; i += 1) add([1, 0.125, 2 ** -30]);
-    add([0, -1e8, 0]);
-    // Alone, float32 has 2^24, 0 and 1.
-    expect([...(await sums.take(0))!]).toEqual([2 ** 24 + 100, 12.5, Math.fround(1 + 100 * 2 ** -30)]);
-    expect(await sums.take(0)).toBeUndefined();
-    sums.drop();
+  it('keep what float32 sums lose: small terms beside large ones that go away again', () =>
+    keepSmallTerms(counted(32).device));
+});
+
+describe('sums of a device that has no kernel for them', () => {
+  it('keep the same, composed of other operations', async () => {
+    const cpu = await openDevice('cpu');
+    try {
+      await keepSmallTerms({ ...cpu, sums: new ResidentRoom(32) });
+    } finally {
+      await cpu.close();
+    }
   });
 });
+
+async function keepSmallTerms(device: Device): Promise<void> {
+  const before = device.memory();
+  const sums = RunningSums.open([4], device)!;
+  const add = (values: number[]) => tidy(() => sums.add(0, tensor1d(values)));
+  add([2 ** 24, 1e8, 1, 3e38]);
+  for (let i = 0; i < 100; i += 1) add([1, 0.125, 2 ** -30, 3e38]);
+  add([0, -1e8, 0, 1]);
+  // Alone, float32 has 2^24, 0 and 1; beside an infinite sum nothing is left out.
+  const expected = [2 ** 24 + 100, 12.5, Math.fround(1 + 100 * 2 ** -30), Number.POSITIVE_INFINITY];
+  expect([...(await sums.take(0))!]).toEqual(expected);
+  expect(await sums.take(0)).toBeUndefined();
+  sums.drop();
+  expect(device.memory()).toEqual(before);
+}
