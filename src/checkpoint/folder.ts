@@ -55,7 +55,7 @@ export async function writeCheckpoint(source: Checkpoint, folder: string, option
     done += bytes;
     report({ type: 'progress', stage: 'write', done, total, unit: 'bytes' });
   };
-  const pieces = [new Uint8Array(COPY_CHUNK_BYTES), new Uint8Array(COPY_CHUNK_BYTES)];
+  const pieces = [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(COPY_CHUNK_BYTES)));
   for (const shard of shards) await writeShard(source, folder, shard, { signal, advance, pieces });
   for (const file of carried.files) {
     stopIfAborted(signal);
@@ -94,7 +94,7 @@ async function refuseUnlessEmpty(folder: string): Promise<void> {
 interface ShardWork {
   readonly signal: AbortSignal | undefined;
   readonly advance: (bytes: number) => void;
-  /** Memory of a chunk each: new memory for each would make V8 look for garbage. */
+  /** Memory of a chunk each, for threads as well: new memory for each would make V8 look for garbage, and take a copy to be hashed. */
   readonly pieces: readonly Uint8Array[];
 }
 

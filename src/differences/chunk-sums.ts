@@ -16,6 +16,19 @@ export interface WalkedElements {
   readonly elements: number;
 }
 
+/** Whether a walk over so many elements passes every chunk that it enters from its first element to its last. */
+export function isWholeChunks({ first, elements }: WalkedElements, count: number): boolean {
+  const end = first + count;
+  return first % CHUNK_ELEMENTS === 0 && (end % CHUNK_ELEMENTS === 0 || end === elements);
+}
+
+/** The least number of rows of so many elements that are whole chunks: a chunk has a power of two of them, and so has a row's even part. */
+export function rowsOfWholeChunks(columns: number): number {
+  let rows = CHUNK_ELEMENTS;
+  for (let rest = columns; rest % 2 === 0 && rows > 1; rest /= 2) rows /= 2;
+  return rows;
+}
+
 /**
  * Sums of the chunks of a tensor that a walk over elements of it passes from their first to their last: those that a diff makes of
  * them, to the last digit. Chunks with elements that are not finite are left out. A thread walks one at a time.

@@ -1,4 +1,11 @@
-export { type ChunkOfSums, ChunkSums, type KnownDifferences, type WalkedElements } from './chunk-sums.js';
+export {
+  type ChunkOfSums,
+  ChunkSums,
+  isWholeChunks,
+  type KnownDifferences,
+  rowsOfWholeChunks,
+  type WalkedElements,
+} from './chunk-sums.js';
 export { CHUNK_ELEMENTS, type Memory, sharedMemory } from './pair-sums-kernel.js';
 export { sumPairs } from './sum-pairs.js';
 export { mergeSums, NO_SUMS, type StoredValues, type ValueSums } from './value-sums.js';

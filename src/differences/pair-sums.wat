@@ -20,6 +20,63 @@
   (func $sum2 (param $lanes v128) (result f64)
     (f64.add (f64x2.extract_lane 0 (local.get $lanes)) (f64x2.extract_lane 1 (local.get $lanes))))
 
+  ;; `add` of two sides of F32 by their values, with nothing to choose on the way: it is what rounding spends its time in. The same sums.
+  (func $addFloats (param $before i32) (param $after i32) (param $end i32) (param $lanes i32)
+    (local $a v128) (local $b v128) (local $x v128) (local $y v128) (local $d v128) (local $zero v128)
+    (local $xx v128) (local $yy v128) (local $xy v128) (local $dd v128) (local $most v128)
+    (local $changed v128) (local $nonzeroBefore v128) (local $nonzeroAfter v128)
+    (local.set $xx (v128.load offset=0 (local.get $lanes)))
+    (local.set $yy (v128.load offset=16 (local.get $lanes)))
+    (local.set $xy (v128.load offset=32 (local.get $lanes)))
+    (local.set $dd (v128.load offset=48 (local.get $lanes)))
+    (local.set $most (v128.load offset=64 (local.get $lanes)))
+    (local.set $changed (v128.load offset=80 (local.get $lanes)))
+    (local.set $nonzeroBefore (v128.load offset=96 (local.get $lanes)))
+    (local.set $nonzeroAfter (v128.load offset=112 (local.get $lanes)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $before) (local.get $end)))
+        (local.set $x (v128.load (local.get $before)))
+        (local.set $y (v128.load (local.get $after)))
+        ;; A comparison gives −1 where it holds.
+        (local.set $changed (i32x4.sub (local.get $changed) (f32x4.ne (local.get $x) (local.get $y))))
+        (local.set $nonzeroBefore (i32x4.sub (local.get $nonzeroBefore) (f32x4.ne (local.get $x) (local.get $zero))))
+        (local.set $nonzeroAfter (i32x4.sub (local.get $nonzeroAfter) (f32x4.ne (local.get $y) (local.get $zero))))
+
+        (local.set $a (f64x2.promote_low_f32x4 (local.get $x)))
+        (local.set $b (f64x2.promote_low_f32x4 (local.get $y)))
+        (local.set $d (f64x2.sub (local.get $b) (local.get $a)))
+        (local.set $d (f64x2.mul (local.get $d) (local.get $d)))
+        (local.set $xx (f64x2.add (local.get $xx) (f64x2.mul (local.get $a) (local.get $a))))
+        (local.set $yy (f64x2.add (local.get $yy) (f64x2.mul (local.get $b) (local.get $b))))
+        (local.set $xy (f64x2.add (local.get $xy) (f64x2.mul (local.get $a) (local.get $b))))
+        (local.set $dd (f64x2.add (local.get $dd) (local.get $d)))
+        (local.set $most (f64x2.pmax (local.get $most) (local.get $d)))
+
+        (local.set $a (f64x2.promote_low_f32x4 
+          (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $x) (local.get $x))))
+        (local.set $b (f64x2.promote_low_f32x4 
+          (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $y) (local.get $y))))
+        (local.set $d (f64x2.sub (local.get $b) (local.get $a)))
+        (local.set $d (f64x2.mul (local.get $d) (local.get $d)))
+        (local.set $xx (f64x2.add (local.get $xx) (f64x2.mul (local.get $a) (local.get $a))))
+        (local.set $yy (f64x2.add (local.get $yy) (f64x2.mul (local.get $b) (local.get $b))))
+        (local.set $xy (f64x2.add (local.get $xy) (f64x2.mul (local.get $a) (local.get $b))))
+        (local.set $dd (f64x2.add (local.get $dd) (local.get $d)))
+        (local.set $most (f64x2.pmax (local.get $most) (local.get $d)))
+
+        (local.set $before (i32.add (local.get $before) (i32.const 16)))
+        (local.set $after (i32.add (local.get $after) (i32.const 16)))
+        (br $next)))
+    (v128.store offset=0 (local.get $lanes) (local.get $xx))
+    (v128.store offset=16 (local.get $lanes) (local.get $yy))
+    (v128.store offset=32 (local.get $lanes) (local.get $xy))
+    (v128.store offset=48 (local.get $lanes) (local.get $dd))
+    (v128.store offset=64 (local.get $lanes) (local.get $most))
+    (v128.store offset=80 (local.get $lanes) (local.get $changed))
+    (v128.store offset=96 (local.get $lanes) (local.get $nonzeroBefore))
+    (v128.store offset=112 (local.get $lanes) (local.get $nonzeroAfter)))
+
   (func (export "add") (param $kind i32) (param $before i32) (param $after i32) (param $count i32) (param $lanes i32)
     (local $end i32) (local $bytesBefore i32) (local $bytesAfter i32)
     (local $kindBefore i32) (local $kindAfter i32) (local $byValue i32)
@@ -27,6 +84,13 @@
     (local $zero v128) (local $bias v128) (local $tiny v128) (local $least v128) (local $largest v128)
     (local $xx v128) (local $yy v128) (local $xy v128) (local $dd v128) (local $most v128)
     (local $changed v128) (local $nonzeroBefore v128) (local $nonzeroAfter v128) (local $special v128)
+    ;; 14: by value, F32 before and after.
+    (if (i32.eq (local.get $kind) (i32.const 14))
+      (then
+        (call $addFloats
+          (local.get $before) (local.get $after)
+          (i32.add (local.get $before) (i32.mul (local.get $count) (i32.const 4))) (local.get $lanes))
+        (return)))
     (local.set $xx (v128.load offset=0 (local.get $lanes)))
     (local.set $yy (v128.load offset=16 (local.get $lanes)))
     (local.set $xy (v128.load offset=32 (local.get $lanes)))

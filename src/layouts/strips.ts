@@ -1,4 +1,4 @@
-import { type Checkpoint, noSuchTensor, rangeWithin, type TensorInfo } from '../checkpoint/index.js';
+import { type Checkpoint, noSuchTensor, type ReadRange, rangeWithin, type TensorInfo } from '../checkpoint/index.js';
 
 /** Bytes of a tensor that are computed at once. The largest matrices of 70-billion-parameter models have four times as many. */
 export const STRIP_BYTES = 32 * 2 ** 20;
@@ -66,8 +66,8 @@ interface Kept {
 class Strips {
   readonly #kept = new Map<string, Kept>();
 
-  async read(tensor: ComputedTensor, { offset, length }: { offset: number; length: number }): Promise<Uint8Array> {
-    const result = new Uint8Array(length);
+  async read(tensor: ComputedTensor, { offset, length, into }: ReadRange): Promise<Uint8Array> {
+    const result = into?.subarray(0, length) ?? new Uint8Array(length);
     if (length === 0) return result;
     const { rowBytes } = tensor;
     const rows = rowsPerStrip(tensor);

@@ -18,6 +18,8 @@ export interface TensorHash {
   update(bytes: Uint8Array): Promise<void>;
   /** The same of bytes at the start of a piece of `memory`, which goes back there by itself. */
   updateOwn(bytes: Uint8Array): Promise<void>;
+  /** The same of bytes in memory that threads share: it is not copied, and the caller's again when this resolves. */
+  updateShared(bytes: Uint8Array): Promise<void>;
   /** In hex. */
   end(): Promise<string>;
 }
@@ -58,6 +60,9 @@ function hashHere(info: TensorInfo, memory: SpareMemory): TensorHash {
       hash.update(bytes);
       memory.give(bytes);
     },
+    async updateShared(bytes) {
+      hash.update(bytes);
+    },
     end: async () => hash.digest('hex'),
   };
 }
@@ -94,6 +99,10 @@ class ThreadedHash implements TensorHash {
   async updateOwn(bytes: Uint8Array): Promise<void> {
     this.#send(bytes);
     await this.#room();
+  }
+
+  async updateShared(bytes: Uint8Array): Promise<void> {
+    await this.#run(bytes, false);
   }
 
   async end(): Promise<string> {

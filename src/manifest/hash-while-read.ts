@@ -20,7 +20,10 @@ interface Followed {
   next: number;
 }
 
-/** The checkpoint, read through which it is hashed, on a thread where there is much of it. Closing it closes the source. */
+/**
+ * The checkpoint, read through which it is hashed, on a thread where there is much of it: what is read into memory that threads share
+ * is hashed where it lies, before the reader has it. Closing it closes the source.
+ */
 export function hashWhileRead(source: Checkpoint): HashedReading {
   const total = [...source.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
   const digests = openDigests(total, 1);
@@ -58,7 +61,8 @@ export function hashWhileRead(source: Checkpoint): HashedReading {
       return;
     }
     tensor.next += bytes.length;
-    const added = tensor.hash.update(bytes);
+    const { hash } = tensor;
+    const added = bytes.buffer instanceof SharedArrayBuffer ? hash.updateShared(bytes) : hash.update(bytes);
     if (tensor.next === byteLength) {
       followed.delete(name);
       const digest = tensor.hash.end().then((sha256) => ({ dtype, shape, sha256 }));

@@ -1,9 +1,9 @@
-import { type ChunkOfSums, ChunkSums, type WalkedElements } from '../differences/index.js';
+import { type ChunkOfSums, ChunkSums, isWholeChunks, type WalkedElements } from '../differences/index.js';
 import { encodeFromF32 } from '../tensor/index.js';
 import { rowBytesOf } from './bit-stream.js';
 import { elementsOf } from './elements.js';
 import { notFinite, scalesOfRanges } from './range-scales.js';
-import { isRoundedFrom, type RoundedFrom, RowsInKernel } from './rounding-kernel.js';
+import { isRoundedFrom, type RoundedFrom, RowsInKernel, type Squares } from './rounding-kernel.js';
 import type { Scheme } from './scheme.js';
 import { tilesOf } from './tiles.js';
 
@@ -23,8 +23,7 @@ export interface RoundedRows {
   readonly scales: Uint8Array;
   /** Of asymmetric schemes. */
   readonly zeroPoints?: Uint8Array<ArrayBuffer>;
-  /** Σ (x − q)² and Σ x², in double precision. */
-  readonly squares: { readonly error: number; readonly norm: number };
+  readonly squares: Squares;
   /** Sums over values as stored and as rounded, of those chunks that were asked for. */
   readonly chunks?: readonly ChunkOfSums[];
 }
@@ -57,6 +56,8 @@ export function roundRows({ bytes, from, columns, scheme, summed }: RoundJob, me
   // Sums are made in turns of four elements, which are not to begin within a row.
   const changed = from === 'F32' ? 'bits' : 'values';
   const sums = summed !== undefined && columns % 4 === 0 ? new ChunkSums(summed, changed) : undefined;
+  // Of whole chunks the sums of a diff have them.
+  const wantsSquares = sums === undefined || !isWholeChunks(summed!, rows * columns);
   const step = Math.max(1, Math.floor(KERNEL_VALUES / columns));
   for (let row = 0; row < rows; row += step) {
     const count = Math.min(step, rows - row);
@@ -65,11 +66,12 @@ export function roundRows({ bytes, from, columns, scheme, summed }: RoundJob, me
     const part = roundPart(new RowsInKernel(stored, from, shape), scheme, [count, grid[1]]);
     scales.set(part.scales, row * grid[1]);
     zeroPoints?.set(part.zeros, row * grid[1]);
-    const { error, norm } = part.encode(codes.subarray(row * rowBytes, (row + count) * rowBytes));
+    const { error, norm } = part.encode(codes.subarray(row * rowBytes, (row + count) * rowBytes), wantsSquares);
     squares.error += error;
     squares.norm += norm;
     if (sums) addPair(sums, part.pair());
   }
+  if (!wantsSquares) addSquares(squares, sums!.chunks);
   const stored = encodeFromF32(scales, scheme.scaleDtype);
   return { codes, scales: stored, ...(zeroPoints && { zeroPoints }), squares, ...(sums && { chunks: sums.chunks }) };
 }
@@ -85,9 +87,16 @@ function roundPart(rows: RowsInKernel, scheme: Scheme, grid: readonly [number, n
   return {
     scales: values,
     zeros,
-    encode: (packed: Uint8Array) => rows.encode(values, zeros, packed),
+    encode: (packed: Uint8Array, wantsSquares: boolean) => rows.encode({ scales: values, zeros }, packed, wantsSquares),
     pair: () => rows.pair,
   };
+}
+
+function addSquares(squares: { error: number; norm: number }, chunks: readonly ChunkOfSums[]): void {
+  for (const { sums } of chunks) {
+    squares.error += sums.squaresOfChange;
+    squares.norm += sums.squaresBefore;
+  }
 }
 
 function addPair(sums: ChunkSums, [before, after]: RowsInKernel['pair']): void {

@@ -9,6 +9,8 @@ const ELEMENT_BYTES: Readonly<Record<RoundedFrom, number>> = { BF16: 2, F16: 2, 
 const PAGE_BYTES = 65_536;
 /** The kernel reads and writes whole vectors, two at a time, and words of 8 bytes. */
 const ROOM_BYTES = 32;
+/** The place of sums that nobody wants: nothing is put there. */
+const NOWHERE = 0;
 
 /** What is used of WebAssembly, which the types of Node 20 do not declare. */
 declare const WebAssembly: {
@@ -63,6 +65,12 @@ export interface RowShape {
   readonly bits: number;
 }
 
+/** Σ (x − q)² and Σ x², in double precision. */
+export interface Squares {
+  readonly error: number;
+  readonly norm: number;
+}
+
 /** Extremes of the runs that share a scale, 0 among them, row by row; and whether a value was no number. */
 export interface RunRanges {
   readonly least: Float32Array;
@@ -101,12 +109,12 @@ export class RowsInKernel {
     return { least: this.#floats(first).slice(), most: this.#floats(second).slice(), hasNaN };
   }
 
-  /** Writes the rows' codes, dense, to the start of `packed`; returns Σ (x − q)² and Σ x². */
+  /** Writes the rows' codes, dense, to the start of `packed`; returns Σ (x − q)² and Σ x² where they are wanted, and zeros else. */
   encode(
-    scales: Float32Array,
-    zeros: ArrayLike<number>,
+    { scales, zeros }: { readonly scales: Float32Array; readonly zeros: ArrayLike<number> },
     packed: Uint8Array,
-  ): { readonly error: number; readonly norm: number } {
+    wantsSquares: boolean,
+  ): Squares {
     const { values, first, second, codes, packed: to, rounded, sums } = this.#places;
     const { rows, columns, tileColumns, bits } = this.#shape;
     this.#floats(first).set(scales);
@@ -114,7 +122,8 @@ export class RowsInKernel {
     const bytes = new Uint8Array(this.#buffer);
     bytes.fill(0, codes, to);
     bytes.fill(0, sums, sums + 16);
-    this.#kernel.encode(values, rows, columns, tileColumns, first, second, bits, codes, to, rounded, sums);
+    const squares = wantsSquares ? sums : NOWHERE;
+    this.#kernel.encode(values, rows, columns, tileColumns, first, second, bits, codes, to, rounded, squares);
     packed.set(bytes.subarray(to, to + rows * Math.ceil((columns * bits) / 8)));
     const [error, norm] = new Float64Array(this.#buffer, sums, 2);
     return { error: error!, norm: norm! };

@@ -131,7 +131,8 @@
 
   ;; The codes of rows, `bits` of them dense, each row from a whole byte on, at $packed, behind which 8 bytes are overwritten.
   ;; $scales, $zeros: an f32 for each run; zeros are whole numbers. $codes: room for a row of bytes, and zeros from its end to the
-  ;; next multiple of 8. What the codes stand for, q, is put at $rounded. Adds Σ (x − q)² and Σ x² to the two f64 at $sums.
+  ;; next multiple of 8. What the codes stand for, q, is put at $rounded. Adds Σ (x − q)² and Σ x² to the two f64 at $sums, unless it is 0:
+  ;; each waits for the one before, which takes as long as all the rest.
   (func (export "encode")
     (param $x i32) (param $rows i32) (param $columns i32) (param $tile i32) (param $scales i32) (param $zeros i32)
     (param $bits i32) (param $codes i32) (param $packed i32) (param $rounded i32) (param $sums i32)
@@ -208,26 +209,28 @@
               (local.set $db (f32x4.mul (f32x4.sub (local.get $nb) (local.get $zeros4)) (local.get $scales4)))
               (v128.store (local.get $rounded) (local.get $da))
               (v128.store offset=16 (local.get $rounded) (local.get $db))
-              (local.set $low (f64x2.promote_low_f32x4 (local.get $a)))
-              (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
-              (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4 (local.get $da))))
-              (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
-              (local.set $low (f64x2.promote_low_f32x4 (local.get $b)))
-              (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
-              (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4 (local.get $db))))
-              (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
-              (local.set $low (f64x2.promote_low_f32x4
-                (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $a) (local.get $a))))
-              (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
-              (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4
-                (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $da) (local.get $da)))))
-              (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
-              (local.set $low (f64x2.promote_low_f32x4
-                (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $b) (local.get $b))))
-              (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
-              (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4
-                (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $db) (local.get $db)))))
-              (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
+              (if (local.get $sums)
+                (then
+                  (local.set $low (f64x2.promote_low_f32x4 (local.get $a)))
+                  (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
+                  (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4 (local.get $da))))
+                  (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
+                  (local.set $low (f64x2.promote_low_f32x4 (local.get $b)))
+                  (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
+                  (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4 (local.get $db))))
+                  (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
+                  (local.set $low (f64x2.promote_low_f32x4
+                    (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $a) (local.get $a))))
+                  (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
+                  (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4
+                    (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $da) (local.get $da)))))
+                  (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))
+                  (local.set $low (f64x2.promote_low_f32x4
+                    (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $b) (local.get $b))))
+                  (local.set $norm (f64x2.add (local.get $norm) (f64x2.mul (local.get $low) (local.get $low))))
+                  (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4
+                    (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $db) (local.get $db)))))
+                  (local.set $error (f64x2.add (local.get $error) (f64x2.mul (local.get $low) (local.get $low))))))
               (local.set $x (i32.add (local.get $x) (i32.const 32)))
               (local.set $rounded (i32.add (local.get $rounded) (i32.const 32)))
               (local.set $to (i32.add (local.get $to) (i32.const 8)))
@@ -280,6 +283,7 @@
         (local.set $packed (i32.add (local.get $packed) (local.get $rowBytes)))
         (local.set $row (i32.add (local.get $row) (i32.const 1)))
         (br $nextRow)))
+    (if (i32.eqz (local.get $sums)) (then (return)))
     (f64.store (local.get $sums)
       (f64.add (f64.load (local.get $sums))
         (f64.add (local.get $errorRest)

@@ -15,8 +15,11 @@ export interface RowRounder {
   close(): Promise<void>;
 }
 
-/** What is rounded at a time: some milliseconds of a thread's work, and little memory for each. */
-const STRIP_BYTES = 8 * 2 ** 20;
+/**
+ * What is rounded at a time: some milliseconds of a thread's work, and little memory for each. Of rows of 14336 elements of 16 bits, as
+ * many models have them, 14 MiB are the least that is whole chunks of a diff.
+ */
+const STRIP_BYTES = 16 * 2 ** 20;
 
 /** A job of fewer bytes is done at once: a thread starts in the time that it takes to round ten times as many. */
 const MIN_BYTES = 2 ** 20;

@@ -1,4 +1,5 @@
 import type { Checkpoint, ReadRange } from '../checkpoint/index.js';
+import { rowsOfWholeChunks } from '../differences/index.js';
 import { canRoundRows, type RoundedRows, type RowRounder } from '../quantization/index.js';
 import { readAhead } from '../threads/index.js';
 import type { QuantizeTarget } from './quantizer.js';
@@ -47,7 +48,10 @@ export async function* roundedStrips(
 function* stripsOf(checkpoint: Checkpoint, { spec }: QuantizeTarget, bytes: number): Generator<ReadRange> {
   const { byteLength } = storedOf(checkpoint, spec.weight);
   const rowBytes = byteLength / spec.rows;
-  const stripBytes = Math.max(1, Math.floor(bytes / rowBytes)) * rowBytes;
+  // Rows after which a diff's chunk ends with a row: a chunk that reaches into another strip would have to be read for its sums.
+  const wholeBytes = rowsOfWholeChunks(spec.columns) * rowBytes;
+  const unitBytes = wholeBytes <= bytes ? wholeBytes : rowBytes;
+  const stripBytes = Math.max(1, Math.floor(bytes / unitBytes)) * unitBytes;
   for (let offset = 0; offset < byteLength; offset += stripBytes) {
     yield { offset, length: Math.min(stripBytes, byteLength - offset) };
   }

@@ -83,12 +83,12 @@ export class ObjectStore {
   }
 
   /**
-   * Bytes of an object, in an array of their own, of a file whose digest this store has found to be right: all of it is read
-   * the first time, and again when the file was touched since. Throws `mismatch` when the object is missing or damaged.
+   * Bytes of an object, in an array of their own or at the start of `into`, of a file whose digest this store has found to be right:
+   * all of it is read the first time, and again when the file was touched since. Throws `mismatch` when the object is missing or damaged.
    */
-  async read(id: ObjectId, offset: number, length: number): Promise<Uint8Array> {
+  async read(id: ObjectId, offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     await this.verify(id);
-    return this.#withFile(id, (file) => file.read(offset, length));
+    return this.#withFile(id, (file) => file.read(offset, length, into));
   }
 
   /** Throws `mismatch` unless the object is there, byte for byte; what was found to be so and not touched since is not read. */

@@ -69,7 +69,7 @@ export async function openDelta(store: ObjectStore, entry: LayerEntry): Promise<
 
 type Piece = 'kept' | 'difference' | 'values';
 
-/** Ranges of a layer's tensors, put together from decoded chunks. */
+/** Ranges of a layer's tensors, put together from decoded chunks; new values of whole chunks go where they are wanted, past the cache. */
 class LayerChunks {
   readonly #store: ObjectStore;
   readonly #entries: ReadonlyMap<string, LayerEntry>;
@@ -95,9 +95,14 @@ class LayerChunks {
     for (let done = 0; done < length; ) {
       const chunk = Math.floor((offset + done) / chunkBytes);
       const within = offset + done - chunk * chunkBytes;
-      const part = (await this.#piece(entry, piece, chunk)).subarray(within, within + length - done);
+      const rest = bytes.subarray(done, done + chunkBytes - within);
+      const isWhole = within === 0 && (rest.length === chunkBytes || offset + length === byteLengthOf(entry));
+      const part =
+        isWhole && piece === 'values'
+          ? await (await this.#delta(entry)).values(chunk, rest)
+          : (await this.#piece(entry, piece, chunk)).subarray(within, within + rest.length);
       if (part.length === 0) throw new RangeError(`Bytes ${offset} + ${length} are not within ${name}.`);
-      bytes.set(part, done);
+      if (part.buffer !== bytes.buffer) bytes.set(part, done);
       done += part.length;
     }
     return bytes;
@@ -128,5 +133,9 @@ function maskOf(elements: number): LayerMask {
 }
 
 function infoOf({ name, dtype, shape }: LayerEntry): TensorInfo {
-  return { name, dtype, shape, byteLength: (elementsOf(shape) * DTYPES[dtype].bits) / 8 };
+  return { name, dtype, shape, byteLength: byteLengthOf({ dtype, shape }) };
+}
+
+function byteLengthOf({ dtype, shape }: Pick<LayerEntry, 'dtype' | 'shape'>): number {
+  return (elementsOf(shape) * DTYPES[dtype].bits) / 8;
 }

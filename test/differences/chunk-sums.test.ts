@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CHUNK_ELEMENTS, ChunkSums, sumPairs } from '../../src/differences/index.js';
+import { CHUNK_ELEMENTS, ChunkSums, rowsOfWholeChunks, sumPairs } from '../../src/differences/index.js';
 import { decodeRows, roundRows, schemeOf } from '../../src/quantization/index.js';
 import { encodeFromF32 } from '../../src/tensor/index.js';
 
@@ -73,5 +73,39 @@ describe('sums of chunks on the way', () => {
     };
     expect(chunks).toEqual([0, 1].map((chunk) => ({ chunk, sums: part(chunk) })));
     expect(roundRows(job).chunks).toBeUndefined();
+  });
+
+  it('have the squares of rounded rows where these are whole chunks, and nothing is left out where they are not', () => {
+    const columns = 4096;
+    const [scheme, rowsOfChunk] = [schemeOf('int4', { groupSize: 64 }), CHUNK_ELEMENTS / columns];
+    const rounded = (firstRow: number, rows: number, elements: number) => {
+      const first = firstRow * columns;
+      const bytes = encodeFromF32(values.subarray(first, first + rows * columns), 'F16');
+      return roundRows({ bytes, from: 'F16', columns, scheme, summed: { first, elements } });
+    };
+    const whole = rounded(rowsOfChunk, rowsOfChunk, 4 * CHUNK_ELEMENTS);
+    expect(whole.chunks!.map(({ chunk }) => chunk)).toEqual([1]);
+    expect(whole.squares.error).toBe(whole.chunks![0]!.sums.squaresOfChange);
+    expect(whole.squares.norm).toBe(whole.chunks![0]!.sums.squaresBefore);
+    // The same rows in two halves, of which neither has a chunk.
+    const halves = [rowsOfChunk, 1.5 * rowsOfChunk].map((row) => rounded(row, rowsOfChunk / 2, 4 * CHUNK_ELEMENTS));
+    expect(halves.map(({ chunks }) => chunks)).toEqual([[], []]);
+    for (const key of ['error', 'norm'] as const) {
+      const total = halves.reduce((sum, { squares }) => sum + squares[key], 0);
+      expect(Math.abs(total - whole.squares[key])).toBeLessThanOrEqual(1e-12 * total);
+    }
+  });
+
+  it.each([
+    [4096, 256],
+    [14_336, 512],
+    [11_008, 4096],
+    [1, CHUNK_ELEMENTS],
+    [CHUNK_ELEMENTS, 1],
+    [6 * CHUNK_ELEMENTS, 1],
+  ])('end with rows of %i elements after %i of them', (columns, rows) => {
+    expect(rowsOfWholeChunks(columns)).toBe(rows);
+    expect((rows * columns) % CHUNK_ELEMENTS).toBe(0);
+    expect(rows === 1 || ((rows / 2) * columns) % CHUNK_ELEMENTS !== 0).toBe(true);
   });
 });

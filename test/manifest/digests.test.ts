@@ -35,6 +35,23 @@ describe('a checkpoint that is hashed on threads', () => {
     expect(digestsOf(await reading.hashes())).toEqual(expected);
   });
 
+  it('has them where it is read into memory that threads share, over and over the same', async () => {
+    const into = new Uint8Array(new SharedArrayBuffer(9_000_000));
+    const read: Checkpoint['read'] = async (name, range) => {
+      const bytes = await source.read(name, range);
+      into.set(bytes);
+      return into.subarray(0, bytes.length);
+    };
+    const reading = hashWhileRead({ ...source, read });
+    for (const [name, length] of Object.entries(sizes)) {
+      for (let offset = 0; offset < length; offset += 9_000_000) {
+        const bytes = await reading.checkpoint.read(name, { offset, length: Math.min(9_000_000, length - offset) });
+        bytes.fill(1);
+      }
+    }
+    expect(digestsOf(await reading.hashes())).toEqual(expected);
+  });
+
   it('throws what a read throws, when no other read is under way', async () => {
     let underWay = 0;
     const read: Checkpoint['read'] = async (name, range) => {

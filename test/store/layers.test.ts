@@ -44,6 +44,14 @@ function bitsOf(kept: readonly boolean[]): Uint8Array {
   return bits;
 }
 
+/** Bytes without a pattern that deflate could find; their number is a multiple of 32. */
+function noise(seed: number, length: number): Uint8Array {
+  const blocks = Array.from({ length: length / 32 }, (_, index) =>
+    createHash('sha256').update(`${seed} ${index}`).digest(),
+  );
+  return new Uint8Array(Buffer.concat(blocks));
+}
+
 /** Stores one wave over base and layers, writing values in pieces of this many bytes. */
 async function addWave(
   base: State,
@@ -218,13 +226,7 @@ describe('layers in the store', () => {
   }, 20_000);
 
   it('choose the smaller of mask and XOR, and whole tensors only for another type or shape', async () => {
-    // Far more bytes than a header, without a pattern that deflate could find.
-    const noise = (seed: number, length: number) => {
-      const blocks = Array.from({ length: length / 32 }, (_, index) =>
-        createHash('sha256').update(`${seed} ${index}`).digest(),
-      );
-      return new Uint8Array(Buffer.concat(blocks));
-    };
+    // Far more bytes than a header.
     const tensor = (bytes: Uint8Array, dtype: Dtype = 'F16'): MemoryTensor => ({
       dtype,
       shape: [(bytes.length * 8) / DTYPES[dtype].bits],
@@ -277,6 +279,33 @@ describe('layers in the store', () => {
       expect(Buffer.compare(await back.read('w', { offset, length }), bytes.subarray(offset, offset + length))).toBe(0);
     }
   });
+
+  it.each(['U8', 'F16'] as const)(
+    'give whole chunks of new values in the memory that is offered, of %s',
+    async (dtype) => {
+      const chunkBytes = 2 ** 20 * (DTYPES[dtype].bits / 8);
+      const bytes = noise(3, 2 * chunkBytes + 32);
+      const shape = [(bytes.length * 8) / DTYPES[dtype].bits];
+      const base = { w: { dtype: 'F32' as const, shape: [1], bytes: new Uint8Array(4) } };
+      const layer = await addWave(base, [], { w: { do: 'values', tensor: { dtype, shape, bytes } } }, 2 ** 19);
+      const stack = overlay(memoryCheckpoint(base), [layer]);
+      const into = new Uint8Array(bytes.length + 3);
+      for (const [offset, length] of [
+        [0, chunkBytes],
+        [chunkBytes, chunkBytes + 32],
+        [2 * chunkBytes, 32],
+        [2, chunkBytes],
+        [0, bytes.length],
+      ] as const) {
+        into.fill(0);
+        const read = await stack.read('w', { offset, length, into });
+        expect(read.buffer).toBe(into.buffer);
+        expect(Buffer.compare(read, bytes.subarray(offset, offset + length))).toBe(0);
+        expect(Buffer.compare(into.subarray(0, length), read)).toBe(0);
+        expect(into.subarray(length).every((byte) => byte === 0)).toBe(true);
+      }
+    },
+  );
 
   const entry = (change: Record<string, unknown> = {}) => {
     const digest = 'a'.repeat(64);

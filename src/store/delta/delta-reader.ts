@@ -44,9 +44,9 @@ export class DeltaReader {
     return putElements(values, removed, this.geometry.countIn(chunk));
   }
 
-  /** The bytes of a replaced or added tensor's chunk. */
-  values(chunk: number): Promise<Uint8Array> {
-    return this.#planes(chunk, this.header.kind === 'added' ? 'added' : 'whole');
+  /** The bytes of a replaced or added tensor's chunk; at the start of `into` where they are stored as they are. */
+  values(chunk: number, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#planes(chunk, this.header.kind === 'added' ? 'added' : 'whole', into);
   }
 
   /** Reads every chunk. */
@@ -57,9 +57,10 @@ export class DeltaReader {
     }
   }
 
-  async #planes(chunk: number, kind: DeltaHeader['kind']): Promise<Uint8Array> {
+  async #planes(chunk: number, kind: DeltaHeader['kind'], into?: Uint8Array): Promise<Uint8Array> {
     this.#refuseKind(kind);
     const { planes, bytesOf, countIn } = this.geometry;
+    if (planes === 1 && into !== undefined) return this.#unpack(chunk, 0, bytesOf(countIn(chunk)), into);
     return joinPlanes(await this.#unpackAll(chunk, { first: 0, planes, length: bytesOf(countIn(chunk)) / planes }));
   }
 
@@ -70,12 +71,13 @@ export class DeltaReader {
     return Promise.all(Array.from({ length: planes }, (_, plane) => this.#unpack(chunk, first + plane, length)));
   }
 
-  async #unpack(chunk: number, stream: number, length: number): Promise<Uint8Array> {
+  async #unpack(chunk: number, stream: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     const entry = this.#streams[chunk * this.geometry.streamsPerChunk + stream];
     if (entry === undefined) throw new RangeError(`${this.#source.path} has no chunk ${chunk}.`);
     try {
       checkPacked(entry.encoding, entry.length, length);
-      const bytes = await this.#source.read(entry.offset, entry.length);
+      const isStored = entry.encoding === 'raw';
+      const bytes = await this.#source.read(entry.offset, entry.length, isStored ? into : undefined);
       return await unpackStream({ encoding: entry.encoding, bytes }, length);
     } catch (error) {
       if (error instanceof RangeError) throw this.#broken(chunk, stream, error.message, error);

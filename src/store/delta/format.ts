@@ -139,7 +139,8 @@ export interface DeltaSource {
   /** What messages name. */
   readonly path: string;
   readonly size: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Bytes in an array of their own, or at the start of `into`. */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** A delta's header and the places of its streams. Throws `unreadable` for anything that is not laid out as above. */
