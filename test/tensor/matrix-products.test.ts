@@ -111,4 +111,30 @@ describe.each([
       { numRuns: 300 },
     );
   });
+
+  it.each([
+    ['the least that is multiplied in strips', 512, 3, 1100],
+    ['strips of two lengths, each of some megabytes', 1031, 17, 2049],
+  ])(
+    'give each row the same bytes in a large result as alone with its neighbours: %s',
+    async (_, rows, inner, columns) => {
+      const [a, b] = [wave(rows * inner, 0.2), wave(inner * columns, 0.9)];
+      const right = device.upload(b, [columns, inner]) as tf.Tensor2D;
+      const productOf = async (first: number, count: number) => {
+        const left = device.upload(a.subarray(first * inner, (first + count) * inner), [count, inner]) as tf.Tensor2D;
+        const product = tf.matMul(left, right, false, true);
+        const values = (await device.read(product)) as Float32Array;
+        tf.dispose([left, product]);
+        return values;
+      };
+      const whole = await productOf(0, rows);
+      for (const first of [0, 200, rows - 100]) {
+        const part = await productOf(first, 100);
+        expect(
+          Buffer.from(part.buffer).equals(Buffer.from(whole.slice(first * columns, (first + 100) * columns).buffer)),
+        ).toBe(true);
+      }
+      right.dispose();
+    },
+  );
 });

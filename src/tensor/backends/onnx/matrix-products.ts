@@ -1,7 +1,7 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { broadcast_util, type KernelConfig, type KernelFunc, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { Graph } from './graph.js';
-import type { OnnxRuntime } from './runtime.js';
+import type { GraphValue, OnnxRuntime } from './runtime.js';
 
 /**
  * tfjs's BatchMatMul on the WASM heap: on ONNX Runtime when there is one, else on tfjs's own kernel, one matrix at a time.
@@ -22,6 +22,10 @@ export function matrixProducts(original: KernelConfig, runtime: OnnxRuntime | un
   };
   return { ...original, kernelFunc };
 }
+
+/** Of a strip's result, and the fewest rows that it has. */
+const STRIP_BYTES = 2 * 2 ** 20;
+const STRIP_ROWS = 256;
 
 interface Transposes {
   readonly transposeA: boolean;
@@ -73,7 +77,36 @@ function multiplyByRuntime(runtime: OnnxRuntime, backend: BackendWasm, product: 
     ],
   });
   const name = `BatchMatMul ${transposeA} ${transposeB}`;
-  runtime.run(name, graph, { a: value(a), b: value(b) }, value(output));
+  const inputs = { a: value(a), b: value(b) };
+  for (const { first, count } of stripsOf(product)) {
+    const strip = ({ data, shape }: GraphValue): GraphValue => {
+      const width = shape.at(-1)!;
+      return { data: data.subarray(first * width, (first + count) * width), shape: [count, width] };
+    };
+    const isWhole = count === product.rows;
+    runtime.run(
+      name,
+      graph,
+      isWhole ? inputs : { ...inputs, a: strip(inputs.a) },
+      isWhole ? value(output) : strip(value(output)),
+    );
+  }
+}
+
+/**
+ * Of one plain matrix the strips of rows that are multiplied at a time, else all of it. The binding returns a copy of each result in
+ * new memory: one that is small lies in memory that was used before, and in the processor's cache, where one of 32 MB takes as long as
+ * the product. The library puts b in order for each strip, which many rows make up for. Sums of a row are those of the whole product.
+ */
+function* stripsOf({ transposeA, batch, b, rows, columns }: Product): Generator<{ first: number; count: number }> {
+  const isPlain = !transposeA && batch.length === 0 && b.shape.length === 2;
+  const most = Math.max(STRIP_ROWS, Math.floor(STRIP_BYTES / (4 * columns)));
+  const strips = isPlain ? Math.max(1, Math.floor(rows / most)) : 1;
+  for (let strip = 0, first = 0; strip < strips; strip += 1) {
+    const end = Math.round(((strip + 1) * rows) / strips);
+    yield { first, count: end - first };
+    first = end;
+  }
 }
 
 /** Each matrix of the batch by tfjs's kernel for two plain matrices, which is right and its only fast path. */
