@@ -11,7 +11,7 @@ import { rowsOfLogits } from '../../src/tensor/ops/next-tokens.js';
 import { PythonPeer } from '../python-peer.js';
 import { markdownTable } from '../record.js';
 import { MISTRAL, syntheticMistral } from '../synthetic-mistral.js';
-import { ratioOf, takeTurns } from '../timing.js';
+import { ratioOf, takeTurns, untilIdle } from '../timing.js';
 import { partOf } from './part.js';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -27,11 +27,10 @@ const ROUNDS = 7;
 const NO_TORCH = { torchGflops: null, torchRatio: null };
 const NOTHING_BESIDE = { openblasGflops: null, ratio: null, ...NO_TORCH };
 /**
- * Before each turn: OpenBLAS's threads spin for 2^26 cycles after a product, 20 ms and more, and would take a core from whoever is next.
+ * Products are repeated until a measurement takes this long, as a forward pass has many of them: on a machine that was idle, a virtual one
+ * above all, threads are slow to wake for the first, which is no property of the product.
  */
-const REST_MS = 100;
-/** Short products are repeated until a measurement takes this long. */
-const MIN_SECONDS = 0.03;
+const MIN_SECONDS = 0.2;
 
 /** One product x [rows, inner] · Wᵀ, W [columns, inner], of a forward pass over windows of 256 tokens. */
 interface Shape {
@@ -157,7 +156,7 @@ async function time(device: Device, openblas: OpenBlas | undefined, shape: Shape
       async () => Number(await openblas.ask(`run ${count}`)),
       ...(openblas.torch === undefined ? [] : [async () => Number(await openblas.ask(`run-torch ${count}`))]),
     ];
-    const [own, theirs, torch] = await takeTurns(ROUNDS, ways, REST_MS);
+    const [own, theirs, torch] = await takeTurns(ROUNDS, ways, untilIdle);
     return {
       ...shape,
       gflops: gflop / median(own!),
