@@ -16,10 +16,10 @@ export interface RowRounder {
 }
 
 /**
- * What is rounded at a time: some milliseconds of a thread's work, and little memory for each. Of rows of 14336 elements of 16 bits, as
- * many models have them, 14 MiB are the least that is whole chunks of a diff.
+ * Of memory for what is rounded at a time. Of rows of 14336 elements of 16 bits, as many models have them, 14 MiB are the least that is
+ * whole chunks of a diff; what of a piece is never used takes no memory.
  */
-const STRIP_BYTES = 16 * 2 ** 20;
+const PIECE_BYTES = 16 * 2 ** 20;
 
 /** A job of fewer bytes is done at once: a thread starts in the time that it takes to round ten times as many. */
 const MIN_BYTES = 2 ** 20;
@@ -29,7 +29,7 @@ export function openRowRounder(cores = availableParallelism()): RowRounder {
   const threads = openThreads<RoundJob, RoundedRows>(source, cores);
   return {
     parallel: threads.count,
-    memory: new SpareMemory(STRIP_BYTES),
+    memory: new SpareMemory(PIECE_BYTES),
     async round(job) {
       if (threads.count <= 1 || job.bytes.length < MIN_BYTES) return roundRows(job);
       return threads.run(job);

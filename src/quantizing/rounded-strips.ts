@@ -16,6 +16,9 @@ export interface RoundedStrip {
   readonly rows: RoundedRows;
 }
 
+/** Of a strip, where chunks of a diff do not ask for a longer one: some milliseconds of a thread's work, and little memory. */
+const USUAL_BYTES = 8 * 2 ** 20;
+
 /** Whether `roundedStrips` takes a weight's scheme, stored type and layout. */
 export function canRoundStrips(checkpoint: Checkpoint, { spec, scheme }: QuantizeTarget): boolean {
   const { dtype, byteLength } = storedOf(checkpoint, spec.weight);
@@ -51,7 +54,7 @@ function* stripsOf(checkpoint: Checkpoint, { spec }: QuantizeTarget, bytes: numb
   // Rows after which a diff's chunk ends with a row: a chunk that reaches into another strip would have to be read for its sums.
   const wholeBytes = rowsOfWholeChunks(spec.columns) * rowBytes;
   const unitBytes = wholeBytes <= bytes ? wholeBytes : rowBytes;
-  const stripBytes = Math.max(1, Math.floor(bytes / unitBytes)) * unitBytes;
+  const stripBytes = Math.max(1, Math.floor(USUAL_BYTES / unitBytes)) * unitBytes;
   for (let offset = 0; offset < byteLength; offset += stripBytes) {
     yield { offset, length: Math.min(stripBytes, byteLength - offset) };
   }

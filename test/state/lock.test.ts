@@ -46,8 +46,8 @@ describe.skipIf(process.platform !== 'linux')('lock (needs /proc)', () => {
   });
 
   it('takes over from a process that has ended and that its parent does not wait for', async () => {
-    // `exec` makes a sleep the parent, which never asks what became of its child.
-    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    // `exec` makes a sleep the parent, which never asks what became of its child: one that ends earlier the shell may ask for.
+    const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] });
     const pid = Number(String((await once(parent.stdout, 'data'))[0]));
     const state = async () => /^State:\s+(.)/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))![1];
     await expect.poll(state).toBe('Z');
