@@ -2,14 +2,14 @@ import { clone, keep, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
 import { type Device, freeMemory, RunningSums, showValues } from '../tensor/index.js';
 import type { Gram } from './block-evidence.js';
 import { type Collector, summedRanges } from './collector.js';
-import { mirrorTile, TILE_COLUMNS, type Tile, tileProduct, tilesOf } from './gram-tiles.js';
+import { mirrorTile, TILE_COLUMNS, type Tile, tileColumnsOn, tileProduct, tilesOf } from './gram-tiles.js';
 
 /**
  * Σ x xᵀ over all tokens. Float32 products of at most `SUMMED_ROWS` tokens are made on the device, tile by tile on and above
  * the diagonal, and added up there in two floats where it has room for them, else on the host in float64. Either way an element is off by
  * what a float32 product of `SUMMED_ROWS` tokens is off by (docs/evidence.md), however many tokens there are.
  */
-export function gramCollector(columns: number, device: Device, tileColumns = TILE_COLUMNS): Collector {
+export function gramCollector(columns: number, device: Device, tileColumns = tileColumnsOn(device)): Collector {
   const tiles = tilesOf(columns, tileColumns);
   const sums = RunningSums.open(tiles.map(sizeOf), device);
   return sums === undefined ? summedOnHost(tiles, columns, device) : summedOnDevice(tiles, columns, sums);

@@ -5,7 +5,7 @@ import { type Graph, integers } from './graph.js';
 import type { OnnxRuntime } from './runtime.js';
 
 /** Scores of one call, at most: what stays in a core's cache between the four steps, and bounds the library's own memory. */
-const SCORE_BYTES = 4 * 2 ** 20;
+const SCORE_BYTES = 2 * 2 ** 20;
 
 const KERNEL_NAME: OperationKernel = 'birdbone.CausalAttention';
 

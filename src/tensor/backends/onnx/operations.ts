@@ -54,7 +54,7 @@ interface Call {
 }
 
 /** Elements of one call's largest input, at most: what lies between the steps then stays in a core's cache, and takes little room. */
-const CALL_ELEMENTS = 2 ** 19;
+const CALL_ELEMENTS = 2 ** 18;
 /** Rows that a call begins at: each is as aligned as it is in the whole, and so are the sums along it, to their last bits. */
 const ALIGNED_ROWS = 16;
 
