@@ -59,8 +59,20 @@ export interface Proposal {
   readonly limit?: string;
   /** What else a report on the result has to say of this wave: plain JSON, kept in the journal and the manifest. */
   readonly details?: ProposalDetails;
+  /**
+   * What an edit that stores weights in another form has removed of them on the way, of every weight that it could remove from: the
+   * form may have no zeros to count.
+   */
+  readonly removed?: readonly RemovedFrom[];
   /** Where the result is compared: the sums of a diff between weights as they were and as they are now shown, of such as are known. */
   readonly differences?: KnownDifferences;
+}
+
+/** How much of one tensor is removed. */
+export interface RemovedFrom {
+  readonly name: string;
+  readonly elements: number;
+  readonly removed: number;
 }
 
 /** By what it is about: `quantized` holds a row for each matrix. */

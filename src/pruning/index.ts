@@ -1,5 +1,5 @@
 export { advanceStates, calibrationStates } from './calibration-states.js';
-export type { Decide, Edit, EditContext, Proposal, ProposalDetails, SettleContext } from './edit.js';
+export type { Decide, Edit, EditContext, Proposal, ProposalDetails, RemovedFrom, SettleContext } from './edit.js';
 export { inputGroups } from './input-groups.js';
 export { meanDivergences } from './mean-divergences.js';
 export { type Removals, removals } from './plan-masks.js';

@@ -1,4 +1,4 @@
-import type { LayerPlan } from '../checkpoint/index.js';
+import { elementsOf, type LayerPlan } from '../checkpoint/index.js';
 import type { ChunkOfSums } from '../differences/index.js';
 import { BirdboneError } from '../errors.js';
 import { type LayoutLimits, layouts } from '../layouts/index.js';
@@ -193,9 +193,15 @@ async function propose(
     written.push(...sink.written);
     for (const [weight, chunks] of sink.differences) differences.set(weight, chunks);
   }
+  const removed = written.flatMap(({ weight, removed: part }) => {
+    if (part === undefined) return [];
+    const elements = elementsOf(model.checkpoint.tensors.get(weight)!.shape);
+    return [{ name: weight, elements, removed: Math.round(part * elements) }];
+  });
   const kvScales = settings.kvCache === undefined ? [] : await keyValueScales(context);
   return {
     differences,
+    ...(removed.length > 0 && { removed }),
     details: {
       quantized: quantizedRows(forms, written, model),
       ...(budget && { budget: [budget] }),

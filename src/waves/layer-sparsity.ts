@@ -1,14 +1,8 @@
 import { type Checkpoint, chunksOf, type Layer, type LayerPlan } from '../checkpoint/index.js';
+import type { RemovedFrom } from '../pruning/index.js';
 import { combineMasks, keptCount, type Mask, maskBytes } from '../sparsity/index.js';
 import type { History, WaveJournalRecord } from '../state/index.js';
 import { countZeros } from '../tensor/index.js';
-
-/** How much of one tensor is removed. */
-export interface TensorSparsity {
-  readonly name: string;
-  readonly elements: number;
-  readonly removed: number;
-}
 
 /** Bytes read at a time where zeros have to be counted. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
@@ -44,16 +38,27 @@ export async function sparsityAfter(
 }
 
 /**
- * The sparsity after a wave that stores what is there in another form: that of the wave before it. What it rounds to zero is not
- * removed.
+ * The sparsity after a wave that stores what is there in another form: that of the wave before it, unless it says what it has `removed`
+ * on the way. What it rounds to zero is not removed.
  */
-export function sparsityKept(plan: LayerPlan, { waves }: Pick<History, 'waves'>): WaveSparsity {
-  const kept = waves.filter(({ active }) => active);
-  const { parameters: removed = 0, of: elements = 0 } =
-    kept.findLast((wave) => wave.removed !== undefined)?.removed ?? {};
+export function sparsityKept(
+  plan: LayerPlan,
+  past: Pick<History, 'waves'>,
+  removed: readonly RemovedFrom[] | undefined,
+): WaveSparsity {
+  if (removed !== undefined) {
+    return {
+      ...totalOf(removed),
+      // What the wave costs is the rounding's as well: no weight is charged with it.
+      newlyRemoved: 0,
+      layers: removed.map((tensor) => ({ name: tensor.name, sparsity: tensor.removed / tensor.elements })),
+    };
+  }
+  const kept = past.waves.filter(({ active }) => active);
+  const { parameters = 0, of: elements = 0 } = kept.findLast((wave) => wave.removed !== undefined)?.removed ?? {};
   const last = new Map(kept.flatMap(({ layers }) => layers.map(({ name, sparsity }) => [name, sparsity] as const)));
   const layers = plannedTensors(plan).map(({ name }) => ({ name, sparsity: last.get(name) ?? 0 }));
-  return { elements, removed, newlyRemoved: 0, layers };
+  return { elements, removed: parameters, newlyRemoved: 0, layers };
 }
 
 /**
@@ -61,7 +66,7 @@ export function sparsityKept(plan: LayerPlan, { waves }: Pick<History, 'waves'>)
  * of them is the wave's doing.
  */
 export async function sparsityFound(plan: LayerPlan, seen: Checkpoint): Promise<WaveSparsity> {
-  const tensors: TensorSparsity[] = [];
+  const tensors: RemovedFrom[] = [];
   for (const { name, elements } of plannedTensors(plan)) {
     tensors.push({ name, elements, removed: await zerosIn(seen, name) });
   }
@@ -90,8 +95,8 @@ export async function removedBy(
   tensors: readonly { readonly name: string; readonly elements: number }[],
   layers: readonly Layer[],
   seen: Checkpoint,
-): Promise<TensorSparsity[]> {
-  const counted: TensorSparsity[] = [];
+): Promise<RemovedFrom[]> {
+  const counted: RemovedFrom[] = [];
   for (const { name, elements } of tensors) {
     const isReplaced = layers.some(({ values, xors, added }) => [values, xors, added].some((map) => map.has(name)));
     const removed = isReplaced ? await zerosIn(seen, name) : await maskedIn(name, elements, layers);
@@ -101,7 +106,7 @@ export async function removedBy(
 }
 
 /** Elements of all of them, and how many of those are removed. */
-export function totalOf(tensors: readonly TensorSparsity[]): Omit<TensorSparsity, 'name'> {
+export function totalOf(tensors: readonly RemovedFrom[]): Omit<RemovedFrom, 'name'> {
   let elements = 0;
   let removed = 0;
   for (const tensor of tensors) {
@@ -112,7 +117,7 @@ export function totalOf(tensors: readonly TensorSparsity[]): Omit<TensorSparsity
 }
 
 /** How many elements the waves that were kept before had removed from these tensors, as their records say. */
-export function removedBefore({ waves }: Pick<History, 'waves'>, tensors: readonly TensorSparsity[]): number {
+export function removedBefore({ waves }: Pick<History, 'waves'>, tensors: readonly RemovedFrom[]): number {
   const kept = waves.filter(({ active }) => active);
   const last = new Map(kept.flatMap(({ layers }) => layers.map(({ name, sparsity }) => [name, sparsity] as const)));
   return tensors.reduce((sum, { name, elements }) => sum + Math.round((last.get(name) ?? 0) * elements), 0);

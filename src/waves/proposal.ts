@@ -22,6 +22,7 @@ export interface Proposed {
   readonly shed: Marks;
   readonly details: WaveJournalRecord['details'];
   readonly differences: KnownDifferences | undefined;
+  readonly removed: Proposal['removed'];
   /** Why it falls short of what it was to do. */
   readonly limit: string | undefined;
   /** Layers that it was made of and that nothing needs besides it. */
@@ -90,8 +91,8 @@ async function proposeOne(unsettled: Edit, work: Work, session: Session): Promis
   const edit = (await unsettled.settle?.(context)) ?? unsettled;
   const plan = edit.plan(context.model);
   const { sha256, proposal } = await write(plan, work, session, (writer) => edit.propose({ ...context, writer }));
-  const { marks: shed = Marks.none, details, differences, limit } = proposal ?? {};
-  return { sha256, plan, shed, details, differences, limit, steps: [] };
+  const { marks: shed = Marks.none, details, differences, removed, limit } = proposal ?? {};
+  return { sha256, plan, shed, details, differences, removed, limit, steps: [] };
 }
 
 /** What follows a proposal is proposed over it; what both have changed is one layer over the state before them. */

@@ -26,7 +26,7 @@ export function sparsityOfState(past: History, tensors: ReadonlyMap<string, Tens
   const sized = (layers: readonly Omit<LayerSparsity, 'elements'>[]): LayerSparsity[] =>
     layers.map(({ name, sparsity }) => ({ name, elements: elementsOf(tensors.get(name)), sparsity }));
   if (past.state.tensors.length === 0) {
-    const layers = removing.findLast(({ active }) => active)?.layers ?? [];
+    const layers = removing.findLast(({ active }) => active)?.layers ?? last.layers.filter(isRemovedFrom);
     return { sparsity: last.sparsity, layers: sized(layers) };
   }
   const at = waveOf(past.state);
@@ -44,6 +44,11 @@ export function sparsityOfState(past: History, tensors: ReadonlyMap<string, Tens
   }
   const layers = sized([...measured].map(([name, sparsity]) => ({ name, sparsity })));
   return { sparsity: elements === 0 ? 0 : removed / elements, layers };
+}
+
+/** Of a wave that has nothing to remove but on the way: parts of coded weights are never removed from. */
+function isRemovedFrom({ sparsity }: Pick<LayerSparsity, 'sparsity'>): boolean {
+  return sparsity > 0;
 }
 
 function elementsOf(info: TensorInfo | undefined): number {

@@ -1,4 +1,3 @@
-import type { LayerPlan } from '../checkpoint/index.js';
 import type { Model } from '../model/index.js';
 import type { Edit } from '../pruning/index.js';
 import { discardLayer, forgetProgress, type History, objectFile, type WaveJournalRecord } from '../state/index.js';
@@ -50,7 +49,7 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
     ];
     const candidate = await stacked(inputs.model, layers);
     const { plan } = proposed;
-    const sparsity = await sparsityOf(settings.edit, plan, { past, layers, seen: candidate.checkpoint });
+    const sparsity = await sparsityOf(settings.edit, proposed, { past, layers, seen: candidate.checkpoint });
     const isChanged = plan.values.length > 0 || sparsity.newlyRemoved !== 0 || !proposed.shed.isEmpty;
     const examined = await examination({ settings, proposed, isChanged, past, candidate }, baseline, session);
     const found =
@@ -71,14 +70,14 @@ export async function runWave(settings: WaveSettings, baseline: Baseline | undef
 
 function sparsityOf(
   { shapes, heals }: Edit,
-  plan: LayerPlan,
+  { plan, removed }: Proposed,
   now: {
     readonly past: History;
     readonly layers: readonly StackableLayer[];
     readonly seen: StackedModel['checkpoint'];
   },
 ): WaveSparsity | Promise<WaveSparsity> {
-  if (shapes === 'final') return sparsityKept(plan, now.past);
+  if (shapes === 'final') return sparsityKept(plan, now.past, removed);
   return heals ? sparsityFound(plan, now.seen) : sparsityAfter(plan, now.past, now);
 }
 

@@ -28,14 +28,20 @@ async function made(settings: QuantizeSettings) {
   const weights = rows.filter(({ algorithm }) => algorithm !== undefined).map(({ weight }) => weight);
   const values = new Map<string, Float32Array>();
   for (const weight of weights) values.set(weight, await readFloats(view, weight));
-  return { rows, values, details: proposal.details! };
+  return { rows, values, details: proposal.details!, removed: proposal.removed };
 }
 
 const zeros = (values: Float32Array) => values.filter((value) => value === 0).length;
 
 describe('a quantizing step that removes', () => {
   it('leaves out the part of every matrix that was asked for, and says so', async () => {
-    const { rows, values, details } = await made({ ...joint, sparsity: 0.5 });
+    const { rows, values, details, removed } = await made({ ...joint, sparsity: 0.5 });
+    expect(removed!.map(({ name }) => name)).toEqual([...values.keys()]);
+    for (const { name, elements, removed: count } of removed!) {
+      expect(elements).toBe(values.get(name)!.length);
+      expect(count).toBeLessThanOrEqual(zeros(values.get(name)!));
+      expect(count / elements).toBeCloseTo(0.5, 1);
+    }
     for (const [name, weight] of values) {
       expect(zeros(weight), name).toBeGreaterThanOrEqual(Math.floor(weight.length / 2));
       expect(rows.find(({ weight: own }) => own === name)!.removed).toBeCloseTo(0.5, 1);
@@ -53,7 +59,8 @@ describe('a quantizing step that removes', () => {
   });
 
   it('removes nothing where nothing was asked for', async () => {
-    const { rows, details } = await made(joint);
+    const { rows, details, removed: nothing } = await made(joint);
+    expect(nothing).toBeUndefined();
     for (const { removed } of rows) expect(removed).toBeUndefined();
     expect(details['gptq']).toEqual([{ dampPercent: 0.01, staticGroups: true, trueSequential: true }]);
   });

@@ -95,6 +95,14 @@ describe('a quantizing run', () => {
     expect(result.quality?.report.changed.length).toBe(14);
   });
 
+  it('says how sparse a model is of which it has removed weights while it rounded them', async () => {
+    const result = await go(change({ ...inLayout, out: at('out/joint'), steps: [{ ...int4, pattern: '2:4' }] }));
+    expect(result.sparsity).toBe(0.5);
+    expect(result.waves.map(({ sparsity }) => sparsity)).toEqual([0.5]);
+    expect(result.layers.length).toBeGreaterThan(0);
+    for (const { name, sparsity } of result.layers) expect(sparsity, name).toBe(0.5);
+  });
+
   it('says at once what an engine would refuse', async () => {
     const steps = [{ do: 'quantize', scheme: 'int4', groupSize: 64 }];
     await expect(go(change({ ...inLayout, steps }))).rejects.toMatchObject({ code: 'unsupported' });
