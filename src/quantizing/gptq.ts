@@ -102,7 +102,7 @@ async function* solveInput(
   const name = sharing.map(({ spec }) => spec.weight).join(', ');
   const { damp, search = 'absmax', removalOf } = options;
   // Masks of N:M are of neighbouring columns, which another order would part.
-  const actOrder = options.actOrder ?? removalOf === undefined;
+  const actOrder = options.actOrder ?? sharing.every(({ spec }) => removalOf?.(spec.weight)?.group === undefined);
   refuseNotFinite(gram, name);
   const { tokens } = gram;
   const inputs = await prepareGptq(gram, { name, device, report, signal, actOrder, ...(damp && { damp }) });

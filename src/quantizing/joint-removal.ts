@@ -6,7 +6,11 @@ import type { Format } from './formats.js';
 import type { QuantizeSettings } from './settings.js';
 
 /** What a step removes of a model's matrices in the sweep that rounds them. */
-export type JointRemoval = (model: Model) => Removals;
+export interface JointRemoval {
+  /** Whether neighbouring inputs are decided together, so that columns stay in their order. */
+  readonly keepsOrder: boolean;
+  of(model: Model): Removals;
+}
 
 /**
  * What a step with a sparsity or a pattern removes while it rounds (Frantar & Alistarh 2023, "SparseGPT", section 3.5): the weights that
@@ -19,7 +23,10 @@ export async function jointRemoval(settings: QuantizeSettings, format: Format): 
   refuseOthers(settings, format);
   const pattern = await parsePattern(text);
   const target = targetOf(pattern, text, sparsity);
-  return (model) => removals(model, { pattern, compare: 'layer', target });
+  return {
+    keepsOrder: pattern.kind === 'fixed',
+    of: (model) => removals(model, { pattern, compare: 'layer', target }),
+  };
 }
 
 function refuseOthers({ algorithm = 'rtn', bitsPerWeight, sizeBytes }: QuantizeSettings, format: Format): void {

@@ -146,7 +146,7 @@ function rulesOf(
   model: Model,
 ): QuantizeRules {
   const { scale } = settings;
-  const options = { ...(scale !== undefined && { search: scale }), ...(joint && { removalOf: joint(model) }) };
+  const options = { ...(scale !== undefined && { search: scale }), ...(joint && { removalOf: joint.of(model) }) };
   return { quantizer, schemeOf: schemesBySpec(forms), options };
 }
 
@@ -167,9 +167,9 @@ function noticesOf(forms: readonly MatrixForm[]): string[] {
   });
 }
 
-/** How GPTQ runs; its layout writes that down. Where masks are chosen on the way, scales are too. */
+/** How GPTQ runs; its layout writes that down. Where columns stay in their order, scales are fitted on the way. */
 const gptqRun = ({ joint }: HowRounded) => {
-  return { dampPercent: 0.01, staticGroups: joint === undefined, trueSequential: true };
+  return { dampPercent: 0.01, staticGroups: joint?.keepsOrder !== true, trueSequential: true };
 };
 
 async function propose(

@@ -69,6 +69,35 @@ const twoOfFour: Case['gone'] = (scores) => {
 };
 const half: Case['gone'] = (scores) => new Set(lowest(scores, [...scores.keys()], Math.floor(scores.length / 2)));
 
+/** The columns with the largest inputs first. */
+function byInputs(gram: Float32Array | Float64Array, columns: number): number[] {
+  const size = (j: number) => gram[j * columns + j]!;
+  return Array.from({ length: columns }, (_, j) => j).sort((a, b) => size(b) - size(a) || a - b);
+}
+
+it('removes and rounds in one sweep over columns in the order of their inputs as it would over such columns', async () => {
+  const shape = { rows: 3, columns: 136, together: 128, gone: half };
+  const { rows, columns } = shape;
+  const gram = gramOf(correlatedTokens(4 * columns, columns, 3), columns);
+  const weight = randomValues(rows * columns, 9);
+  const pattern = await parsePattern('unstructured');
+  if (pattern.kind === 'fixed') throw new Error('unstructured masks leave out what they are asked to');
+  const removal: Removal = { mask: (scores) => pattern.mask(scores, { sparsity: 0.5, compare: 'layer' }) };
+  const inputs = await prepareGptq({ values: gram.values.slice(), columns }, { device, actOrder: true });
+  const values = weight.slice();
+  const grid = { round: (_row: number, _column: number, value: number) => rounded(value) };
+  await gptq({ name: 'w', rows, columns, values }, grid, inputs, removal);
+  const order = byInputs(gram.values, columns);
+  const hessian = damped(gram, 0.01);
+  const expected = byDefinition(
+    weight.map((_, i) => weight[i - (i % columns) + order[i % columns]!]!),
+    hessian.map((_, i) => hessian[order[Math.floor(i / columns)]! * columns + order[i % columns]!]!),
+    shape,
+  );
+  const found = values.map((_, i) => values[i - (i % columns) + order[i % columns]!]!);
+  expect([...found].map((value) => value + 0)).toEqual([...expected.values].map((value) => value + 0));
+});
+
 it.each([
   ['2:4', { rows: 5, columns: 24, together: 4, gone: twoOfFour }],
   ['unstructured', { rows: 4, columns: 20, together: 20, gone: half }],
