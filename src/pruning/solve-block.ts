@@ -3,7 +3,7 @@ import { collectEvidence } from '../evidence/index.js';
 import type { HiddenStates, LinearSpec, LoadedBlock } from '../model/index.js';
 import type { Solver, SolverContext, SolverMatrix } from '../solvers/index.js';
 import type { Mask } from '../sparsity/index.js';
-import type { Device, Matrix } from '../tensor/index.js';
+import { type Device, freeMemory, type Matrix, showValues } from '../tensor/index.js';
 import type { BlockChanges } from './block-changes.js';
 import type { EditContext } from './edit.js';
 import { inputGroups } from './input-groups.js';
@@ -57,6 +57,7 @@ async function solveInput(
     const before = values.slice();
     await solve({ name: weight, rows, columns, values }, { mask: masks.get(weight), removal: removals(weight) });
     checkSolved(values, before, weight);
+    freeMemory(before);
     await changes.writeValues(spec, values, model.checkpoint.tensors.get(weight)!);
   }
 }
@@ -90,7 +91,8 @@ async function readMatrix(matrix: Matrix, device: Device): Promise<Float32Array>
   const values = new Float32Array(matrix.rows * matrix.columns);
   let next = 0;
   for (const part of matrix.parts) {
-    values.set((await device.read(part)) as Float32Array, next);
+    const start = next;
+    await showValues(part, device, (found) => values.set(found, start));
     next += part.size;
   }
   return values;

@@ -57,11 +57,10 @@ export function workingCopy(
   return overwrite ? values : values.slice();
 }
 
-/** The factor as it is kept: double precision for small ones alone, in `room` where that is given. What is not kept is freed. */
-export function keptFactor(factor: Reals, size: number, room?: Float32Array): Reals {
+/** The factor as it is kept: double precision for small ones alone. What is not kept is freed. */
+export function keptFactor(factor: Reals, size: number): Reals {
   if (factor instanceof Float32Array || size <= DOUBLE_COLUMNS) return factor;
-  const kept = room ?? new Float32Array(factor.length);
-  kept.set(factor);
+  const kept = new Float32Array(factor);
   freeMemory(factor);
   return kept;
 }

@@ -1,10 +1,11 @@
+import { freeMemory } from '../tensor/index.js';
 import { type DampingOptions, diagonalOf, factorDamped, type Gram, keptFactor, workingCopy } from './damping.js';
 import type { Reals } from './panel.js';
 import { matrixProducts } from './products.js';
 import { invertLower } from './triangular.js';
 
 export interface InverseOptions extends DampingOptions {
-  /** The Gram matrix may be overwritten: without this a large one is copied first. */
+  /** The Gram matrix is spent: it may be overwritten, or be gone. Without this a large one is copied first. */
   readonly overwrite?: boolean;
 }
 
@@ -30,13 +31,13 @@ export interface InverseFactor {
 export async function inverseUpperFactor(gram: Gram, options: InverseOptions = {}): Promise<InverseFactor> {
   const { columns: size } = gram;
   const values = workingCopy(gram.values, size, options);
+  if (options.overwrite === true && values !== gram.values) freeMemory(gram.values);
   values.reverse();
   const damped = await factorDamped(values, size, options);
   if (damped === undefined) return diagonalFactor(values, size, options);
   await invertLower(damped.factor, matrixProducts(options.device));
   values.reverse();
-  const kept = keptFactor(values, size, options.overwrite === true ? gram.values : undefined);
-  return { size, values: kept, damp: damped.fraction, isDiagonal: false };
+  return { size, values: keptFactor(values, size), damp: damped.fraction, isDiagonal: false };
 }
 
 /** The diagonal of (G + dI)⁻¹, [columns]: how much each input is determined by the others. Damping and throws as above. */

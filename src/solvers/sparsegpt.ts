@@ -1,6 +1,6 @@
 import { stopIfAborted } from '../errors.js';
 import { isKept, type Mask, maskFrom } from '../sparsity/index.js';
-import type { Device } from '../tensor/index.js';
+import { type Device, freeMemory } from '../tensor/index.js';
 import { DEAD_INPUT, sweepOnDevice } from './device-sweep.js';
 import { inverseUpperFactor } from './inverse.js';
 import { columnsOfPanel, packDoubles, type Reals, rowsOfPanel, unpack, wholePanel } from './panel.js';
@@ -68,6 +68,7 @@ export async function sweepColumns(matrix: SolverMatrix, removal: Removal, sweep
       const count = Math.min(width, end - start);
       const blockErrors = sweepBlock({ matrix, present, removal, sweep }, start, count);
       unpack(blockErrors, columnsOfPanel(allErrors, start - first, count));
+      freeMemory(blockErrors);
       const next = start + count;
       await sweep.products.subtract(
         columnsOfPanel(weights, next, end - next),
@@ -77,6 +78,7 @@ export async function sweepColumns(matrix: SolverMatrix, removal: Removal, sweep
     }
     const right = rowsOfPanel(columnsOfPanel(upper, end, columns - end), first, end - first);
     await sweep.products.subtract(columnsOfPanel(weights, end, columns - end), allErrors, right);
+    freeMemory(errors);
   }
 }
 
@@ -123,6 +125,7 @@ function sweepBlock({ matrix, present, removal, sweep }: Work, start: number, co
     }
   }
   unpack(block, weights);
+  freeMemory(block);
   return errors;
 }
 
