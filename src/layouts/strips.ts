@@ -19,6 +19,8 @@ export interface ComputedTensor {
 export interface RelabelledTensor {
   readonly info: TensorInfo;
   readonly stored: string;
+  /** What becomes of its bytes, each by itself, where they have been read to. */
+  readonly change?: (bytes: Uint8Array) => void;
 }
 
 export type ViewedTensor = ComputedTensor | RelabelledTensor;
@@ -51,7 +53,10 @@ export function stripView(source: Checkpoint, viewed: Iterable<ViewedTensor>): C
       const entry = entries.get(aliases.get(name) ?? name);
       if (entry === undefined) throw noSuchTensor(source.path, name);
       const wanted = rangeWithin(entry.info, range);
-      return 'stored' in entry ? source.read(entry.stored, wanted) : strips.read(entry, wanted);
+      if (!('stored' in entry)) return strips.read(entry, wanted);
+      const bytes = await source.read(entry.stored, wanted);
+      entry.change?.(bytes);
+      return bytes;
     },
     close: () => source.close(),
   };

@@ -8,7 +8,7 @@ import type { ViewedTensor } from '../strips.js';
 import { elementsOf, transposed } from '../transpose.js';
 import { type PackedWeight, packedCodes } from './packed-codes.js';
 import type { WeightArgs } from './read-groups.js';
-import { withFlippedSigns } from './tensors.js';
+import { flipSigns } from './tensors.js';
 
 /** A quantized module's tensors in the native form. */
 export interface ModuleParts {
@@ -97,9 +97,7 @@ function plain(source: Checkpoint, name: string, { type }: WeightArgs): Codes {
   const [rows, columns] = shape as [number, number];
   const info = infoOf(weight, 'U8', shape);
   if (type === 'float') return { rows, columns, codes: { info, stored: weight } };
-  const compute = async (first: number, count: number) =>
-    withFlippedSigns(await source.read(weight, { offset: first * columns, length: count * columns }));
-  return { rows, columns, codes: { info, rowBytes: columns, compute } };
+  return { rows, columns, codes: { info, stored: weight, change: flipSigns } };
 }
 
 /** The type of the scales, which may leave out axes of one: [rows] for [rows, 1], [1] or [] for [1, 1]. */
@@ -126,9 +124,7 @@ function zeroPoints(source: Checkpoint, { name, rows, bits, grid, isPacked }: Ze
   if (!isPacked) {
     const shape = source.tensors.get(stored)?.shape ?? [];
     expectPart(source, { name: stored, dtypes: ['I8'], shape: countOf(shape) === countOf(grid) ? shape : grid });
-    const compute = async (first: number, count: number) =>
-      withFlippedSigns(await source.read(stored, { offset: first * groups, length: count * groups }));
-    return { info, rowBytes: groups, compute };
+    return { info, stored, change: flipSigns };
   }
   expectPart(source, { name: stored, dtypes: ['I32'], shape: [Math.ceil((rows * bits) / 32), groups] });
   return {
