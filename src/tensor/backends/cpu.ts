@@ -10,6 +10,7 @@ import { operationKernels } from './onnx/operations.js';
 import { type OnnxLibrary, type OnnxRuntime, openOnnxRuntime, requireOnnxLibrary } from './onnx/runtime.js';
 import { openWasm, WASM_HEAP_BUDGET } from './wasm.js';
 import { logitKernels } from './wasm-logits.js';
+import { sliceKernel } from './wasm-slice.js';
 
 /** Well inside what the heap can hold, and what one typed array can view. */
 const MAX_TENSOR_BYTES = 2 ** 30;
@@ -58,11 +59,11 @@ const cpu: DeviceBackend = {
 export default cpu;
 
 function replacements(originals: readonly tf.KernelConfig[], runtime: OnnxRuntime | undefined): tf.KernelConfig[] {
-  const products = originals
-    .filter(({ kernelName }) => kernelName === 'BatchMatMul')
-    .map((original) => matrixProducts(original, runtime));
-  if (runtime === undefined) return [...products, ...logitKernels(TFJS_BACKENDS.cpu)];
-  return [...products, ...elementwiseKernels(runtime, originals), ...operationKernels(runtime, TFJS_BACKENDS.cpu)];
+  const of = (name: string) => originals.filter(({ kernelName }) => kernelName === name);
+  const products = of('BatchMatMul').map((original) => matrixProducts(original, runtime));
+  const always = [...products, ...of('Slice').map(sliceKernel)];
+  if (runtime === undefined) return [...always, ...logitKernels(TFJS_BACKENDS.cpu)];
+  return [...always, ...elementwiseKernels(runtime, originals), ...operationKernels(runtime, TFJS_BACKENDS.cpu)];
 }
 
 /** A tensor has no pages of its own before something is written to it; each view is of the heap as it is now. */
