@@ -65,8 +65,7 @@ export function plannedMemory(question: MemoryQuestion): PlannedMemory {
   // Where tensors lie in the host's memory, weights are widened and rows of scores ranked there: no scores of a whole matrix, and no order of them, is beside it.
   const onHost = device.name === 'cpu';
   const loading = onHost ? largestTransposed(decoder) : Math.min(largestMatrix(decoder), PIECE_BYTES);
-  // For a moment as much as one matrix: seen on Mistral-7B's shapes, above what is known to be there.
-  const made = onHost && question.ranksWithinRows ? largestMatrix(decoder) : work.host + work.slices;
+  const made = onHost && question.ranksWithinRows ? 0 : work.host + work.slices;
   const hosted = Math.max(loading, made) + grams + text.held;
   const host = PROCESS_BYTES + STREAM_BYTES + work.threads + hosted;
   const { batch, states: hiddenStates, resident: onGpu, spilled } = text;

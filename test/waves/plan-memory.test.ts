@@ -55,8 +55,8 @@ describe('plannedMemory', () => {
   it('counts scores of a matrix and their order where weights are not compared within rows', async () => {
     const within = plannedMemory(await question());
     const across = plannedMemory({ ...(await question()), ranksWithinRows: false });
-    // Of the largest matrix, twice 4 bytes a weight instead of once, and three slices of 32 MiB.
-    expect(across.host - within.host).toBe(4 * 14_336 * 4096 + 96 * 2 ** 20);
+    // Of the largest matrix, twice 4 bytes a weight, and three slices of 32 MiB.
+    expect(across.host - within.host).toBe(8 * 14_336 * 4096 + 96 * 2 ** 20);
   });
 
   it('counts a matrix that is stored transposed, which is turned on the host', async () => {
