@@ -1,4 +1,4 @@
-/** `tsx bench/parts/rounding-stage.ts hash|read|round|store MODEL`: one stage of bench/rounding.ts, as a process of its own. */
+/** `rounding-stage hash|read|round|store MODEL`: one stage of bench/rounding.ts, which bundles it, as a process of its own. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { silent } from '../../src/events.js';

@@ -16,6 +16,9 @@ export const DEFAULT_SHARD_BYTES = 5_000_000_000;
 /** New memory costs the system more than a call does: with chunks of 8 MB a copy takes twice the processor time. */
 const COPY_CHUNK_BYTES = 1024 * 1024;
 
+/** One is being written, one read, and two are on their way through digests: as it is stored, and as it is published. */
+const COPY_PIECES = 4;
+
 export interface WriteOptions {
   /** A folder whose other files (config, tokenizer, licence …) go along; see `planCarry` for which. */
   readonly carryFrom?: string;
@@ -55,7 +58,7 @@ export async function writeCheckpoint(source: Checkpoint, folder: string, option
     done += bytes;
     report({ type: 'progress', stage: 'write', done, total, unit: 'bytes' });
   };
-  const pieces = [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(COPY_CHUNK_BYTES)));
+  const pieces = Array.from({ length: COPY_PIECES }, () => new Uint8Array(new SharedArrayBuffer(COPY_CHUNK_BYTES)));
   for (const shard of shards) await writeShard(source, folder, shard, { signal, advance, pieces });
   for (const file of carried.files) {
     stopIfAborted(signal);
@@ -109,7 +112,7 @@ async function writeShard(source: Checkpoint, folder: string, { file, infos }: S
   }
 }
 
-/** Reads the next chunk while one is being written, into one of two pieces of memory and the other: reading costs no time of its own. */
+/** Reads the next chunks while one is being written, each into the piece of memory that was written last: reading costs no time of its own. */
 async function copyTensor(
   source: Checkpoint,
   info: TensorInfo,
@@ -119,18 +122,28 @@ async function copyTensor(
   const { name, byteLength } = info;
   // Whole elements: a masked one is not to be split.
   const step = COPY_CHUNK_BYTES - (COPY_CHUNK_BYTES % unitBytesOf(info));
-  const readAt = async (offset: number) => {
-    const into = pieces[(offset / step) % pieces.length]!;
-    return source.read(name, { offset, length: Math.min(step, byteLength - offset), into });
+  const pending: Promise<Uint8Array>[] = [];
+  let next = 0;
+  const readNext = () => {
+    if (next >= byteLength) return;
+    const into = pieces[(next / step) % pieces.length]!;
+    const read = source.read(name, { offset: next, length: Math.min(step, byteLength - next), into });
+    // Awaited when its turn comes, unless something fails before; then that failure is the one to tell.
+    read.catch(() => {});
+    pending.push(read);
+    next += step;
   };
-  let next = byteLength === 0 ? undefined : readAt(0);
-  for (let offset = 0; next !== undefined; offset += step) {
-    const bytes = await next;
-    stopIfAborted(signal);
-    next = offset + step < byteLength ? readAt(offset + step) : undefined;
-    // Awaited at the next turn, unless this write fails first; then its failure is the one to tell.
-    next?.catch(() => {});
-    await writer.write(name, offset, bytes);
-    advance(bytes.length);
+  try {
+    for (let ahead = 1; ahead < pieces.length; ahead += 1) readNext();
+    for (let offset = 0; offset < byteLength; offset += step) {
+      const bytes = await pending.shift()!;
+      stopIfAborted(signal);
+      readNext();
+      await writer.write(name, offset, bytes);
+      advance(bytes.length);
+    }
+  } finally {
+    // Whoever is told of a failure closes the files that are being read.
+    await Promise.allSettled(pending);
   }
 }

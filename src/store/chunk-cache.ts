@@ -8,6 +8,8 @@ const MAX_CACHED_BYTES = 32 * 1024 * 1024;
 export class ChunkCache {
   /** In the order of their last use. */
   readonly #pieces = new Map<string, Uint8Array>();
+  /** Pieces that somebody makes: reads side by side may want the same. */
+  readonly #making = new Map<string, Promise<Uint8Array>>();
   readonly #maxBytes: number;
   #bytes = 0;
 
@@ -22,7 +24,7 @@ export class ChunkCache {
 
   /** The piece under this key, made if it is not there. */
   async get(key: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
-    const piece = this.#pieces.get(key) ?? (await make());
+    const piece = this.#pieces.get(key) ?? (await this.#made(key, make));
     this.#drop(key);
     this.#pieces.set(key, piece);
     this.#bytes += piece.length;
@@ -30,6 +32,14 @@ export class ChunkCache {
       if (this.#bytes <= this.#maxBytes) break;
       this.#drop(oldest);
     }
+    return piece;
+  }
+
+  #made(key: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
+    const begun = this.#making.get(key);
+    if (begun !== undefined) return begun;
+    const piece = make().finally(() => this.#making.delete(key));
+    this.#making.set(key, piece);
     return piece;
   }
 

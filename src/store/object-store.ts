@@ -33,6 +33,11 @@ interface FoundObject {
   readonly stamp: string;
 }
 
+interface OpenedObject {
+  readonly file: Promise<FileSource>;
+  readers: number;
+}
+
 /**
  * Immutable files named by the sha256 of their bytes, so that equal ones are stored once and a changed one is found out.
  * Writers may work at the same time, in this process or others; removing is for whoever has made sure that nobody needs it.
@@ -41,6 +46,8 @@ export class ObjectStore {
   readonly folder: string;
   /** What the system said of each object's file when it was found to be sound. */
   readonly #sound = new Map<ObjectId, string>();
+  /** Files of objects that are being read now. */
+  readonly #opened = new Map<ObjectId, OpenedObject>();
 
   /** A store in this folder, which need not exist before the first object does. */
   constructor(folder: string) {
@@ -84,11 +91,22 @@ export class ObjectStore {
 
   /**
    * Bytes of an object, in an array of their own or at the start of `into`, of a file whose digest this store has found to be right:
-   * all of it is read the first time, and again when the file was touched since. Throws `mismatch` when the object is missing or damaged.
+   * all of it is read the first time, and again when the file was touched since. Reads side by side share one open file, which no read
+   * takes anything from that was written to meanwhile. Throws `mismatch` when the object is missing or damaged.
    */
   async read(id: ObjectId, offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
-    await this.verify(id);
-    return this.#withFile(id, (file) => file.read(offset, length, into));
+    const opened = this.#opened.get(id) ?? { file: this.verify(id).then(() => this.#openFile(id)), readers: 0 };
+    this.#opened.set(id, opened);
+    opened.readers += 1;
+    try {
+      return await (await opened.file).read(offset, length, into);
+    } finally {
+      opened.readers -= 1;
+      if (opened.readers === 0) {
+        this.#opened.delete(id);
+        await opened.file.then((file) => file.close(), NOTHING_OPENED);
+      }
+    }
   }
 
   /** Throws `mismatch` unless the object is there, byte for byte; what was found to be so and not touched since is not read. */
@@ -132,11 +150,15 @@ export class ObjectStore {
     }
   }
 
-  async #withFile<T>(id: ObjectId, work: (file: FileSource) => Promise<T>): Promise<T> {
+  #openFile(id: ObjectId): Promise<FileSource> {
     if (!isObjectId(id)) throw new RangeError(`${id} is no object's name.`);
-    const file = await FileSource.open(this.fileOf(id)).catch((error: unknown) => {
+    return FileSource.open(this.fileOf(id)).catch((error: unknown) => {
       throw isMissing(error) ? this.#missing(id) : error;
     });
+  }
+
+  async #withFile<T>(id: ObjectId, work: (file: FileSource) => Promise<T>): Promise<T> {
+    const file = await this.#openFile(id);
     try {
       return await work(file);
     } finally {
@@ -155,6 +177,9 @@ export class ObjectStore {
     return new BirdboneError('mismatch', message, { file, suggestions: [CHECK] });
   }
 }
+
+/** The read itself has said why. */
+const NOTHING_OPENED = () => {};
 
 const CHECK = 'See what is affected with birdbone check, and restore the file from a copy.';
 

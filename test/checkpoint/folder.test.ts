@@ -147,6 +147,41 @@ describe('writeCheckpoint', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  /** A source that reads into the memory it is offered, at its own pace: later parts sooner. */
+  function slow(bytes: Uint8Array, failsAt = Number.POSITIVE_INFINITY) {
+    const state = { underWay: 0, most: 0 };
+    const read: Checkpoint['read'] = async (_, range) => {
+      const { offset, length, into } = range!;
+      state.underWay += 1;
+      state.most = Math.max(state.most, state.underWay);
+      await new Promise((resolve) => setTimeout(resolve, 1 + ((offset / 2 ** 20) % 3 === 0 ? 8 : 0)));
+      state.underWay -= 1;
+      if (offset >= failsAt) throw new Error('the disk is gone');
+      into!.set(bytes.subarray(offset, offset + length));
+      return into!.subarray(0, length);
+    };
+    const stored = memoryCheckpoint({ w: { dtype: 'U8', shape: [bytes.length], bytes } });
+    return { checkpoint: { ...stored, read }, state };
+  }
+
+  it('copies chunks that are read side by side, whichever comes first', async () => {
+    const bytes = patterned(9_500_000, 4);
+    const { checkpoint, state } = slow(bytes);
+    const folder = temporaryFolder();
+    await writeCheckpoint(checkpoint, folder);
+    const written = readFileSync(path.join(folder, 'model.safetensors'));
+    expect(written.subarray(-bytes.length).equals(bytes)).toBe(true);
+    expect(state.most).toBeGreaterThan(1);
+  });
+
+  it('lets no read go on when it has thrown what one of them has thrown', async () => {
+    const { checkpoint, state } = slow(patterned(9_500_000, 4), 4 * 2 ** 20);
+    const folder = temporaryFolder();
+    await expect(writeCheckpoint(checkpoint, folder)).rejects.toThrow('the disk is gone');
+    expect(state.underWay).toBe(0);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   it('refuses a folder that is not empty or not there', async () => {
     const folder = temporaryFolder();
     writeFileSync(path.join(folder, 'mine.txt'), 'mine');

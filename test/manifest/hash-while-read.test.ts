@@ -70,6 +70,39 @@ describe('a checkpoint that is hashed while it is read', () => {
     expect(await reading.hashes()).toEqual(await hashCheckpoint(source));
   });
 
+  const parts = [0, 300, 600, 900].map((offset) => ({ offset, length: Math.min(300, 1000 - offset) }));
+
+  it('has the hashes of reads that are under way side by side, in whatever order they end', async () => {
+    const { checkpoint, reads } = counted();
+    const late: Checkpoint['read'] = async (name, range) => {
+      const bytes = await checkpoint.read(name, range);
+      await new Promise((resolve) => setTimeout(resolve, 20 - (range?.offset ?? 0) / 50));
+      return bytes;
+    };
+    const reading = hashWhileRead({ ...checkpoint, read: late });
+    const got = await Promise.all(parts.map((range) => reading.checkpoint.read('a', range)));
+    expect(Buffer.concat(got).equals(bytes(1000))).toBe(true);
+    await reading.checkpoint.read('b');
+    reads.length = 0;
+    expect(await reading.hashes()).toEqual(await hashCheckpoint(source));
+    expect(reads).toEqual([]);
+  });
+
+  it('reads a tensor again of which a read failed, and tells only the one who asked for it', async () => {
+    const { checkpoint, reads } = counted();
+    let failures = 0;
+    const failing: Checkpoint['read'] = async (name, range) => {
+      if (range?.offset === 300 && failures++ === 0) throw new Error('the disk is gone');
+      return checkpoint.read(name, range);
+    };
+    const reading = hashWhileRead({ ...checkpoint, read: failing });
+    const ends = await Promise.allSettled(parts.map((range) => reading.checkpoint.read('a', range)));
+    expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    reads.length = 0;
+    expect(await reading.hashes()).toEqual(await hashCheckpoint(source));
+    expect(reads).toContain('a');
+  });
+
   it('finds what another reading of it gives', async () => {
     const changed = bytes(1000).fill(7, 500, 501);
     const reading = hashWhileRead({ ...source, read: async (name) => (name === 'a' ? changed.slice() : bytes(400)) });

@@ -391,4 +391,20 @@ describe('ChunkCache', () => {
     await cache.get('large', async () => new Uint8Array(11));
     expect(cache.bytes).toBe(0);
   });
+
+  it('makes a piece once for all who want it at a time, and again where that failed', async () => {
+    const cache = new ChunkCache(10);
+    let made = 0;
+    const make = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      made += 1;
+      if (made === 1) throw new Error('the disk is gone');
+      return new Uint8Array(4);
+    };
+    const first = await Promise.allSettled([cache.get('a', make), cache.get('a', make)]);
+    expect(first.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    const [left, right] = await Promise.all([cache.get('a', make), cache.get('a', make)]);
+    expect(left).toBe(right);
+    expect([made, cache.bytes]).toEqual([2, 4]);
+  });
 });

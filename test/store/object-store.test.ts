@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -20,6 +21,15 @@ const all = async () => {
   for await (const entry of store.entries()) found.push(entry);
   return found;
 };
+
+/** What a descriptor is of; nothing where it was closed meanwhile. */
+function linkOf(descriptor: string): string | undefined {
+  try {
+    return readlinkSync(descriptor);
+  } catch {
+    return undefined;
+  }
+}
 
 async function rewrite(file: string, change: (bytes: Buffer) => void): Promise<void> {
   const bytes = await readFile(file);
@@ -102,6 +112,22 @@ describe('ObjectStore', () => {
     });
     await expect(store.read(id, 1, 1)).rejects.toMatchObject({ code: 'mismatch' });
   });
+
+  it.skipIf(!existsSync('/proc/self/fd'))(
+    'reads an object side by side, and holds no file open afterwards',
+    async () => {
+      const bytes = Uint8Array.from({ length: 5000 }, (_, i) => (i * 7) % 251);
+      const { id } = await store.put(bytes);
+      const opened = () => readdirSync('/proc/self/fd').map((fd) => linkOf(`/proc/self/fd/${fd}`));
+      const parts = await Promise.all(Array.from({ length: 50 }, (_, i) => store.read(id, 100 * i, 100)));
+      expect(Buffer.concat(parts).equals(bytes)).toBe(true);
+      expect(opened()).not.toContain(store.fileOf(id));
+      await expect(Promise.all([store.read(id, 0, 10), store.read(id, 4999, 2)])).rejects.toMatchObject({
+        code: 'unreadable',
+      });
+      await expect.poll(opened).not.toContain(store.fileOf(id));
+    },
+  );
 
   it('says of a missing object that it is missing, before and after it was there', async () => {
     const id = sha256(text('never'));
