@@ -39,8 +39,8 @@ const MIB = 2 ** 20;
 
 /** Node, the commands' code and the native libraries before a model is opened. */
 const PROCESS_BYTES = 138 * MIB;
-/** Chunks of files that are being read, hashed, packed or written, and those that are not collected as garbage yet. */
-const STREAM_BYTES = 65 * MIB;
+/** Chunks of files that are being read, hashed, packed or written, and those that are not collected as garbage yet: more on a busy machine. */
+const STREAM_BYTES = 80 * MIB;
 /** What the CPU device's heap grows by beyond the tensors in it: it grows in steps, and holes come with blocks that come and go. */
 const HEAP_SLACK_BYTES = 58 * MIB;
 /** A matrix is read, widened and uploaded in pieces of at most this (model/matrix-loading.ts). */
