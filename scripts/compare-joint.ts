@@ -1,15 +1,13 @@
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Checkpoint, readFloats } from '../src/checkpoint/index.js';
-import { type Passage, readCalibration, readPassages } from '../src/corpus/index.js';
 import { compareScores, type PassageScore, scorePassages, summarize } from '../src/evaluation/index.js';
-import { loadTokenizer, type Model, openModel, withCheckpoint } from '../src/model/index.js';
+import { withCheckpoint } from '../src/model/index.js';
 import { pruneEdit } from '../src/pruning/index.js';
 import { quantizeEdit } from '../src/quantizing/index.js';
-import { type Device, openDevice } from '../src/tensor/index.js';
 import { proposeLayer } from '../test/fixtures/proposed-layer.js';
-import { sharedData, sharedMissing, sharedModel } from '../test/shared.js';
-import { keepRow, readRows, writePage } from './joint-results.js';
+import { type ComparedModel, withCompared } from './compared-models.js';
+import { rows, writePage } from './joint-results.js';
 import { describeCommit } from './pruning-table.js';
 
 /**
@@ -18,9 +16,6 @@ import { describeCommit } from './pruning-table.js';
  *
  *   npm run compare:joint -- [--only TEXT]… [--missing] [--render] [--model NAME] [--windows N]
  */
-
-const CALIBRATION_WINDOWS = 128;
-const CONTEXT = 256;
 
 const { values: options } = parseArgs({
   options: {
@@ -49,41 +44,21 @@ const VARIANTS: readonly Variant[] = ['int4', 'int3'].flatMap((scheme) =>
   ),
 );
 
-interface Work {
-  readonly model: Model;
-  readonly device: Device;
-  readonly calibration: readonly Passage[];
-  readonly passages: readonly Passage[];
-}
-
 interface Measured {
   readonly scores: readonly PassageScore[];
   readonly zeros: number;
 }
 
-async function compareAll(): Promise<void> {
-  if (sharedMissing !== undefined) throw new Error(`nothing to compare on: ${sharedMissing}`);
-  const folder = sharedModel(options.model);
-  const text = options.model.startsWith('novels') ? 'novels' : 'tinystories-1000';
-  const tokenizer = await loadTokenizer(folder);
-  const limits = { context: CONTEXT, maxContext: 512 };
-  const sample = { ...limits, windows: CALIBRATION_WINDOWS };
-  const { passages: calibration } = await readCalibration(sharedData(text, 'calibration.txt'), tokenizer, sample);
-  const whole = { ...limits, protocol: 'windows' as const };
-  const { passages: all } = await readPassages(sharedData(text, 'eval.txt'), tokenizer, whole);
-  const passages = options.windows === undefined ? all : all.slice(0, Number(options.windows));
-  const [model, device] = [await openModel(folder), await openDevice('cpu')];
+async function compareAll(work: ComparedModel): Promise<void> {
   for (const variant of VARIANTS) {
     if (!options.only.every((part) => variant.name.includes(part))) continue;
-    if (options.missing && readRows().some(({ name, model: at }) => name === variant.name && at === options.model))
-      continue;
-    await compareVariant(variant, { model, device, calibration, passages });
+    const isThere = rows.read().some(({ name, model }) => name === variant.name && model === options.model);
+    if (options.missing && isThere) continue;
+    await compareVariant(variant, work);
   }
-  await model.checkpoint.close();
-  await device.close();
 }
 
-async function compareVariant({ name, removed, rounded }: Variant, work: Work): Promise<void> {
+async function compareVariant({ name, removed, rounded }: Variant, work: ComparedModel): Promise<void> {
   const { model, passages } = work;
   const started = process.cpuUsage();
   const rounding = { ...rounded, algorithm: 'gptq' };
@@ -103,7 +78,7 @@ async function compareVariant({ name, removed, rounded }: Variant, work: Work): 
   const { user, system } = process.cpuUsage(started);
   const perplexity = ({ scores }: Measured) => summarize(scores, { seed: 0 }).perplexity;
   const { perplexityRatio: ratio } = compared;
-  keepRow({
+  rows.keep({
     ...{ model: options.model, name, windows: passages.length },
     ...{ dense: perplexity(dense), after: perplexity(two), joint: perplexity(one), ratio, interval },
     ...{ zerosAfter: two.zeros, zerosJoint: one.zeros, device: work.device.description },
@@ -113,7 +88,7 @@ async function compareVariant({ name, removed, rounded }: Variant, work: Work): 
   console.error(`${name}: ${ratio.toFixed(4)} (${interval.map((end) => end.toFixed(4)).join(' to ')})`);
 }
 
-async function measure(seen: Checkpoint, { model, device, passages }: Work): Promise<Measured> {
+async function measure(seen: Checkpoint, { model, device, passages }: ComparedModel): Promise<Measured> {
   const read = { device, memoryBytes: 2 ** 30, spillFolder: tmpdir() };
   const { scores } = await scorePassages(withCheckpoint(model, seen), passages, read);
   let [zeros, elements] = [0, 0];
@@ -125,5 +100,5 @@ async function measure(seen: Checkpoint, { model, device, passages }: Work): Pro
   return { scores, zeros: zeros / elements };
 }
 
-if (!options.render) await compareAll();
+if (!options.render) await withCompared(options.model, options.windows, compareAll);
 writePage();

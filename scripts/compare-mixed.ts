@@ -1,17 +1,15 @@
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type Passage, readCalibration, readPassages } from '../src/corpus/index.js';
 import { compareScores, type PassageScore, scorePassages, summarize } from '../src/evaluation/index.js';
-import { loadTokenizer, type Model, openModel, withCheckpoint } from '../src/model/index.js';
+import { type Model, withCheckpoint } from '../src/model/index.js';
 import { assign } from '../src/quantizing/assign.js';
 import type { Spent } from '../src/quantizing/budget/choose-forms.js';
 import { publishedBytes } from '../src/quantizing/budget/published-bytes.js';
 import { bitsPerWeight } from '../src/quantizing/forms.js';
 import { type QuantizedRow, type QuantizeSettings, quantizeEdit } from '../src/quantizing/index.js';
-import { type Device, openDevice } from '../src/tensor/index.js';
 import { proposeLayer } from '../test/fixtures/proposed-layer.js';
-import { sharedData, sharedMissing, sharedModel } from '../test/shared.js';
-import { keepRow, readRows, type Side, writePage } from './mixed-results.js';
+import { type ComparedModel, withCompared } from './compared-models.js';
+import { rows, type Side, writePage } from './mixed-results.js';
 import { PAIRS, type Pair } from './mixed-rows.js';
 import { describeCommit } from './pruning-table.js';
 
@@ -23,8 +21,6 @@ import { describeCommit } from './pruning-table.js';
  *   npm run compare:mixed -- [--only TEXT]… [--missing] [--render] [--model NAME] [--windows N]
  */
 
-const CALIBRATION_WINDOWS = 128;
-const CONTEXT = 256;
 const MOST_UNUSED = 0.01;
 
 const { values: options } = parseArgs({
@@ -37,13 +33,6 @@ const { values: options } = parseArgs({
   },
 });
 
-interface Work {
-  readonly model: Model;
-  readonly device: Device;
-  readonly calibration: readonly Passage[];
-  readonly passages: readonly Passage[];
-}
-
 /** A model as it was stored, with what it came to. */
 interface Stored {
   readonly size: number;
@@ -51,29 +40,16 @@ interface Stored {
   readonly details: Readonly<Record<string, readonly object[]>>;
 }
 
-async function compareAll(): Promise<void> {
-  if (sharedMissing !== undefined) throw new Error(`nothing to compare on: ${sharedMissing}`);
-  const folder = sharedModel(options.model);
-  const text = options.model.startsWith('novels') ? 'novels' : 'tinystories-1000';
-  const tokenizer = await loadTokenizer(folder);
-  const limits = { context: CONTEXT, maxContext: 512 };
-  const sample = { ...limits, windows: CALIBRATION_WINDOWS };
-  const { passages: calibration } = await readCalibration(sharedData(text, 'calibration.txt'), tokenizer, sample);
-  const whole = { ...limits, protocol: 'windows' as const };
-  const { passages: all } = await readPassages(sharedData(text, 'eval.txt'), tokenizer, whole);
-  const passages = options.windows === undefined ? all : all.slice(0, Number(options.windows));
-  const [model, device] = [await openModel(folder), await openDevice('cpu')];
+async function compareAll(work: ComparedModel): Promise<void> {
   for (const pair of PAIRS) {
     if (!options.only.every((part) => pair.name.includes(part))) continue;
-    if (options.missing && readRows().some(({ name, model: at }) => name === pair.name && at === options.model))
-      continue;
-    await comparePair(pair, { model, device, calibration, passages });
+    const isThere = rows.read().some(({ name, model }) => name === pair.name && model === options.model);
+    if (options.missing && isThere) continue;
+    await comparePair(pair, work);
   }
-  await model.checkpoint.close();
-  await device.close();
 }
 
-async function comparePair(pair: Pair, work: Work): Promise<void> {
+async function comparePair(pair: Pair, work: ComparedModel): Promise<void> {
   const before = process.cpuUsage();
   const uniform = await store(pair.uniform, pair, work);
   const { scheme: _, groupSize: __, asymmetric: ___, ...rest } = pair.uniform;
@@ -84,7 +60,7 @@ async function comparePair(pair: Pair, work: Work): Promise<void> {
   if (interval === undefined) throw new Error(`${pair.name}: no interval`);
   const { user, system } = process.cpuUsage(before);
   const { perplexityRatio: ratio } = compared;
-  keepRow({
+  rows.keep({
     name: pair.name,
     model: options.model,
     windows: work.passages.length,
@@ -107,7 +83,7 @@ async function comparePair(pair: Pair, work: Work): Promise<void> {
 }
 
 /** Quantizes, and measures what was stored. */
-async function store(settings: QuantizeSettings, pair: Pair, work: Work): Promise<Stored> {
+async function store(settings: QuantizeSettings, pair: Pair, work: ComparedModel): Promise<Stored> {
   const { format, bySize } = pair;
   const { model, device, calibration, passages } = work;
   const { view, proposal } = await proposeLayer(await quantizeEdit(settings, format), model, { device, calibration });
@@ -140,5 +116,5 @@ function formsOf({ details }: Stored): Record<string, number> {
   return forms;
 }
 
-if (!options.render) await compareAll();
+if (!options.render) await withCompared(options.model, options.windows, compareAll);
 writePage();

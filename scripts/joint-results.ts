@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { rowsFile, verdictOf } from './rows-file.js';
 
 /** One row as docs/results/joint.json keeps it. */
 export interface Row {
@@ -24,26 +25,17 @@ export interface Row {
   readonly processorSeconds: number;
 }
 
-const FILE = fileURLToPath(new URL('../docs/results/joint.json', import.meta.url));
 const PAGE = fileURLToPath(new URL('../docs/joint-table.md', import.meta.url));
 
-export function readRows(): readonly Row[] {
-  return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as Row[]) : [];
-}
-
-/** Puts a row in the place of the one of its name and model, or at the end. */
-export function keepRow(row: Row): void {
-  const others = readRows().filter(({ name, model }) => name !== row.name || model !== row.model);
-  writeFileSync(FILE, `${JSON.stringify([...others, row], null, 2)}\n`);
-}
+export const rows = rowsFile<Row>('joint');
 
 /** Writes the page of the rows that are kept. */
 export function writePage(): void {
-  writeFileSync(PAGE, page(readRows()));
+  writeFileSync(PAGE, page(rows.read()));
 }
 
-function page(rows: readonly Row[]): string {
-  const lines = rows.map((row) => {
+function page(kept: readonly Row[]): string {
+  const lines = kept.map((row) => {
     const [ratio, low, high] = [row.ratio, ...row.interval].map((each) => `${(100 * (each - 1)).toFixed(2)} %`);
     const zeros = [row.zerosAfter, row.zerosJoint].map((part) => `${(100 * part).toFixed(1)} %`);
     const cells = [
@@ -69,9 +61,4 @@ interval is on one side. Zeros are all that are there when the weights are round
 |---|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---|
 ${lines.join('\n')}
 `;
-}
-
-function verdictOf({ interval: [low, high] }: Row): string {
-  if (high < 1) return 'better';
-  return low > 1 ? 'worse' : 'no difference seen';
 }

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { rowsFile, verdictOf } from './rows-file.js';
 
 /** One model as it was stored, and measured on the whole text. */
 export interface Side {
@@ -28,26 +29,17 @@ export interface Row {
   readonly processorSeconds: number;
 }
 
-const FILE = fileURLToPath(new URL('../docs/results/mixed.json', import.meta.url));
 const PAGE = fileURLToPath(new URL('../docs/mixed-table.md', import.meta.url));
 
-export function readRows(): readonly Row[] {
-  return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as Row[]) : [];
-}
-
-/** Puts a row in the place of the one of its name and model, or at the end. */
-export function keepRow(row: Row): void {
-  const others = readRows().filter(({ name, model }) => name !== row.name || model !== row.model);
-  writeFileSync(FILE, `${JSON.stringify([...others, row], null, 2)}\n`);
-}
+export const rows = rowsFile<Row>('mixed');
 
 /** Writes the page of the rows that are kept. */
 export function writePage(): void {
-  writeFileSync(PAGE, page(readRows()));
+  writeFileSync(PAGE, page(rows.read()));
 }
 
-function page(rows: readonly Row[]): string {
-  const lines = rows.map((row) => {
+function page(kept: readonly Row[]): string {
+  const lines = kept.map((row) => {
     const { uniform, budget, interval } = row;
     const sizes = [uniform, budget].map(({ size }) =>
       row.bySize ? `${(size / 1000).toFixed(1)} kB` : size.toFixed(3),
@@ -74,9 +66,4 @@ said where the whole interval is on one side. Time is of processors, for both mo
 |---|---|---:|---:|---:|---:|---:|---:|---|---|---:|---:|---|
 ${lines.join('\n')}
 `;
-}
-
-function verdictOf({ interval: [low, high] }: Row): string {
-  if (high < 1) return 'better';
-  return low > 1 ? 'worse' : 'no difference seen';
 }
