@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type Checkpoint, ggufMetadata, type JsonObject, openCheckpoint, readJsonObject } from '../checkpoint/index.js';
+import {
+  type Checkpoint,
+  ggufMetadata,
+  type JsonObject,
+  openCheckpoint,
+  readJsonObject,
+  unreadableBecause,
+} from '../checkpoint/index.js';
 import { type CodedView, codedNames, decodedView } from '../coding/index.js';
 import { BirdboneError } from '../errors.js';
 import {
@@ -135,11 +142,8 @@ function withAddedBiases({ decoder, checkpoint: before }: Model, { tensors }: Ch
 
 /** The folder that holds a checkpoint's config and tokenizer: the path itself, or where the single file lies. */
 export async function folderOf(checkpointPath: string): Promise<string> {
-  const found = await stat(checkpointPath).catch((cause: Error) => {
-    throw new BirdboneError('unreadable', `Cannot read ${checkpointPath}: ${cause.message}.`, {
-      file: checkpointPath,
-      cause,
-    });
+  const found = await stat(checkpointPath).catch((cause: unknown) => {
+    throw unreadableBecause(checkpointPath, cause);
   });
   return found.isDirectory() ? checkpointPath : path.dirname(checkpointPath);
 }

@@ -2,7 +2,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { openModel, withCheckpoint } from '../../src/model/index.js';
+import { folderOf, openModel, withCheckpoint } from '../../src/model/index.js';
 import { TINY_LLAMA, tinyModel, writeTinyModel } from '../reference/tiny-model.js';
 
 const folder = writeTinyModel(tinyModel(TINY_LLAMA));
@@ -38,6 +38,18 @@ describe('openModel', () => {
       message: expect.stringContaining('there is no such file'),
     });
     rmSync(bare, { recursive: true });
+  });
+
+  it.each([
+    ['openModel', openModel],
+    ['folderOf', folderOf],
+  ])('says of a path that is not there what to look at (%s)', async (_, open) => {
+    await expect(open('/nowhere/model')).rejects.toMatchObject({
+      code: 'unreadable',
+      file: '/nowhere/model',
+      message: 'Cannot read /nowhere/model: there is no such file or folder (ENOENT).',
+      suggestions: ['Check the path.'],
+    });
   });
 
   it('puts other weights under the same decoder', async () => {
