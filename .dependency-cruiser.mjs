@@ -3,7 +3,7 @@
 /** Folder of src/ → the folders it may import; every folder may import itself and the files in `anywhere`. */
 const mayImport = {
   tensor: [],
-  checkpoint: ['tensor'],
+  checkpoint: ['tensor', 'threads'],
   differences: ['tensor', 'threads'],
   manifest: ['checkpoint', 'tensor', 'threads', 'differences'],
   store: ['checkpoint', 'tensor'],

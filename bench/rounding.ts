@@ -112,13 +112,17 @@ async function measureStages(): Promise<Stage[]> {
     }),
   ];
   const measured: Stage[] = [];
-  for (const [name, args, inputBytes] of works) {
-    for (const leftover of [out, path.join(folder, '.birdbone')]) await rm(leftover, { recursive: true, force: true });
-    const { seconds, cpuSeconds, peakBytes } = await measureNode(args, root);
-    measured.push({ name, inputBytes, seconds, cpuSeconds, peakBytes });
-    console.log(`${name}: ${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of CPU, peak ${megabytes(peakBytes)}`);
+  try {
+    for (const [name, args, inputBytes] of works) {
+      for (const leftover of [out, path.join(folder, '.birdbone')])
+        await rm(leftover, { recursive: true, force: true });
+      const { seconds, cpuSeconds, peakBytes } = await measureNode(args, root);
+      measured.push({ name, inputBytes, seconds, cpuSeconds, peakBytes });
+      console.log(`${name}: ${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of CPU, peak ${megabytes(peakBytes)}`);
+    }
+  } finally {
+    await rm(stage);
   }
-  await rm(stage);
   if (!values.keep) await rm(folder, { recursive: true, force: true });
   return measured;
 }

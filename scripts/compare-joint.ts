@@ -1,12 +1,11 @@
 import { tmpdir } from 'node:os';
-import { parseArgs } from 'node:util';
 import { type Checkpoint, readFloats } from '../src/checkpoint/index.js';
 import { compareScores, type PassageScore, scorePassages, summarize } from '../src/evaluation/index.js';
 import { withCheckpoint } from '../src/model/index.js';
 import { pruneEdit } from '../src/pruning/index.js';
 import { quantizeEdit } from '../src/quantizing/index.js';
 import { proposeLayer } from '../test/fixtures/proposed-layer.js';
-import { type ComparedModel, withCompared } from './compared-models.js';
+import { type ComparedModel, compareEach, options } from './compared-models.js';
 import { rows, writePage } from './joint-results.js';
 import { describeCommit } from './pruning-table.js';
 
@@ -16,16 +15,6 @@ import { describeCommit } from './pruning-table.js';
  *
  *   npm run compare:joint -- [--only TEXT]… [--missing] [--render] [--model NAME] [--windows N]
  */
-
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true, default: [] },
-    missing: { type: 'boolean', default: false },
-    render: { type: 'boolean', default: false },
-    model: { type: 'string', default: 'tinystories-656k' },
-    windows: { type: 'string' },
-  },
-});
 
 /** What is removed, in the flags' words, and the scheme of the rest. */
 interface Variant {
@@ -47,15 +36,6 @@ const VARIANTS: readonly Variant[] = ['int4', 'int3'].flatMap((scheme) =>
 interface Measured {
   readonly scores: readonly PassageScore[];
   readonly zeros: number;
-}
-
-async function compareAll(work: ComparedModel): Promise<void> {
-  for (const variant of VARIANTS) {
-    if (!options.only.every((part) => variant.name.includes(part))) continue;
-    const isThere = rows.read().some(({ name, model }) => name === variant.name && model === options.model);
-    if (options.missing && isThere) continue;
-    await compareVariant(variant, work);
-  }
 }
 
 async function compareVariant({ name, removed, rounded }: Variant, work: ComparedModel): Promise<void> {
@@ -100,5 +80,5 @@ async function measure(seen: Checkpoint, { model, device, passages }: ComparedMo
   return { scores, zeros: zeros / elements };
 }
 
-if (!options.render) await withCompared(options.model, options.windows, compareAll);
+await compareEach(VARIANTS, rows.read, compareVariant);
 writePage();

@@ -1,5 +1,4 @@
 import { tmpdir } from 'node:os';
-import { parseArgs } from 'node:util';
 import { compareScores, type PassageScore, scorePassages, summarize } from '../src/evaluation/index.js';
 import { type Model, withCheckpoint } from '../src/model/index.js';
 import { assign } from '../src/quantizing/assign.js';
@@ -8,7 +7,7 @@ import { publishedBytes } from '../src/quantizing/budget/published-bytes.js';
 import { bitsPerWeight } from '../src/quantizing/forms.js';
 import { type QuantizedRow, type QuantizeSettings, quantizeEdit } from '../src/quantizing/index.js';
 import { proposeLayer } from '../test/fixtures/proposed-layer.js';
-import { type ComparedModel, withCompared } from './compared-models.js';
+import { type ComparedModel, compareEach, options } from './compared-models.js';
 import { rows, type Side, writePage } from './mixed-results.js';
 import { PAIRS, type Pair } from './mixed-rows.js';
 import { describeCommit } from './pruning-table.js';
@@ -23,30 +22,11 @@ import { describeCommit } from './pruning-table.js';
 
 const MOST_UNUSED = 0.01;
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true, default: [] },
-    missing: { type: 'boolean', default: false },
-    render: { type: 'boolean', default: false },
-    model: { type: 'string', default: 'tinystories-656k' },
-    windows: { type: 'string' },
-  },
-});
-
 /** A model as it was stored, with what it came to. */
 interface Stored {
   readonly size: number;
   readonly scores: readonly PassageScore[];
   readonly details: Readonly<Record<string, readonly object[]>>;
-}
-
-async function compareAll(work: ComparedModel): Promise<void> {
-  for (const pair of PAIRS) {
-    if (!options.only.every((part) => pair.name.includes(part))) continue;
-    const isThere = rows.read().some(({ name, model }) => name === pair.name && model === options.model);
-    if (options.missing && isThere) continue;
-    await comparePair(pair, work);
-  }
 }
 
 async function comparePair(pair: Pair, work: ComparedModel): Promise<void> {
@@ -116,5 +96,5 @@ function formsOf({ details }: Stored): Record<string, number> {
   return forms;
 }
 
-if (!options.render) await withCompared(options.model, options.windows, compareAll);
+await compareEach(PAIRS, rows.read, comparePair);
 writePage();

@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util';
 import { type Passage, readCalibration, readPassages } from '../src/corpus/index.js';
 import { loadTokenizer, type Model, openModel } from '../src/model/index.js';
 import { type Device, openDevice } from '../src/tensor/index.js';
@@ -14,13 +15,40 @@ export interface ComparedModel {
   readonly passages: readonly Passage[];
 }
 
-/** Works on one of ../shared's checkpoints; `windows`: as many of the evaluation text's, all of them unless given. */
-export async function withCompared(
-  name: string,
-  windows: string | undefined,
-  work: (compared: ComparedModel) => Promise<void>,
+/** The flags of a comparison. */
+export const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true, default: [] },
+    missing: { type: 'boolean', default: false },
+    render: { type: 'boolean', default: false },
+    model: { type: 'string', default: 'tinystories-656k' },
+    windows: { type: 'string' },
+  },
+});
+
+interface Named {
+  readonly name: string;
+}
+
+/** Compares what the flags choose of these, on the model and as many windows of its text as they say; nothing with `--render`. */
+export async function compareEach<Variant extends Named>(
+  variants: readonly Variant[],
+  kept: () => readonly (Named & { readonly model: string })[],
+  compare: (variant: Variant, on: ComparedModel) => Promise<void>,
 ): Promise<void> {
+  if (options.render) return;
+  await withCompared(async (on) => {
+    for (const variant of variants) {
+      if (!options.only.every((part) => variant.name.includes(part))) continue;
+      const isThere = kept().some(({ name, model }) => name === variant.name && model === options.model);
+      if (!options.missing || !isThere) await compare(variant, on);
+    }
+  });
+}
+
+async function withCompared(work: (compared: ComparedModel) => Promise<void>): Promise<void> {
   if (sharedMissing !== undefined) throw new Error(`nothing to compare on: ${sharedMissing}`);
+  const { model: name, windows } = options;
   const folder = sharedModel(name);
   const text = name.startsWith('novels') ? 'novels' : 'tinystories-1000';
   const tokenizer = await loadTokenizer(folder);

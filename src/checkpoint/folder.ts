@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { BirdboneError, stopIfAborted } from '../errors.js';
 import { type Report, silent } from '../events.js';
+import { readAhead } from '../threads/index.js';
 import { carryFile, planCarry } from './carry.js';
 import type { Checkpoint, TensorInfo } from './checkpoint.js';
 import { syncFolder, writeFileDurably } from './files/durable.js';
@@ -122,28 +123,17 @@ async function copyTensor(
   const { name, byteLength } = info;
   // Whole elements: a masked one is not to be split.
   const step = COPY_CHUNK_BYTES - (COPY_CHUNK_BYTES % unitBytesOf(info));
-  const pending: Promise<Uint8Array>[] = [];
-  let next = 0;
-  const readNext = () => {
-    if (next >= byteLength) return;
-    const into = pieces[(next / step) % pieces.length]!;
-    const read = source.read(name, { offset: next, length: Math.min(step, byteLength - next), into });
-    // Awaited when its turn comes, unless something fails before; then that failure is the one to tell.
-    read.catch(() => {});
-    pending.push(read);
-    next += step;
-  };
-  try {
-    for (let ahead = 1; ahead < pieces.length; ahead += 1) readNext();
+  const reads = function* () {
     for (let offset = 0; offset < byteLength; offset += step) {
-      const bytes = await pending.shift()!;
-      stopIfAborted(signal);
-      readNext();
-      await writer.write(name, offset, bytes);
-      advance(bytes.length);
+      const into = pieces[(offset / step) % pieces.length]!;
+      yield () => source.read(name, { offset, length: Math.min(step, byteLength - offset), into });
     }
-  } finally {
-    // Whoever is told of a failure closes the files that are being read.
-    await Promise.allSettled(pending);
+  };
+  let offset = 0;
+  for await (const bytes of readAhead(reads(), pieces.length - 1)) {
+    stopIfAborted(signal);
+    await writer.write(name, offset, bytes);
+    offset += bytes.length;
+    advance(bytes.length);
   }
 }

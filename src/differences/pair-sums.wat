@@ -53,9 +53,9 @@
         (local.set $dd (f64x2.add (local.get $dd) (local.get $d)))
         (local.set $most (f64x2.pmax (local.get $most) (local.get $d)))
 
-        (local.set $a (f64x2.promote_low_f32x4 
+        (local.set $a (f64x2.promote_low_f32x4
           (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $x) (local.get $x))))
-        (local.set $b (f64x2.promote_low_f32x4 
+        (local.set $b (f64x2.promote_low_f32x4
           (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $y) (local.get $y))))
         (local.set $d (f64x2.sub (local.get $b) (local.get $a)))
         (local.set $d (f64x2.mul (local.get $d) (local.get $d)))

@@ -132,7 +132,7 @@
   ;; The codes of rows, `bits` of them dense, each row from a whole byte on, at $packed, behind which 8 bytes are overwritten.
   ;; $scales, $zeros: an f32 for each run; zeros are whole numbers. $codes: room for a row of bytes, and zeros from its end to the
   ;; next multiple of 8. What the codes stand for, q, is put at $rounded. Adds Σ (x − q)² and Σ x² to the two f64 at $sums, unless it is 0:
-  ;; each waits for the one before, which takes as long as all the rest.
+  ;; each sum waits for the one before.
   (func (export "encode")
     (param $x i32) (param $rows i32) (param $columns i32) (param $tile i32) (param $scales i32) (param $zeros i32)
     (param $bits i32) (param $codes i32) (param $packed i32) (param $rounded i32) (param $sums i32)
