@@ -51,17 +51,23 @@ export class StoredLayerWriter implements LayerWriter {
   async writeValues(name: string, offset: number, bytes: Uint8Array): Promise<void> {
     const info = this.#values.get(name);
     if (info === undefined) throw new RangeError(`Values of ${name} were not planned.`);
+    if (this.#finished.has(name)) throw new RangeError(`All values of ${name} are written already.`);
     const { before } = this.#settings;
     if (before.checkpoint.aliases.has(name)) throw new RangeError(`${name} is a name of another tensor.`);
     const tensor = this.#replaced.get(name) ?? (await ReplacedTensor.create(this.#store, info, before));
     this.#replaced.set(name, tensor);
     await tensor.add(offset, bytes);
-    if (tensor.isWhole && !this.#finished.has(name)) this.#finish(name, tensor);
+    if (tensor.isWhole) this.#finish(name, tensor);
   }
 
-  /** Has the disk work while the next tensors are made. What fails is told by `commit`. */
+  /** Has the disk work while the next tensors are made; nothing is kept of one but its entry. What fails is told by `commit`. */
   #finish(name: string, tensor: ReplacedTensor): void {
-    const finished = this.#last.then(() => tensor.finish());
+    const finished = this.#last.then(async () => {
+      const entry = await tensor.finish();
+      await tensor.abort();
+      this.#replaced.delete(name);
+      return entry;
+    });
     this.#finished.set(name, finished);
     this.#last = finished.catch(() => {});
   }
@@ -71,9 +77,10 @@ export class StoredLayerWriter implements LayerWriter {
     const missing = [...this.#masks.keys()].find((name) => !this.#maskedSoFar.has(name));
     if (missing !== undefined) throw new Error(`The mask of ${missing} was planned and not written.`);
     for (const { name, byteLength } of this.#values.values()) {
-      if (byteLength === 0) await this.writeValues(name, 0, new Uint8Array(0));
-      if (!this.#replaced.has(name)) throw new Error(`Values of ${name} were planned and not written.`);
-      const entry = await (this.#finished.get(name) ?? this.#replaced.get(name)!.finish());
+      if (byteLength === 0 && !this.#finished.has(name)) await this.writeValues(name, 0, new Uint8Array(0));
+      const finished = this.#finished.get(name) ?? this.#replaced.get(name)?.finish();
+      if (finished === undefined) throw new Error(`Values of ${name} were planned and not written.`);
+      const entry = await finished;
       if (entry !== undefined) this.#entries.push(entry);
     }
     await this.abort();

@@ -20,8 +20,9 @@ export class ReplacedTensor {
   readonly #geometry: Geometry;
   /** Ways to store it that are still possible. */
   #writers: DeltaWriter[];
-  /** Bytes of a chunk that is not whole yet. */
-  readonly #chunk: Uint8Array;
+  readonly #chunkBytes: number;
+  /** Bytes of a chunk that is not whole yet; no memory is taken for chunks that come in one piece. */
+  #chunk: Uint8Array | undefined;
   /** Undefined for a tensor that was not there. */
   readonly #before: Hash | undefined;
   /** The digest of the one before, where it is known without reading it. */
@@ -37,7 +38,7 @@ export class ReplacedTensor {
     this.#writers = writers;
     this.#geometry = geometryOf({ ...info, kind: 'whole' });
     const was = old.tensors.get(info.name);
-    this.#chunk = new Uint8Array(Math.min(info.byteLength, this.#geometry.bytesOf(CHUNK_ELEMENTS)));
+    this.#chunkBytes = Math.min(info.byteLength, this.#geometry.bytesOf(CHUNK_ELEMENTS));
     this.#before = was && beginTensorDigest(was);
     this.#after = beginTensorDigest(info);
   }
@@ -65,20 +66,19 @@ export class ReplacedTensor {
     }
     this.#written += bytes.length;
     for (let done = 0; done < bytes.length; ) {
-      const part = bytes.subarray(done, done + this.#chunk.length - this.#filled);
+      const part = bytes.subarray(done, done + this.#chunkBytes - this.#filled);
       done += part.length;
       // A chunk that comes in one piece is not put together first.
-      if (part.length === this.#chunk.length) {
+      if (part.length === this.#chunkBytes) {
         await this.#flush(offset + done, part);
         continue;
       }
+      this.#chunk ??= new Uint8Array(this.#chunkBytes);
       this.#chunk.set(part, this.#filled);
       this.#filled += part.length;
-      if (this.#filled === this.#chunk.length) await this.#flush(offset + done, this.#chunk);
+      if (this.#filled === this.#chunkBytes) await this.#flush(offset + done, this.#chunk);
     }
-    if (this.#written === this.#info.byteLength && this.#filled > 0) {
-      await this.#flush(this.#written, this.#chunk.subarray(0, this.#filled));
-    }
+    if (this.isWhole && this.#filled > 0) await this.#flush(this.#written, this.#chunk!.subarray(0, this.#filled));
   }
 
   /** Whether all its bytes have come. */
