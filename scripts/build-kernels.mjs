@@ -7,7 +7,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import openWabt from 'wabt';
 
-const KERNELS = ['src/differences/pair-sums.wat', 'src/ggml/block-search.wat', 'src/quantization/rounding.wat'];
+const KERNELS = [
+  'src/differences/pair-sums.wat',
+  'src/ggml/block-search.wat',
+  'src/quantization/rounding.wat',
+  'src/tensor/widen.wat',
+];
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const vendor = path.join(root, 'dist/vendor');

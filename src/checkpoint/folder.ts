@@ -7,9 +7,9 @@ import { carryFile, planCarry } from './carry.js';
 import type { Checkpoint, TensorInfo } from './checkpoint.js';
 import { syncFolder, writeFileDurably } from './files/durable.js';
 import { unreadableBecause } from './files/failure.js';
+import { readsInto } from './reading.js';
 import { INDEX_FILE, indexText, type Shard, splitIntoShards } from './safetensors/sharding.js';
 import { SafetensorsWriter } from './safetensors/writer.js';
-import { unitBytesOf } from './tensor-info.js';
 
 /** What other tools write by default. */
 export const DEFAULT_SHARD_BYTES = 5_000_000_000;
@@ -120,19 +120,10 @@ async function copyTensor(
   writer: SafetensorsWriter,
   { signal, advance, pieces }: ShardWork,
 ): Promise<void> {
-  const { name, byteLength } = info;
-  // Whole elements: a masked one is not to be split.
-  const step = COPY_CHUNK_BYTES - (COPY_CHUNK_BYTES % unitBytesOf(info));
-  const reads = function* () {
-    for (let offset = 0; offset < byteLength; offset += step) {
-      const into = pieces[(offset / step) % pieces.length]!;
-      yield () => source.read(name, { offset, length: Math.min(step, byteLength - offset), into });
-    }
-  };
   let offset = 0;
-  for await (const bytes of readAhead(reads(), pieces.length - 1)) {
+  for await (const bytes of readAhead(readsInto(pieces, source, info), pieces.length - 1)) {
     stopIfAborted(signal);
-    await writer.write(name, offset, bytes);
+    await writer.write(info.name, offset, bytes);
     offset += bytes.length;
     advance(bytes.length);
   }

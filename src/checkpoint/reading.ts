@@ -1,4 +1,5 @@
 import { DTYPES, decodeInto, decodeToF32 } from '../tensor/index.js';
+import { readAhead } from '../threads/index.js';
 import type { Checkpoint, TensorInfo } from './checkpoint.js';
 import { noSuchTensor } from './safetensors/safetensors.js';
 import { elementsOf, unitBytesOf } from './tensor-info.js';
@@ -48,12 +49,16 @@ export async function readFloats(checkpoint: Checkpoint, name: string, rows?: Ro
   return values;
 }
 
-/** What chunks go through on their way, over and over; undefined while somebody reads. Pages of it that nothing needs are not there. */
-let spare: Uint8Array<ArrayBuffer> | undefined;
+/** What is read ahead of the widening: little, so that it is still in a core's cache then, and enough that a read costs nothing beside it. */
+const PIECE_BYTES = 1024 * 1024;
+const AHEAD = 2;
+
+/** What pieces go through on their way, over and over; undefined while somebody reads. */
+let spare: readonly Uint8Array[] | undefined;
 
 /**
- * As `readFloats`, into memory that `target` is asked for before each chunk is widened, since it may have moved. No memory is
- * taken beside it that is not used again for the next tensor.
+ * As `readFloats`, into memory that `target` is asked for before each piece is widened, since it may have moved. The next pieces are
+ * read while one is widened, and no memory is taken beside it that is not used again for the next tensor.
  */
 export async function readFloatsInto(
   checkpoint: Checkpoint,
@@ -62,20 +67,39 @@ export async function readFloatsInto(
   rows?: Rows,
 ): Promise<void> {
   const info = tensorOf(checkpoint, name);
-  const { offset, length } = rangeOf(info, rows);
-  const step = CHUNK_BYTES - (CHUNK_BYTES % unitBytesOf(info));
-  const into = spare ?? new Uint8Array(CHUNK_BYTES);
+  const pieces = spare ?? Array.from({ length: AHEAD + 1 }, () => new Uint8Array(PIECE_BYTES));
   spare = undefined;
   let done = 0;
-  for (let from = 0; from < length; from += step) {
-    const range = { offset: offset + from, length: Math.min(step, length - from), into };
-    const bytes = await checkpoint.read(info.name, range);
+  for await (const bytes of readAhead(readsInto(pieces, checkpoint, info, rangeOf(info, rows)), AHEAD)) {
     done += decodeInto(bytes, info.dtype, target().subarray(done));
   }
-  spare = into;
+  spare = pieces;
 }
 
-function rangeOf(info: TensorInfo, rows: Rows | undefined): { readonly offset: number; readonly length: number } {
+/**
+ * The reads of a part of a tensor for `readAhead`, each into one of some pieces of memory, which are used in turn; none splits an element
+ * or block.
+ */
+export function* readsInto(
+  pieces: readonly Uint8Array[],
+  checkpoint: Checkpoint,
+  info: TensorInfo,
+  { offset, length }: ByteRange = { offset: 0, length: info.byteLength },
+): Generator<() => Promise<Uint8Array>> {
+  const most = pieces[0]!.length;
+  const step = most - (most % unitBytesOf(info));
+  for (let from = 0; from < length; from += step) {
+    const into = pieces[(from / step) % pieces.length]!;
+    yield () => checkpoint.read(info.name, { offset: offset + from, length: Math.min(step, length - from), into });
+  }
+}
+
+interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+function rangeOf(info: TensorInfo, rows: Rows | undefined): ByteRange {
   return rows === undefined ? { offset: 0, length: info.byteLength } : bytesOfRows(info, rows);
 }
 

@@ -1,5 +1,5 @@
 import { wasm } from '#pair-sums';
-import type { Dtype } from '../tensor/index.js';
+import { type Dtype, type Memory, makeRoom, openKernel } from '../tensor/index.js';
 import { NO_SUMS, type ValueSums } from './value-sums.js';
 
 /** What the kernel says of two runs of elements; the sums are as in `ValueSums`. */
@@ -39,19 +39,6 @@ const LANES = 64;
 const ELEMENTS = 256;
 /** The kernel takes this many elements a turn. */
 const TURN = 4;
-const PAGE_BYTES = 65_536;
-
-/** What is used of WebAssembly, which the types of Node 20 do not declare. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  Instance: new (module: object) => { readonly exports: unknown };
-};
-
-/** A WebAssembly.Memory. */
-export interface Memory {
-  readonly buffer: ArrayBuffer;
-  grow(pages: number): number;
-}
 
 interface Kernel {
   readonly memory: Memory;
@@ -63,7 +50,7 @@ let kernel: Kernel | undefined;
 
 /** The kernel, of which a thread has one. */
 function theKernel(): Kernel {
-  kernel ??= new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports as Kernel;
+  kernel ??= openKernel<Kernel>(wasm);
   return kernel;
 }
 
@@ -167,11 +154,6 @@ function sumsAt(out: DataView): KernelSums | undefined {
     nonZeroBefore: count(1),
     nonZeroAfter: count(2),
   };
-}
-
-function makeRoom(memory: Memory, bytes: number): void {
-  const missing = bytes - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
 }
 
 /** Copies a side into the kernel's memory, filled up with zeros to whole turns. */

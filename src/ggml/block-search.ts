@@ -1,4 +1,5 @@
 import { wasm } from '#block-search';
+import { openKernel } from '../tensor/index.js';
 
 /** Groups of values that share a scale (and a minimum): `groups` runs of `count`, one after the other. */
 export interface Groups {
@@ -37,12 +38,6 @@ export interface SymmetricFits {
   readonly inverses: Float32Array;
 }
 
-/** What is used of WebAssembly, which the types of Node 20 do not declare. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  Instance: new (module: object) => { readonly exports: unknown };
-};
-
 interface Kernel {
   readonly memory: { readonly buffer: ArrayBuffer };
   affine(
@@ -68,7 +63,7 @@ let floats = new Float32Array(0);
 
 function loaded(): Kernel {
   if (kernel === undefined) {
-    kernel = new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports as Kernel;
+    kernel = openKernel<Kernel>(wasm);
     floats = new Float32Array(kernel.memory.buffer);
   }
   return kernel;

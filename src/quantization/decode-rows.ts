@@ -2,7 +2,7 @@ import { decodeToF32 } from '../tensor/index.js';
 import { rowBytesOf } from './bit-stream.js';
 import { elementsOf } from './elements.js';
 import type { PartBytes } from './parts.js';
-import { kernelWithRoom, Places } from './rounding-kernel.js';
+import { kernelsWithRoom, Places } from './rounding-kernel.js';
 import type { Scheme } from './scheme.js';
 import { tilesOf } from './tiles.js';
 
@@ -71,7 +71,7 @@ function decodePart({ packed, scales, zeros }: CodedRun, { rows, columns, tileCo
     codes: places.take(columns),
     values: places.take(4 * rows * columns),
   };
-  const { kernel, buffer } = kernelWithRoom(places.end);
+  const { kernel, buffer } = kernelsWithRoom(places.end);
   new Uint8Array(buffer).set(packed, at.packed);
   new Float32Array(buffer, at.scales).set(scales);
   new Float32Array(buffer, at.zeros).set(zeros);

@@ -1,25 +1,17 @@
 import { wasm } from '#rounding';
-import { type Memory, sharedMemory } from '../differences/index.js';
+import { sharedMemory } from '../differences/index.js';
+import { makeRoom, openKernel, type WidenKernel, widenKernel } from '../tensor/index.js';
 
-/** Element types that the kernel reads, and its numbers of them. */
-const KINDS = { BF16: 0, F16: 1, F32: 2 } as const;
-export type RoundedFrom = keyof typeof KINDS;
+/** Element types whose rows are rounded here, and the bytes of one. */
+const ELEMENT_BYTES = { BF16: 2, F16: 2, F32: 4 } as const;
+export type RoundedFrom = keyof typeof ELEMENT_BYTES;
 
-const ELEMENT_BYTES: Readonly<Record<RoundedFrom, number>> = { BF16: 2, F16: 2, F32: 4 };
-const PAGE_BYTES = 65_536;
-/** The kernel reads and writes whole vectors, two at a time, and words of 8 bytes. */
+/** The kernels read and write whole vectors, two at a time, and words of 8 bytes. */
 const ROOM_BYTES = 32;
 /** The place of sums that nobody wants: nothing is put there. */
 const NOWHERE = 0;
 
-/** What is used of WebAssembly, which the types of Node 20 do not declare. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  Instance: new (module: object, imports: { sums: { memory: Memory } }) => { readonly exports: unknown };
-};
-
 export interface Kernel {
-  widen(kind: number, input: number, count: number, output: number): void;
   ranges(x: number, rows: number, columns: number, tile: number, least: number, most: number): number;
   encode(
     ...[x, rows, columns, tile, scales, zeros, bits, codes, packed, rounded, sums]: [
@@ -35,15 +27,14 @@ export interface Kernel {
   ): void;
 }
 
-let kernel: Kernel | undefined;
+let kernels: { readonly kernel: Kernel; readonly widen: WidenKernel } | undefined;
 
-/** The kernel, of which a thread has one, and its memory with room for so many bytes; it may be another memory than before. */
-export function kernelWithRoom(bytes: number): { readonly kernel: Kernel; readonly buffer: ArrayBuffer } {
+/** The kernels, of which a thread has one each, and their memory with room for so many bytes; it may be another memory than before. */
+export function kernelsWithRoom(bytes: number): NonNullable<typeof kernels> & { readonly buffer: ArrayBuffer } {
   const { memory } = sharedMemory();
-  kernel ??= new WebAssembly.Instance(new WebAssembly.Module(wasm), { sums: { memory } }).exports as Kernel;
-  const missing = bytes - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
-  return { kernel, buffer: memory.buffer };
+  kernels ??= { kernel: openKernel<Kernel>(wasm, memory), widen: widenKernel(memory) };
+  makeRoom(memory, bytes);
+  return { ...kernels, buffer: memory.buffer };
 }
 
 /** Gives places in the kernel's memory, one after the other, each with the room that the kernel wants behind it. */
@@ -79,7 +70,7 @@ export interface RunRanges {
 }
 
 export function isRoundedFrom(dtype: string): dtype is RoundedFrom {
-  return Object.hasOwn(KINDS, dtype);
+  return Object.hasOwn(ELEMENT_BYTES, dtype);
 }
 
 /**
@@ -97,9 +88,11 @@ export class RowsInKernel {
     this.#shape = shape;
     this.#runs = shape.rows * Math.ceil(shape.columns / shape.tileColumns);
     this.#places = placesOf(shape, this.#runs, ELEMENT_BYTES[from]);
-    ({ kernel: this.#kernel, buffer: this.#buffer } = kernelWithRoom(this.#places.end));
-    new Uint8Array(this.#buffer).set(stored, this.#places.stored);
-    this.#kernel.widen(KINDS[from], this.#places.stored, shape.rows * shape.columns, this.#places.values);
+    const { kernel, widen, buffer } = kernelsWithRoom(this.#places.end);
+    [this.#kernel, this.#buffer] = [kernel, buffer];
+    const at = from === 'F32' ? this.#places.values : this.#places.stored;
+    new Uint8Array(buffer).set(stored, at);
+    if (from !== 'F32') widen[from](at, shape.rows * shape.columns, this.#places.values);
   }
 
   ranges(): RunRanges {

@@ -2,80 +2,11 @@
 ;; say in TypeScript, bit for bit. test/quantization/round-rows.test.ts holds one against the other.
 ;;
 ;; A run is the values of one row that share a scale: `tile` of them, fewer at a row's end. Whole vectors are read and written, two at a
-;; time, so the caller leaves 32 bytes of room behind the arrays of `widen` and `encode`.
+;; time, so the caller leaves 32 bytes of room behind the arrays of `encode`.
 ;;
 ;; The memory is that of pair-sums.wat, so that sums are made of values where they lie.
 (module
-  (memory (import "sums" "memory") 1)
-
-  ;; `count` packed elements as f32. kind: 0 = BF16, 1 = F16, 2 = F32. Infinite and NaN F16 become NaN, for both are refused.
-  (func (export "widen") (param $kind i32) (param $in i32) (param $count i32) (param $out i32)
-    (local $end i32) (local $zero v128) (local $eight v128)
-    (local.set $end (i32.add (local.get $out) (i32.mul (local.get $count) (i32.const 4))))
-    (if (i32.eq (local.get $kind) (i32.const 2))
-      (then
-        (memory.copy (local.get $out) (local.get $in) (i32.mul (local.get $count) (i32.const 4)))
-        (return)))
-    (if (local.get $kind)
-      (then
-        (call $widenHalves (local.get $in) (local.get $out) (local.get $end))
-        (return)))
-    ;; A BF16 is the upper half of an f32.
-    (block $done
-      (loop $next
-        (br_if $done (i32.ge_u (local.get $out) (local.get $end)))
-        (local.set $eight (v128.load (local.get $in)))
-        (v128.store (local.get $out)
-          (i8x16.shuffle 0 1 16 17 2 3 18 19 4 5 20 21 6 7 22 23 (local.get $zero) (local.get $eight)))
-        (v128.store offset=16 (local.get $out)
-          (i8x16.shuffle 8 9 24 25 10 11 26 27 12 13 28 29 14 15 30 31 (local.get $zero) (local.get $eight)))
-        (local.set $in (i32.add (local.get $in) (i32.const 16)))
-        (local.set $out (i32.add (local.get $out) (i32.const 32)))
-        (br $next))))
-
-  ;; F16 from $in on as f32 from $out to $end.
-  (func $widenHalves (param $in i32) (param $out i32) (param $end i32)
-    (local $zero v128) (local $eight v128) (local $a v128) (local $b v128) (local $d v128) (local $e v128)
-    (local $magnitude v128) (local $bias v128) (local $tiny v128) (local $least v128) (local $largest v128) (local $special v128)
-    ;; In locals, for a constant of 128 bits is made anew at each use. In the terms of f32: 112 more in the exponent, 2^-14, the
-    ;; least normal F16, the largest finite one.
-    (local.set $magnitude (v128.const i32x4 0x7fff0000 0x7fff0000 0x7fff0000 0x7fff0000))
-    (local.set $bias (v128.const i32x4 0x38000000 0x38000000 0x38000000 0x38000000))
-    (local.set $tiny (v128.const i32x4 0x38800000 0x38800000 0x38800000 0x38800000))
-    (local.set $least (v128.const i32x4 0x00800000 0x00800000 0x00800000 0x00800000))
-    (local.set $largest (v128.const i32x4 0x0f7fe000 0x0f7fe000 0x0f7fe000 0x0f7fe000))
-    (local.set $special (v128.const i32x4 0x7fc00000 0x7fc00000 0x7fc00000 0x7fc00000))
-    (block $done
-      (loop $next
-        (br_if $done (i32.ge_u (local.get $out) (local.get $end)))
-        (local.set $eight (v128.load (local.get $in)))
-        (local.set $a (i8x16.shuffle 0 1 16 17 2 3 18 19 4 5 20 21 6 7 22 23 (local.get $zero) (local.get $eight)))
-        (local.set $b (i8x16.shuffle 8 9 24 25 10 11 26 27 12 13 28 29 14 15 30 31 (local.get $zero) (local.get $eight)))
-        ;; A normal number gets another exponent. A subnormal one becomes the fraction of 2^-14 · 1.f, from which 2^-14
-        ;; is taken: a product would do, but a subnormal f32 in it costs the processor a hundred cycles.
-        (local.set $d (i32x4.shr_u (v128.and (local.get $a) (local.get $magnitude)) (i32.const 3)))
-        (local.set $e (i32x4.shr_u (v128.and (local.get $b) (local.get $magnitude)) (i32.const 3)))
-        (v128.store (local.get $out)
-          (v128.or
-            (v128.or
-              (v128.bitselect
-                (f32x4.sub (i32x4.add (local.get $d) (local.get $tiny)) (local.get $tiny))
-                (i32x4.add (local.get $d) (local.get $bias))
-                (i32x4.gt_s (local.get $least) (local.get $d)))
-              (v128.and (local.get $special) (i32x4.gt_s (local.get $d) (local.get $largest))))
-            (v128.andnot (local.get $a) (local.get $magnitude))))
-        (v128.store offset=16 (local.get $out)
-          (v128.or
-            (v128.or
-              (v128.bitselect
-                (f32x4.sub (i32x4.add (local.get $e) (local.get $tiny)) (local.get $tiny))
-                (i32x4.add (local.get $e) (local.get $bias))
-                (i32x4.gt_s (local.get $least) (local.get $e)))
-              (v128.and (local.get $special) (i32x4.gt_s (local.get $e) (local.get $largest))))
-            (v128.andnot (local.get $b) (local.get $magnitude))))
-        (local.set $in (i32.add (local.get $in) (i32.const 16)))
-        (local.set $out (i32.add (local.get $out) (i32.const 32)))
-        (br $next))))
+  (memory (import "host" "memory") 1)
 
   ;; The smallest and the largest value of each run, 0 among them, at $least and $most. 1 where a value is NaN.
   (func (export "ranges")

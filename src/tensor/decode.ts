@@ -2,6 +2,7 @@ import { BirdboneError } from '../errors.js';
 import { DTYPES, type Dtype, type ElementDtype, isBlockDtype } from './dtype.js';
 import { e4m3Table, e8m0Table, ieeeTable } from './float-tables.js';
 import { dequantize } from './quantized/dequantize.js';
+import { widenHalves } from './widen.js';
 
 /**
  * Values of packed little-endian elements as float32, in an array of its own. Exact for every element type of at most 16 bits;
@@ -80,21 +81,14 @@ const readBig =
 /** The bit patterns of floats. */
 const patternsOf = ({ buffer, byteOffset, length }: Float32Array) => new Uint32Array(buffer, byteOffset, length);
 
-/** Element types of at most 16 bits: one float32 bit pattern for each code, made at first use. */
-function lookUp(codes: ViewType<Uint8Array | Uint16Array>, makeTable: () => Uint32Array): Decoder {
+/** Element types of 8 bits: one float32 bit pattern for each code, made at first use. */
+function lookUp(makeTable: () => Uint32Array): Decoder {
   let table: Uint32Array | undefined;
   return (bytes, values) => {
     table ??= makeTable();
-    const input = view(codes, bytes);
     const output = patternsOf(values);
-    for (let i = 0; i < input.length; i += 1) output[i] = table[input[i]!]!;
+    for (let i = 0; i < bytes.length; i += 1) output[i] = table[bytes[i]!]!;
   };
-}
-
-function decodeBf16(bytes: Uint8Array, values: Float32Array): void {
-  const input = view(Uint16Array, bytes);
-  const output = patternsOf(values);
-  for (let i = 0; i < input.length; i += 1) output[i] = input[i]! << 16;
 }
 
 function copyBytes(bytes: Uint8Array, { buffer, byteOffset, byteLength }: Float32Array): void {
@@ -103,12 +97,12 @@ function copyBytes(bytes: Uint8Array, { buffer, byteOffset, byteLength }: Float3
 
 const DECODERS: Partial<Record<ElementDtype, Decoder>> = {
   F32: copyBytes,
-  BF16: decodeBf16,
-  F16: lookUp(Uint16Array, () => ieeeTable(5, 10)),
+  BF16: (bytes, values) => widenHalves(bytes, 'BF16', values),
+  F16: (bytes, values) => widenHalves(bytes, 'F16', values),
   F64: readAs(Float64Array),
-  F8_E4M3: lookUp(Uint8Array, e4m3Table),
-  F8_E5M2: lookUp(Uint8Array, () => ieeeTable(5, 2)),
-  F8_E8M0: lookUp(Uint8Array, e8m0Table),
+  F8_E4M3: lookUp(e4m3Table),
+  F8_E5M2: lookUp(() => ieeeTable(5, 2)),
+  F8_E8M0: lookUp(e8m0Table),
   BOOL: readAs(Uint8Array),
   U8: readAs(Uint8Array),
   I8: readAs(Int8Array),

@@ -47,4 +47,6 @@ export { packHalves, type StoredFormat } from './packed-weights.js';
 export { fittingPrefix, ResidentRoom } from './resident-room.js';
 export { showValues } from './show-values.js';
 export { measureMatMul } from './throughput.js';
+export { type Memory, makeRoom, openKernel } from './wasm-kernel.js';
+export { type WidenKernel, widenKernel } from './widen.js';
 export { countZeros } from './zeros.js';

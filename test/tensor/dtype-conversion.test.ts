@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DTYPES, type Dtype, decodeToF32, encodeFromF32 } from '../../src/tensor/index.js';
+import { DTYPES, type Dtype, decodeInto, decodeToF32, encodeFromF32 } from '../../src/tensor/index.js';
 
 /** A narrow float format as its specification defines it, in plain float64 arithmetic on numbers. */
 interface Format {
@@ -129,6 +129,23 @@ describe.each(FORMATS)('$dtype', (format) => {
 });
 
 describe('decodeToF32', () => {
+  it.each(['F16', 'BF16'] as const)('widens as many %s as there are, each alike wherever it lies', (dtype) => {
+    const codes = Uint16Array.from({ length: 70_001 }, (_, i) => (i * 40_503) % 65_536);
+    const each = decodeToF32(allCodes({ dtype, bytes: 2, exponentBits: 0, mantissaBits: 0 }), dtype);
+    const patterns = new Uint32Array(each.buffer);
+    // Around whole vectors, and the strips that go through the kernel.
+    for (const length of [1, 7, 8, 9, 15, 16, 17, 32_767, 32_768, 32_769, 65_543, 70_001]) {
+      const target = new Float32Array(length + 9).fill(-7);
+      const found = decodeInto(new Uint8Array(codes.buffer, 0, 2 * length), dtype, target);
+      expect(found).toBe(length);
+      const bits = new Uint32Array(target.buffer);
+      for (let i = 0; i < length; i += 1) {
+        if (bits[i] !== patterns[codes[i]!]) throw new Error(`${dtype}: ${i} of ${length} is ${bits[i]}`);
+      }
+      expect([...target.subarray(length)]).toEqual(Array(9).fill(-7));
+    }
+  });
+
   it('reads F8_E8M0 as powers of two', () => {
     const decoded = decodeToF32(
       Uint8Array.from({ length: 256 }, (_, i) => i),
