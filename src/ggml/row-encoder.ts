@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { source } from '#encode-worker';
 import { DTYPES } from '../tensor/index.js';
 import { openThreads } from '../threads/index.js';
 import { type EncodeJob, encodeJob } from './encode-job.js';
@@ -17,7 +16,7 @@ const MIN_ELEMENTS = 262_144;
 
 /** Returns an encoder on as many threads as there are cores, up to 8. They start with the first job that is worth it. */
 export function openRowEncoder(cores = availableParallelism()): RowEncoder {
-  const threads = openThreads<EncodeJob, Uint8Array>(source, cores);
+  const threads = openThreads<EncodeJob, Uint8Array>('encode', cores);
   return {
     async encode(job) {
       const rows = (job.bytes.length * 8) / DTYPES[job.from].bits / job.columns;

@@ -1,4 +1,3 @@
-import { source } from '#digest-worker';
 import { beginTensorDigest, type TensorInfo, tensorDigestPrefix } from '../checkpoint/index.js';
 import { openThreads, SpareMemory, type Threads } from '../threads/index.js';
 import type { DigestPiece } from './digest-piece.js';
@@ -34,14 +33,16 @@ export interface Digests {
   close(): Promise<void>;
 }
 
+/** Digests are told apart by number, whoever has them made. */
+let next = 0;
+
 /** Returns what hashes so many bytes, on up to so many threads; they start with the first tensor. */
 export function openDigests(totalBytes: number, threads: number): Digests {
   const memory = new SpareMemory(PIECE_BYTES);
   if (totalBytes < MIN_THREADED_BYTES || threads < 1) {
     return { parallel: 1, memory, begin: (info) => hashHere(info, memory), close: async () => {} };
   }
-  const pool = openThreads<DigestPiece, string | undefined>(source, threads);
-  let next = 0;
+  const pool = openThreads<DigestPiece, string | undefined>('hash', threads);
   return {
     parallel: pool.count,
     memory,

@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { source } from '#round-worker';
 import { openThreads, SpareMemory } from '../threads/index.js';
 import { type RoundedRows, type RoundJob, roundRows } from './round-rows.js';
 
@@ -26,7 +25,7 @@ const MIN_BYTES = 2 ** 20;
 
 /** Returns a rounder on as many threads as there are cores, up to 8. They start with the first job that is worth it. */
 export function openRowRounder(cores = availableParallelism()): RowRounder {
-  const threads = openThreads<RoundJob, RoundedRows>(source, cores);
+  const threads = openThreads<RoundJob, RoundedRows>('round', cores);
   return {
     parallel: threads.count,
     memory: new SpareMemory(PIECE_BYTES),

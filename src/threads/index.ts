@@ -1,4 +1,3 @@
 export { openThreads, type Threads } from './pool.js';
 export { readAhead } from './read-ahead.js';
-export { serve } from './serve.js';
 export { SpareMemory } from './spare-memory.js';

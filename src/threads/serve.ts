@@ -1,9 +1,17 @@
 import { parentPort } from 'node:worker_threads';
 import { BirdboneError, type ErrorCode } from '../errors.js';
 
-/** What a thread answers: a result, or why there is none. Errors lose their class on the way between threads. */
-export type Answer<Result> =
-  | { readonly id: number; readonly result: Result }
+/** What a thread is asked: to do work of a name with a job. */
+export interface Asked {
+  readonly id: number;
+  readonly work: string;
+  readonly job: unknown;
+}
+
+/** What it answers: a result, or why there is none. A BirdboneError loses its class on the way between threads. */
+export type Answer =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: Error }
   | {
       readonly id: number;
       readonly code: ErrorCode;
@@ -11,17 +19,38 @@ export type Answer<Result> =
       readonly suggestions: readonly string[];
     };
 
-/** Makes this thread do `work` with each job that it is sent. `buffersOf` names the result's buffers, which are handed over. */
-export function serve<Job, Result>(work: (job: Job) => Result, buffersOf: (result: Result) => readonly ArrayBuffer[]) {
-  parentPort?.on('message', ({ id, job }: { readonly id: number; readonly job: Job }) => {
+/** A kind of work. */
+export interface Work {
+  readonly run: (job: never) => unknown;
+  /** The buffers of a result, which are handed over. */
+  readonly buffersOf: (result: never) => readonly ArrayBuffer[];
+}
+
+/** Names the types of a kind of work. */
+export function workOf<Job, Result>(
+  run: (job: Job) => Result,
+  buffersOf: (result: Result) => readonly ArrayBuffer[] = () => [],
+): Work {
+  return { run, buffersOf };
+}
+
+/** Makes this thread do each job that it is sent. */
+export function serve(works: Readonly<Record<string, Work>>): void {
+  parentPort?.on('message', ({ id, work: name, job }: Asked) => {
     try {
-      const result = work(job);
-      parentPort?.postMessage({ id, result } satisfies Answer<Result>, buffersOf(result));
+      const work = works[name];
+      if (work === undefined) throw new RangeError(`Threads know no work '${name}'.`);
+      const result = work.run(job as never);
+      parentPort?.postMessage({ id, result } satisfies Answer, work.buffersOf(result as never));
     } catch (error) {
-      // What is thrown here and not caught ends the thread, and its error event says so to the other side.
-      if (!(error instanceof BirdboneError)) throw error;
-      const { code, message, suggestions } = error;
-      parentPort?.postMessage({ id, code, message, suggestions } satisfies Answer<Result>);
+      parentPort?.postMessage(reasonOf(id, error));
     }
   });
+}
+
+function reasonOf(id: number, error: unknown): Answer {
+  if (!(error instanceof BirdboneError))
+    return { id, error: error instanceof Error ? error : new Error(String(error)) };
+  const { code, message, suggestions } = error;
+  return { id, code, message, suggestions };
 }
