@@ -1,6 +1,6 @@
 /**
  * `npx tsx bench/memory.ts`: holds the peak memory of pruning and quantizing, each a process of its own, against what their plans
- * foretell: on models of a quarter of Mistral-7B's widths with 2, 4 and 8 blocks, and on two blocks of a checkpoint in all of
+ * foretell: on models of a quarter of Mistral-7B's widths with 2, 8 and 24 blocks, and on two blocks of a checkpoint in all of
  * Mistral-7B's shapes (14.5 GB, of which the blocks from the third on and the head are holes of a sparse file). The table goes into
  * docs/memory.md. Needs a build, and 2 GB of disk under `--folder`. Linux only.
  */
@@ -54,7 +54,7 @@ await mkdir(folder, { recursive: true });
 await writeFile(data, (await readFile(calibration, 'utf8')).slice(0, DATA_CHARACTERS));
 const measurements: Measurement[] = [];
 try {
-  for (const blocks of [2, 4, 8]) await measureModel(`a quarter wide, ${blocks} blocks`, quarterWidth(blocks));
+  for (const blocks of [2, 8, 24]) await measureModel(`a quarter wide, ${blocks} blocks`, quarterWidth(blocks));
   await measureModel('Mistral-7B, 2 of 32 blocks', MISTRAL_7B, 2);
 } finally {
   await rm(folder, { recursive: true, force: true });
