@@ -13,7 +13,7 @@ export interface Machine {
 
 export function machine(): Machine {
   return {
-    cpu: os.cpus()[0]?.model ?? 'unknown',
+    cpu: processorName(),
     cores: os.availableParallelism(),
     memoryBytes: os.totalmem(),
     system: systemName(),
@@ -46,6 +46,26 @@ export function commit(): string {
 /** Bytes in powers of ten, as disks and throughputs are given. */
 export function megabytes(bytes: number): string {
   return `${Math.round(bytes / 1e6).toLocaleString('en-US')} MB`;
+}
+
+/** Flags of /proc/cpuinfo on x86, the widest first. */
+const WIDEST = { avx512f: 'AVX-512', avx2: 'AVX2' };
+
+/** Its name, which on a virtual machine may say little, and on Linux the generation and the widest instructions that it says it has. */
+function processorName(): string {
+  const name = os.cpus()[0]?.model ?? 'unknown';
+  let lines: string;
+  try {
+    lines = readFileSync('/proc/cpuinfo', 'utf8');
+  } catch {
+    // Not Linux.
+    return name;
+  }
+  const said = (key: string) => new RegExp(`^${key}\\s*: (.*)$`, 'm').exec(lines)?.[1];
+  const [family, model, flags = ''] = [said('cpu family'), said('model'), said('flags')];
+  const widest = Object.entries(WIDEST).find(([flag]) => flags.split(' ').includes(flag))?.[1];
+  const generation = family === undefined ? [] : [`family ${family} model ${model}`];
+  return [name, ...generation, ...(widest === undefined ? [] : [widest])].join(', ');
 }
 
 function systemName(): string {
