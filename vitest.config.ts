@@ -2,6 +2,7 @@ import path from 'node:path';
 import { globSync } from 'tinyglobby';
 import { defineConfig } from 'vitest/config';
 import { withDirectImports } from './scripts/direct-imports.mjs';
+import { requiredPackagesInTests } from './scripts/required-packages.mjs';
 import { byProcess } from './test/suite/process-sharing.js';
 import { SlowFirst } from './test/suite/slow-first.js';
 
@@ -15,6 +16,7 @@ const named = (paths: readonly string[]) => paths.map((file) => path.relative(ro
 
 export default defineConfig({
   plugins: [
+    requiredPackagesInTests,
     {
       // As in the package (scripts/bundle-code.mjs): a test file loads what it needs, not all that a folder has.
       name: 'direct-imports',

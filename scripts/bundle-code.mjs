@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { globSync } from 'tinyglobby';
 import { withDirectImports } from './direct-imports.mjs';
+import { requiredPackages } from './required-packages.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -36,6 +37,7 @@ await build({
   sourcesContent: false,
   logLevel: 'warning',
   plugins: [
+    requiredPackages,
     {
       name: 'direct-imports',
       setup({ onLoad }) {
