@@ -1,19 +1,30 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { isBuilt } from '../scripts/build-record.mjs';
 
-/** What exists only as the build makes it, and the script that does. */
-const MADE = {
-  'tfjs-gradients.js': 'bundle-gradients.mjs',
-  'pair-sums.js': 'build-kernels.mjs',
-};
+/** What makes dist/vendor. */
+const SCRIPTS = ['bundle-gradients.mjs', 'build-kernels.mjs', 'bundle-thread.mjs'];
 
-/** The tests run on the sources, but some modules are made by the build. */
-export default function makeVendorModules(): void {
-  const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-  for (const [module, script] of Object.entries(MADE)) {
-    if (existsSync(path.join(root, 'dist/vendor', module))) continue;
+const root = path.resolve(import.meta.dirname, '..');
+
+export default function setUp(): () => void {
+  makeVendorModules();
+  return makeTemporaryFolder();
+}
+
+/** The tests run on the sources, but the build makes some modules of them: kernels, and what threads run. */
+function makeVendorModules(): void {
+  if (isBuilt(root)) return;
+  for (const script of SCRIPTS) {
     execFileSync(process.execPath, [path.join(root, 'scripts', script)], { stdio: 'inherit' });
   }
+}
+
+/** Gives the processes of this run a folder of their own for temporary files, and returns what removes it with all that tests left there. */
+function makeTemporaryFolder(): () => void {
+  const folder = mkdtempSync(path.join(tmpdir(), 'birdbone-tests-'));
+  for (const name of ['TMPDIR', 'TEMP', 'TMP']) process.env[name] = folder;
+  return () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
 }
