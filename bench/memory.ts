@@ -45,25 +45,69 @@ const COMMANDS = {
 } as const;
 type Command = keyof typeof COMMANDS;
 
+/** What else compresses, on 16 windows of 256 tokens. */
+const METHODS: Readonly<Record<string, readonly string[]>> = {
+  'prune --metric wanda': ['prune', '--sparsity', '0.5', '--waves', '1'],
+  'prune --metric taylor': ['prune', '--metric', 'taylor', '--sparsity', '0.5', '--waves', '1'],
+  'prune --metric fisher': ['prune', '--metric', 'fisher', '--sparsity', '0.5', '--waves', '1'],
+  'prune --metric hessian': ['prune', '--metric', 'hessian', '--sparsity', '0.5', '--waves', '1'],
+  'prune --solver sparsegpt': ['prune', '--solver', 'sparsegpt', '--sparsity', '0.5', '--waves', '1'],
+  'prune --thresholds owl': ['prune', '--thresholds', 'owl', '--sparsity', '0.5', '--waves', '1'],
+  'prune --plates auto': ['prune', '--plates', 'auto', '--sparsity', '0.25', '--waves', '1'],
+  'prune --heal': ['prune', '--sparsity', '0.5', '--waves', '1', '--heal', '--heal-steps', '2'],
+  'quantize --algorithm gptq': ['quantize', '--scheme', 'int4', '--algorithm', 'gptq'],
+  'factorize --ratio 0.2': ['factorize', '--ratio', '0.2'],
+};
+const METHOD_TEXT = [
+  ...['--context', '256', '--calibration', calibration, '--calibration-windows', '16'],
+  ...['--data', path.join(root, 'models/fledgling/evaluation.txt'), '--limit', '1'],
+];
+
 const { values } = parseArgs({
-  options: { folder: { type: 'string', default: path.join(tmpdir(), 'birdbone-memory') } },
+  options: {
+    folder: { type: 'string', default: path.join(tmpdir(), 'birdbone-memory') },
+    methods: { type: 'boolean', default: false },
+  },
 });
 const folder = path.resolve(values.folder);
 const data = path.join(folder, 'data.txt');
 await mkdir(folder, { recursive: true });
 await writeFile(data, (await readFile(calibration, 'utf8')).slice(0, DATA_CHARACTERS));
-const measurements: Measurement[] = [];
+const [measurements, methods]: [Measurement[], Measurement[]] = [[], []];
 try {
-  for (const blocks of [2, 8, 24]) await measureModel(`a quarter wide, ${blocks} blocks`, quarterWidth(blocks));
-  await measureModel('Mistral-7B, 2 of 32 blocks', MISTRAL_7B, 2);
+  if (!values.methods) {
+    for (const blocks of [2, 8, 24]) await measureModel(`a quarter wide, ${blocks} blocks`, quarterWidth(blocks));
+    await measureModel('Mistral-7B, 2 of 32 blocks', MISTRAL_7B, 2);
+  }
+  await measureMethods('a quarter wide, 2 blocks', quarterWidth(2));
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
-const table = render();
-console.log(`\n${table}\n\nkept in ${keepResults({ memory: measurements })}`);
-writeSection('memory', table, PAGE);
+if (!values.methods) writeSection('memory', render(measurements), PAGE);
+writeSection('memory-methods', renderMethods(), PAGE);
+console.log(`\n${render([...measurements, ...methods])}`);
+console.log(
+  `\nkept in ${keepResults({ ...(!values.methods && { memory: measurements }), 'memory-methods': methods })}`,
+);
 if (measurements.some(({ peakBytes, foretoldBytes }) => Math.abs(peakBytes / foretoldBytes - 1) > 0.15)) {
   process.exitCode = 1;
+}
+
+async function measureMethods(name: string, shape: MistralShape): Promise<void> {
+  const model = path.join(folder, 'model');
+  await writeMemoryModel(model, shape, {});
+  for (const [command, own] of Object.entries(METHODS)) {
+    keep(methods, { model: name, command, ...(await measure(model, [...own, ...METHOD_TEXT])) });
+  }
+  await rm(model, { recursive: true });
+}
+
+function keep(all: Measurement[], measured: Measurement): void {
+  all.push(measured);
+  const { model, command, foretoldBytes, peakBytes, cpuSeconds } = measured;
+  console.log(
+    `${model}, ${command}: foretold ${megabytes(foretoldBytes)}, peak ${megabytes(peakBytes)}, ${cpuSeconds.toFixed(1)} s of CPU`,
+  );
 }
 
 /** Measures both commands; with `realBlocks`, until they are done with so many. */
@@ -71,20 +115,16 @@ async function measureModel(name: string, shape: MistralShape, realBlocks?: numb
   const model = path.join(folder, 'model');
   await writeMemoryModel(model, shape, realBlocks === undefined ? {} : { realBlocks });
   for (const command of Object.keys(COMMANDS) as Command[]) {
-    const measured = { model: name, command, ...(await measure(model, command, realBlocks)) };
-    measurements.push(measured);
-    const { foretoldBytes, peakBytes, cpuSeconds } = measured;
-    console.log(
-      `${name}, ${command}: foretold ${megabytes(foretoldBytes)}, peak ${megabytes(peakBytes)}, ${cpuSeconds.toFixed(1)} s of CPU`,
-    );
+    const text = ['--context', '64', '--data', data, '--limit', '1'];
+    const found = await measure(model, [...COMMANDS[command], ...text], realBlocks);
+    keep(measurements, { model: name, command, ...found });
   }
   await rm(model, { recursive: true });
 }
 
-async function measure(model: string, command: Command, stopAfter: number | undefined) {
-  const [name, ...own] = COMMANDS[command];
+async function measure(model: string, [name, ...own]: readonly string[], stopAfter?: number) {
   const out = path.join(folder, 'out');
-  const shared = ['--context', '64', '--data', data, '--limit', '1', '--monitor', 'basic', '--max-drop', '100%'];
+  const shared = ['--monitor', 'basic', '--max-drop', '100%'];
   const args = [bin, name!, model, '--out', path.join(out, name!), ...own, ...shared, '--device', 'cpu'];
   const planned = await run([...args, '--dry-run', '--json']);
   const plan = JSON.parse(planned.stdout) as {
@@ -147,14 +187,28 @@ function isDone(events: string, blocks: number): boolean {
   });
 }
 
-function render(): string {
-  const rows = measurements.map((each) => [
+function renderMethods(): string {
+  const rows = methods.map((each) => [
+    `\`${each.command}\``,
+    megabytes(each.foretoldBytes),
+    megabytes(each.peakBytes),
+    offBy(each),
+  ]);
+  return markdownTable(['command', 'memory foretold', 'peak', 'off by'], rows);
+}
+
+function offBy({ peakBytes, foretoldBytes }: Measurement): string {
+  return `${(100 * (peakBytes / foretoldBytes - 1)).toFixed(1)} %`;
+}
+
+function render(all: readonly Measurement[]): string {
+  const rows = all.map((each) => [
     each.model,
     megabytes(each.modelBytes),
     `\`${each.command}\``,
     megabytes(each.foretoldBytes),
     megabytes(each.peakBytes),
-    `${(100 * (each.peakBytes / each.foretoldBytes - 1)).toFixed(1)} %`,
+    offBy(each),
     megabytes(each.foretoldDiskBytes),
     each.diskBytes === undefined ? 'stopped' : megabytes(each.diskBytes),
     `${each.foretoldSeconds.toFixed(0)} s`,

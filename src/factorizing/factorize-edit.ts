@@ -1,7 +1,7 @@
 import type { LayerPlan } from '../checkpoint/index.js';
 import { chooseRanks, largestUsefulRank, needsSpectrum, type RankChoice, ranksOfShapes } from '../lowrank/index.js';
 import type { Model } from '../model/index.js';
-import type { Edit, SettleContext } from '../pruning/index.js';
+import { type Edit, type EditCost, NO_GRAMS, type SettleContext, solverCost } from '../pruning/index.js';
 import type { FactorizeContext } from './block-matrices.js';
 import { factorizedLinears, factorSinks, layerPlan } from './factor-sink.js';
 import { factorizeBlocks } from './factorize-blocks.js';
@@ -26,12 +26,27 @@ export function factorizeEdit(settings: FactorizeSettings): Edit {
     needsCalibration: rules.algorithm === 'whitened',
     target: targetOf(rules.rule),
     ...PLACE[rules.format],
+    cost: (model, tokens) => costOf(rules, model, tokens),
     plan: (model) => largestPlan(rules, model),
     settle: (context) => settledEdit({ ...rules, rule: ruleForTarget(rules.rule, context.target) }, context),
     propose: () => {
       throw new Error('a factorizing edit is settled before it proposes');
     },
   };
+}
+
+/** Of a Gram matrix's root and the singular values of what it turns a matrix into. */
+const WHITENING = {
+  perInput: (columns: number) => columns ** 3,
+  perMatrix: (rows: number, columns: number) => 4 * rows * columns * Math.min(rows, columns),
+};
+
+function costOf({ algorithm }: FactorizeRules, model: Model, tokens: number): EditCost {
+  const solving = solverCost(model, WHITENING, tokens);
+  if (algorithm === 'svd') return { ...solving, ...NO_GRAMS };
+  const widest = shapesOf(model).reduce((most, { columns }) => Math.max(most, columns), 0);
+  // The root is on the device as well, for the products by it.
+  return { ...solving, gramBytes: solving.gramBytes + 4 * widest ** 2 };
 }
 
 /** What a step with these settings would make of every linear of the model as it is, with what each would lose. */

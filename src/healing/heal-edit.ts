@@ -1,9 +1,9 @@
 import { chunksOf, type LayerPlan } from '../checkpoint/index.js';
 import { type Model, withCheckpoint } from '../model/index.js';
-import type { Edit, EditContext, Proposal } from '../pruning/index.js';
+import { type Edit, type EditContext, type GradientCost, NO_GRAMS, type Proposal } from '../pruning/index.js';
 import { type Clock, HEALING_DETAILS, type HealingOrder, healModel } from './heal-model.js';
 import { healableLinears, healedTensor, healedView } from './healed-view.js';
-import { checkChoices, type HealChoices } from './settings.js';
+import { checkChoices, HEAL_DEFAULTS, type HealChoices } from './settings.js';
 import { trainer } from './trainer.js';
 
 /**
@@ -18,8 +18,25 @@ export function healEdit(choices: HealChoices, clock: Clock = () => performance.
     target: 1,
     goesBy: 'itself',
     heals: true,
+    // How long it takes is for the settings to say, not for shapes.
+    cost: (model) => ({ flops: 0, ...NO_GRAMS, gradients: trainingCost(choices, model) }),
     plan,
     propose: (context) => propose(order, context),
+  };
+}
+
+/** Numbers for each one that is learnt: its value, two moments, and the value of the best state. */
+const LEARNT_COPIES = 4;
+
+function trainingCost(choices: HealChoices, model: Model): GradientCost {
+  const { rank = HEAL_DEFAULTS.rank, batchWindows = HEAL_DEFAULTS.batchWindows } = choices;
+  const learnt = healableLinears(model).reduce((sum, { rows, columns }) => {
+    return sum + (rank === 'full' ? rows * columns : rank * (rows + columns));
+  }, 0);
+  return {
+    windows: batchWindows,
+    kinds: 0,
+    training: { learntBytes: 4 * LEARNT_COPIES * learnt },
   };
 }
 

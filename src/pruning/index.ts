@@ -1,5 +1,6 @@
 export { advanceStates, calibrationStates } from './calibration-states.js';
 export type { Decide, Edit, EditContext, Proposal, ProposalDetails, RemovedFrom, SettleContext } from './edit.js';
+export type { GradientCost } from './gradient-cost.js';
 export { inputGroups } from './input-groups.js';
 export { meanDivergences } from './mean-divergences.js';
 export { type Removals, removals } from './plan-masks.js';
@@ -7,7 +8,7 @@ export { type PruneSettings, pruneEdit } from './prune-edit.js';
 export { type NamedMetrics, type ScoreContext, type ScoredLinear, scoreModel } from './score-model.js';
 export { shedEdit } from './shed-edit.js';
 export { refuseWithoutPlates } from './shed-settings.js';
-export { type EditCost, solverCost } from './solver-cost.js';
+export { type EditCost, NO_GRAMS, solverCost } from './solver-cost.js';
 export { storedValues } from './stored-layout.js';
 export type { ThresholdSettings } from './threshold-settings.js';
 export { vocabularyEdit } from './vocabulary-edit.js';

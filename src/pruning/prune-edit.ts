@@ -69,9 +69,7 @@ export async function pruneEdit(settings: PruneSettings): Promise<Edit> {
     target: targetOf(parts.pattern, settings.sparsity),
     rankedBy: solver.kind === 'prunes' ? name : settings.metric,
     ...(isWithinRows(parts) && { ranksWithinRows: true }),
-    ...((solver.kind !== 'mask-only' || allocation.kind === 'clustered') && {
-      cost: (model, tokens) => costOf(parts, model, tokens),
-    }),
+    cost: (model, tokens) => costOf(parts, model, tokens),
     plan: (model) => plan(model, name, solver),
     propose: (context) => propose(parts, context),
   };
@@ -141,15 +139,27 @@ function isWithinRows({ solver, allocation, pattern, compare }: PruneParts): boo
   return solver.kind === 'mask-only' && allocation.kind === 'even' && (pattern.kind === 'fixed' || compare === 'row');
 }
 
-function costOf(
-  { solver, allocation, clusterThresholds: settings }: PruneParts,
-  model: Model,
-  tokens: number,
-): EditCost {
-  const solving = solver.kind === 'mask-only' ? { flops: 0, ...NO_GRAMS } : solverCost(model, solver.cost, tokens);
-  if (allocation.kind !== 'clustered') return solving;
-  return { ...solving, flops: solving.flops + thresholdCost(model, settings, tokens).flops };
+function costOf(parts: PruneParts, model: Model, tokens: number): EditCost {
+  const { metric, allocation, clusterThresholds: settings } = parts;
+  const solving = solvingCost(parts, model, tokens);
+  const kinds = (['gradient', 'fisher'] as const).filter((kind) => metric.needs.includes(kind));
+  const windows = kinds.includes('fisher') ? { windows: 1 } : {};
+  return {
+    ...solving,
+    flops: solving.flops + (allocation.kind === 'clustered' ? thresholdCost(model, settings, tokens).flops : 0),
+    ...(kinds.length > 0 && { gradients: { kinds: kinds.length, ...windows } }),
+  };
 }
+
+function solvingCost({ solver, metric }: PruneParts, model: Model, tokens: number): EditCost {
+  if (solver.kind !== 'mask-only') return solverCost(model, solver.cost, tokens);
+  return metric.needs.includes('inverse-hessian')
+    ? solverCost(model, INVERSE_DIAGONAL, tokens)
+    : { flops: 0, ...NO_GRAMS };
+}
+
+/** Of a factorization and of the inverse's diagonal. */
+const INVERSE_DIAGONAL = { perInput: (columns: number) => columns ** 3, perMatrix: () => 0 };
 
 /** Throws `unsupported` where a solver cannot take on a matrix: before any work. */
 function plan(model: Model, name: string, solver: Solver): LayerPlan {

@@ -18,6 +18,7 @@ import { replacedTensors, shedPlan, type WidthRules } from './shed-plan.js';
 import { type ShedRules, type ShedSettings, shedRules, WIDTH_KINDS } from './shed-settings.js';
 import { surveyCurves } from './shed-survey.js';
 import { shedWidths } from './shed-widths.js';
+import { solverCost } from './solver-cost.js';
 
 /** An edit that sheds whole plates: what is published of it is smaller, not just sparse. */
 export async function shedEdit(settings: ShedSettings): Promise<Edit> {
@@ -30,10 +31,18 @@ export async function shedEdit(settings: ShedSettings): Promise<Edit> {
     needsCalibration: true,
     target: rules.sparsity,
     check: (model) => checkTarget(withBiases(model, widthRules(rules)), shareOf(rules, rules.sparsity), rules.shedding),
+    // What is folded is solved for on each consumer's inputs; heads and channels are all that a block has.
+    cost: (model, tokens) => solverCost(model, FOLDING, tokens),
     plan: (model) => shedPlan(model, widthRules(rules)),
     propose: (context) => propose(rules, context),
   };
 }
+
+/** Of a factorization of an input's Gram matrix, and of a matrix's columns by it. */
+const FOLDING = {
+  perInput: (columns: number) => columns ** 3,
+  perMatrix: (rows: number, columns: number) => 2 * rows * columns ** 2,
+};
 
 function widthRules({ plates, compensation }: ShedRules): WidthRules {
   return { kinds: WIDTH_KINDS[plates]!, compensation };

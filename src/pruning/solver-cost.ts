@@ -1,6 +1,7 @@
 import { gramSumBytes } from '../evidence/index.js';
 import type { LinearInput, LinearSpec, Model } from '../model/index.js';
 import type { SolverCost } from '../solvers/index.js';
+import type { GradientCost } from './gradient-cost.js';
 import { inputGroups } from './input-groups.js';
 import { prunableLinears } from './plan-masks.js';
 
@@ -12,6 +13,8 @@ export interface EditCost {
   readonly gramBytes: number;
   /** The same of a device that keeps their sums until a pass is done: of the pass with the most, and while a product is added to them. */
   readonly gramSums: { readonly kept: number; readonly adding: number };
+  /** Absent of what looks at no gradient. */
+  readonly gradients?: GradientCost;
 }
 
 /** Of what needs no Gram matrices. */

@@ -3,6 +3,7 @@ import { batchesOf, DEFAULT_MEMORY_BYTES, type Decoder, tokensPerBatch, valuesPe
 import type { EditCost } from '../pruning/index.js';
 import type { Recipe } from '../recipe.js';
 import { type Device, fittingPrefix, RunningSums } from '../tensor/index.js';
+import { gradientMemory } from './gradient-memory.js';
 import type { Inputs } from './inputs.js';
 import { weightsOf } from './sizes.js';
 
@@ -61,12 +62,13 @@ export function plannedMemory(question: MemoryQuestion): PlannedMemory {
   const work = workOf(inputs.recipe, decoder);
   // Without a text, no block runs: weights come and go slice by slice.
   const resident = text.context === 0 ? 0 : block;
-  const tensors = resident + Math.max(text.working, work.slices);
+  const backward = gradientMemory(question);
+  const tensors = Math.max(resident + Math.max(text.working, work.slices), backward.device);
   // Where tensors lie in the host's memory, weights are widened and rows of scores ranked there: no scores of a whole matrix, and no order of them, is beside it.
   const onHost = device.name === 'cpu';
   const loading = onHost ? largestTransposed(decoder) : Math.min(largestMatrix(decoder), PIECE_BYTES);
   const made = onHost && question.ranksWithinRows ? 0 : work.host + work.slices;
-  const hosted = Math.max(loading, made) + grams + text.held;
+  const hosted = Math.max(loading, made, backward.host) + grams + text.held;
   const host = PROCESS_BYTES + STREAM_BYTES + work.threads + hosted;
   const { batch, states: hiddenStates, resident: onGpu, spilled } = text;
   const parts = { block, batch, hiddenStates, resident: onGpu, spilled, grams };

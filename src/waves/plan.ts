@@ -156,5 +156,6 @@ function waveFlops({ model, edits, recipe, gate, calibration, evaluation }: Inpu
 }
 
 function costsOf(edits: readonly Edit[], model: Model, texts: Plan['texts']): EditCost[] {
-  return edits.flatMap((edit) => edit.cost?.(model, texts.calibrationTokens) ?? []);
+  const all = edits.flatMap((edit) => (edit.followedBy === undefined ? [edit] : [edit, edit.followedBy]));
+  return all.flatMap((edit) => edit.cost?.(model, texts.calibrationTokens) ?? []);
 }

@@ -1,0 +1,71 @@
+import { batchesOf, DEFAULT_MEMORY_BYTES, type Decoder, tokensPerBatch } from '../model/index.js';
+import type { GradientCost } from '../pruning/index.js';
+import type { MemoryQuestion } from './plan-memory.js';
+import { prunableOf, weightsOf } from './sizes.js';
+
+/** What a pass backwards holds at its fullest, in bytes: everything on the device, and beside it on the host. */
+export interface BackwardMemory {
+  readonly device: number;
+  readonly host: number;
+}
+
+/** A block's weights, their gradients, and once more as much while these are made. */
+const COPIES_OF_BLOCK = 3;
+/** Of --memory: what blocks may keep on the device in training, and what the teacher's states and the step's own may each. */
+const BLOCKS_SHARE = 0.5;
+const STATES_SHARE = 0.25;
+/** The student's and the teacher's. */
+const HEADS = 2;
+
+/** The most that any step's gradients take; 0 where no step looks at gradients, or there is no text. */
+export function gradientMemory(question: MemoryQuestion): BackwardMemory {
+  const found = question.costs.flatMap(({ gradients }) => (gradients === undefined ? [] : [one(gradients, question)]));
+  return {
+    device: Math.max(0, ...found.map(({ device }) => device)),
+    host: Math.max(0, ...found.map(({ host }) => host)),
+  };
+}
+
+function one({ windows, kinds, training }: GradientCost, question: MemoryQuestion): BackwardMemory {
+  const { inputs, device, memoryBytes = DEFAULT_MEMORY_BYTES } = question;
+  const { decoder } = inputs.model;
+  const passages = inputs.calibration?.passages ?? [];
+  const longest = passages.reduce((length, { ids }) => Math.max(length, ids.length), 0);
+  if (longest === 0) return { device: 0, host: 0 };
+  const forward = tokensPerBatch(decoder, longest, device);
+  const most = windows === undefined ? forward : Math.min(forward, windows * longest);
+  const tokens = batchesOf(passages, most).reduce((widest, { rows, columns }) => Math.max(widest, rows * columns), 0);
+  const block = 4 * decoder.blocks.reduce((largest, each) => Math.max(largest, weightsOf(each)), 0);
+  const weights = 4 * prunableOf(decoder);
+  const tape = COPIES_OF_BLOCK * block + 4 * tokens * tapeValues(decoder);
+  // What goes into each block, and the gradients of what comes out of it.
+  const states = (decoder.blocks.length + 2) * 4 * decoder.hidden;
+  if (training === undefined) {
+    const all = passages.reduce((sum, { ids }) => sum + ids.length, 0);
+    // Blocks' inputs are let go of as their gradients come.
+    const kept = Math.max(within(memoryBytes, all * states), within(memoryBytes, kinds * weights));
+    return { device: tape, host: kept + kinds * block };
+  }
+  const heads = HEADS * 4 * decoder.hidden * decoder.vocabulary;
+  const resident = Math.max(0, Math.min(BLOCKS_SHARE * memoryBytes, weights) - block);
+  const step = Math.max(tokens, (windows ?? 1) * longest) * states;
+  const teacher = passages.reduce((sum, { ids }) => sum + ids.length, 0) * 4 * decoder.hidden;
+  const room = STATES_SHARE * memoryBytes;
+  return {
+    device: tape + resident + heads,
+    host: training.learntBytes + within(room, step) + within(room, teacher),
+  };
+}
+
+/** What does not fit is in a file. */
+function within(room: number, bytes: number): number {
+  return bytes <= room ? bytes : 0;
+}
+
+/**
+ * Values of one token that are there at once when a block is run on a tape and gone back through: most products of the forward pass, and
+ * the gradients under way. Fitted to the tensors of ten blocks of different shapes (docs/memory.md).
+ */
+function tapeValues({ hidden, heads, kvHeads, headDim, ffn }: Decoder): number {
+  return 43 * hidden + 14.5 * heads * headDim + 15.5 * kvHeads * headDim + 12.5 * ffn;
+}
