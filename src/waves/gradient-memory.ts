@@ -64,7 +64,7 @@ function within(room: number, bytes: number): number {
 
 /**
  * Values of one token that are there at once when a block is run on a tape and gone back through: most products of the forward pass, and
- * the gradients under way. Fitted to the tensors of ten blocks of different shapes (docs/memory.md).
+ * the gradients under way. Fitted to what blocks of twelve shapes took on the CPU (docs/memory.md).
  */
 function tapeValues({ hidden, heads, kvHeads, headDim, ffn }: Decoder): number {
   return 43 * hidden + 14.5 * heads * headDim + 15.5 * kvHeads * headDim + 12.5 * ffn;

@@ -19,12 +19,14 @@ describe.skipIf(process.platform !== 'linux')('the memory that a plan foretells 
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
+  const pruning = ['--sparsity', '0.5', '--waves', '1', '--calibration', text, '--calibration-windows', '2'];
   it.each([
-    ['prune', ['--sparsity', '0.5', '--waves', '1', '--calibration', text, '--calibration-windows', '2']],
-    ['quantize', ['--scheme', 'int4']],
+    ['prune', '', pruning],
+    ['prune', ' by gradients', [...pruning, '--metric', 'taylor', '--restart']],
+    ['quantize', '', ['--scheme', 'int4']],
   ])(
-    'is within 15 % of the peak of %s',
-    async (command, own) => {
+    'is within 15 % of the peak of %s%s',
+    async (command, _, own) => {
       const shared = ['--context', '64', '--data', data, '--limit', '1', '--monitor', 'basic', '--max-drop', '100%'];
       const args = [command, 'model', '--out', command, ...own, ...shared, '--device', 'cpu', '--json'];
       const plan = JSON.parse((await birdbone([...args, '--dry-run'], { cwd: folder })).stdout);

@@ -116,6 +116,28 @@ describe('plannedMemory', () => {
     expect(besides(0, [cost])).toBe(0);
   });
 
+  it('counts what goes back through a block: three of it, and the values of the tokens that go together', async () => {
+    const asked = await question({ device: 'webgpu' });
+    const costing = (gradients: NonNullable<MemoryQuestion['costs'][number]['gradients']>, memoryBytes = 2 * GIB) => {
+      const costs = [{ flops: 0, gramBytes: 0, gramSums: { kept: 0, adding: 0 }, gradients }];
+      return plannedMemory({ ...asked, costs, memoryBytes });
+    };
+    // By hand from docs/memory.md: queries are as wide as the model, keys a quarter of it.
+    const values = 43 * 4096 + 14.5 * 4096 + 15.5 * 1024 + 12.5 * 14_336;
+    // 8 windows of 128 tokens go forward as two batches of four.
+    expect(costing({ kinds: 1 }).gpu).toBe(3 * 4 * BLOCK_WEIGHTS + 4 * 4 * 128 * values);
+    expect(costing({ kinds: 1, windows: 1 }).gpu).toBe(3 * 4 * BLOCK_WEIGHTS + 4 * 128 * values);
+    // One block's gradients, and both blocks': 1.7 GB, or a file.
+    const without = costing({ kinds: 0 });
+    const [kept, filed] = [costing({ kinds: 1 }), costing({ kinds: 1 }, GIB)];
+    expect(kept.host - filed.host).toBe(2 * 4 * BLOCK_WEIGHTS - 4 * 8 * 128 * 4096 * 4);
+    expect(kept.host).toBeGreaterThan(without.host);
+    // Both heads, and the other block.
+    const training = costing({ kinds: 0, training: { learntBytes: GIB } }, 8 * GIB);
+    expect(training.gpu! - without.gpu!).toBe(2 * 4 * 4096 * 32_000 + 4 * BLOCK_WEIGHTS);
+    expect(training.host - plannedMemory({ ...asked, memoryBytes: 8 * GIB }).host).toBeGreaterThan(GIB / 2);
+  });
+
   it('has no block in memory where no text runs through the model', async () => {
     const bare = plannedMemory(await question({ windows: 0 }));
     expect(bare).toMatchObject({ batch: 0, hiddenStates: 0, spilled: 0 });
