@@ -11,9 +11,8 @@ import { stepGradients } from './step-gradients.js';
 import { TeacherStates } from './teacher-states.js';
 import type { TrainContext, TrainState, TrainStep, TrainWork } from './types.js';
 
-/** Of the memory for training: what blocks may keep on the device, and the teacher's states; the rest is the step's own. */
-const BLOCKS_SHARE = 0.5;
-const TEACHER_SHARE = 0.25;
+/** Of the memory for training: what blocks may keep on the device, the teacher's states, and the step's own. */
+export const MEMORY_SHARES = { blocks: 0.5, teacher: 0.25, step: 0.25 };
 
 /**
  * Trains end to end, step by step: the loss behind the head, gradients block by block. What a step does depends on the state before it
@@ -28,7 +27,7 @@ export async function* distill(work: TrainWork, context: TrainContext): AsyncGen
   const groups = batchGroups(student, work.windows, settings, device);
   const batchOf = (drawn: number) => groupOf(drawn, groups.length, settings.seed);
   const opened = await open(work, { learnt, groups, arrays: state.arrays }, context);
-  const stepContext = { ...context, memoryBytes: memoryBytes * (1 - BLOCKS_SHARE - TEACHER_SHARE) };
+  const stepContext = { ...context, memoryBytes: memoryBytes * MEMORY_SHARES.step };
   try {
     while (state.step < settings.steps) {
       await goOn(context.signal);
@@ -65,11 +64,11 @@ interface Opening {
 async function open({ student, teacher, settings }: TrainWork, opening: Opening, context: TrainContext) {
   const { device, memoryBytes } = context;
   const { learnt, groups, arrays } = opening;
-  const teacherContext = { ...context, memoryBytes: memoryBytes * TEACHER_SHARE };
+  const teacherContext = { ...context, memoryBytes: memoryBytes * MEMORY_SHARES.teacher };
   const states = teacher && (await TeacherStates.open(teacher, groups, teacherContext));
   const blocks = await HealedBlocks.open(
     { student, learnt, settings, arrays },
-    { device, memoryBytes: memoryBytes * BLOCKS_SHARE },
+    { device, memoryBytes: memoryBytes * MEMORY_SHARES.blocks },
   );
   const close = async () => {
     blocks.close();

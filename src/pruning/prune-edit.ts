@@ -144,9 +144,11 @@ function costOf(parts: PruneParts, model: Model, tokens: number): EditCost {
   const solving = solvingCost(parts, model, tokens);
   const kinds = (['gradient', 'fisher'] as const).filter((kind) => metric.needs.includes(kind));
   const windows = kinds.includes('fisher') ? { windows: 1 } : {};
+  const searching = allocation.kind === 'clustered' ? thresholdCost(model, settings, tokens).flops : 0;
+  const backwards = kinds.length > 0 ? GRADIENT_FLOPS * tokens * prunableWeights(model) : 0;
   return {
     ...solving,
-    flops: solving.flops + (allocation.kind === 'clustered' ? thresholdCost(model, settings, tokens).flops : 0),
+    flops: solving.flops + searching + backwards,
     ...(kinds.length > 0 && { gradients: { kinds: kinds.length, ...windows } }),
   };
 }
@@ -156,6 +158,14 @@ function solvingCost({ solver, metric }: PruneParts, model: Model, tokens: numbe
   return metric.needs.includes('inverse-hessian')
     ? solverCost(model, INVERSE_DIAGONAL, tokens)
     : { flops: 0, ...NO_GRAMS };
+}
+
+/** A weight and token: forward through the model, forward again block by block, and back, for inputs and for weights. */
+const GRADIENT_FLOPS = 8;
+
+function prunableWeights(model: Model): number {
+  const linears = model.decoder.blocks.flatMap(({ index }) => prunableLinears(model, index));
+  return linears.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
 }
 
 /** Of a factorization and of the inverse's diagonal. */

@@ -1,3 +1,4 @@
+import { MEMORY_SHARES } from '../healing/index.js';
 import { batchesOf, DEFAULT_MEMORY_BYTES, type Decoder, tokensPerBatch } from '../model/index.js';
 import type { GradientCost } from '../pruning/index.js';
 import type { MemoryQuestion } from './plan-memory.js';
@@ -11,22 +12,21 @@ export interface BackwardMemory {
 
 /** A block's weights, their gradients, and once more as much while these are made. */
 const COPIES_OF_BLOCK = 3;
-/** Of --memory: what blocks may keep on the device in training, and what the teacher's states and the step's own may each. */
-const BLOCKS_SHARE = 0.5;
-const STATES_SHARE = 0.25;
 /** The student's and the teacher's. */
 const HEADS = 2;
 
 /** The most that any step's gradients take; 0 where no step looks at gradients, or there is no text. */
 export function gradientMemory(question: MemoryQuestion): BackwardMemory {
-  const found = question.costs.flatMap(({ gradients }) => (gradients === undefined ? [] : [one(gradients, question)]));
+  const found = question.costs.flatMap(({ gradients }) =>
+    gradients === undefined ? [] : [memoryOf(gradients, question)],
+  );
   return {
     device: Math.max(0, ...found.map(({ device }) => device)),
     host: Math.max(0, ...found.map(({ host }) => host)),
   };
 }
 
-function one({ windows, kinds, training }: GradientCost, question: MemoryQuestion): BackwardMemory {
+function memoryOf({ windows, kinds, training }: GradientCost, question: MemoryQuestion): BackwardMemory {
   const { inputs, device, memoryBytes = DEFAULT_MEMORY_BYTES } = question;
   const { decoder } = inputs.model;
   const passages = inputs.calibration?.passages ?? [];
@@ -47,13 +47,13 @@ function one({ windows, kinds, training }: GradientCost, question: MemoryQuestio
     return { device: tape, host: kept + kinds * block };
   }
   const heads = HEADS * 4 * decoder.hidden * decoder.vocabulary;
-  const resident = Math.max(0, Math.min(BLOCKS_SHARE * memoryBytes, weights) - block);
+  const resident = Math.max(0, Math.min(MEMORY_SHARES.blocks * memoryBytes, weights) - block);
   const step = Math.max(tokens, (windows ?? 1) * longest) * states;
   const teacher = passages.reduce((sum, { ids }) => sum + ids.length, 0) * 4 * decoder.hidden;
-  const room = STATES_SHARE * memoryBytes;
+  const kept = within(MEMORY_SHARES.step * memoryBytes, step) + within(MEMORY_SHARES.teacher * memoryBytes, teacher);
   return {
     device: tape + resident + heads,
-    host: training.learntBytes + within(room, step) + within(room, teacher),
+    host: training.learntBytes + kept,
   };
 }
 

@@ -7,7 +7,10 @@ import { gradientMemory } from './gradient-memory.js';
 import type { Inputs } from './inputs.js';
 import { weightsOf } from './sizes.js';
 
-/** What a run holds in memory, in bytes: parts, and what they come to. Nothing of it grows with the number of blocks. */
+/**
+ * What a run holds in memory, in bytes: parts, and what they come to. Nothing of it grows with the number of blocks but what the passes
+ * of gradients keep, as far as `--memory` goes.
+ */
 export interface PlannedMemory {
   readonly block: number;
   /** Of one batch of windows, the largest tensor on its way through a block. */
