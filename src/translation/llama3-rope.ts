@@ -36,8 +36,9 @@ const LOW_FREQUENCY_FACTOR = 1;
 const TOLERANCE = 1e-5;
 
 /**
- * Returns the scaling that gives these factors, or undefined when none does. Between its two ends a factor's inverse is a
- * straight line in the frequency, which two factors fix; the result is accepted when it gives back every factor.
+ * Returns the scaling that gives these factors; undefined when none does, or when fewer than two lie between the ends, so that many do.
+ * Between its two ends a factor's inverse is a straight line in the frequency, which two factors fix; the result is accepted when it gives
+ * back every factor.
  */
 export function recoverScaling(factors: Float32Array, base: RopeBase): Llama3Scaling | undefined {
   if (factors.length !== base.headDim / 2 || !factors.every((value) => value >= 1 && Number.isFinite(value)))

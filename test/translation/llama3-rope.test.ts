@@ -28,7 +28,7 @@ describe('recoverScaling', () => {
     expect(recoverScaling(ropeFactors(small, base), base)).toEqual(small);
   });
 
-  it('gives back factors that are the same, whatever the numbers were', () => {
+  it('gives back factors that are the same, whatever the numbers were, where two lie between the ends', () => {
     const scaling = fc.record({
       factor: fc.double({ min: 1.5, max: 64, noNaN: true }),
       lowFrequencyFactor: fc.double({ min: 0.5, max: 2, noNaN: true }),
@@ -38,12 +38,25 @@ describe('recoverScaling', () => {
     fc.assert(
       fc.property(scaling, (numbers) => {
         const factors = ropeFactors(numbers, BASE);
+        const [all, none] = [1 / numbers.factor, 1];
+        const shares = [...factors].map((value) => (1 / value - all) / (none - all));
+        fc.pre(shares.filter((share) => share > 1e-3 && share < 1 - 1e-3).length >= 2);
         const recovered = recoverScaling(factors, BASE)!;
         ropeFactors(recovered, BASE).forEach((value, i) => {
           expect(value / factors[i]!).toBeCloseTo(1, 4);
         });
       }),
     );
+  });
+
+  it('does not guess where one lies between the ends, which many scalings give', () => {
+    const narrow = {
+      factor: 1.5,
+      lowFrequencyFactor: 1.990645049528383,
+      highFrequencyFactor: 3,
+      originalContext: 37_154,
+    };
+    expect(recoverScaling(ropeFactors(narrow, BASE), BASE)).toBeUndefined();
   });
 
   it('takes no factors that no such scaling gives', () => {
