@@ -30,6 +30,12 @@ export function prunableLinears(model: Model, index: number): readonly LinearSpe
   return model.decoder.blocks[index]!.linears.filter(({ role }) => role !== 'router');
 }
 
+/** How many weights the prunable linears of all blocks have. */
+export function prunableWeights(model: Model): number {
+  const linears = model.decoder.blocks.flatMap(({ index }) => prunableLinears(model, index));
+  return linears.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+}
+
 /**
  * What a wave with this target removes from each matrix: the one place that sparsities come from. A fixed pattern (N:M) removes
  * what it removes from a matrix, so a target below it is met by the matrices that take the pattern on: those in model order that

@@ -10,7 +10,7 @@ import { type AllocationRules, allocate } from './allocate.js';
 import { pruneBlockByBlock, usesText } from './block-by-block.js';
 import { clusterThresholds } from './cluster-thresholds.js';
 import type { Edit, EditContext, Proposal, ProposalDetails } from './edit.js';
-import { prunableLinears, type RemovalSettings, removals } from './plan-masks.js';
+import { prunableLinears, prunableWeights, type RemovalSettings, removals } from './plan-masks.js';
 import { replacedTensor } from './replaced-tensor.js';
 import { type EditCost, NO_GRAMS, solverCost } from './solver-cost.js';
 import { thresholdCost } from './threshold-cost.js';
@@ -162,11 +162,6 @@ function solvingCost({ solver, metric }: PruneParts, model: Model, tokens: numbe
 
 /** A weight and token: forward through the model, forward again block by block, and back, for inputs and for weights. */
 const GRADIENT_FLOPS = 8;
-
-function prunableWeights(model: Model): number {
-  const linears = model.decoder.blocks.flatMap(({ index }) => prunableLinears(model, index));
-  return linears.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
-}
 
 /** Of a factorization and of the inverse's diagonal. */
 const INVERSE_DIAGONAL = { perInput: (columns: number) => columns ** 3, perMatrix: () => 0 };

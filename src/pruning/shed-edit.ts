@@ -31,7 +31,7 @@ export async function shedEdit(settings: ShedSettings): Promise<Edit> {
     needsCalibration: true,
     target: rules.sparsity,
     check: (model) => checkTarget(withBiases(model, widthRules(rules)), shareOf(rules, rules.sparsity), rules.shedding),
-    // What is folded is solved for on each consumer's inputs; heads and channels are all that a block has.
+    // An upper bound: only the inputs of what reads heads and channels are folded.
     cost: (model, tokens) => solverCost(model, FOLDING, tokens),
     plan: (model) => shedPlan(model, widthRules(rules)),
     propose: (context) => propose(rules, context),

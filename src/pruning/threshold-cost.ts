@@ -1,6 +1,6 @@
 import type { Model } from '../model/index.js';
 import { measurementTokens } from '../thresholds/index.js';
-import { prunableLinears } from './plan-masks.js';
+import { prunableLinears, prunableWeights } from './plan-masks.js';
 import { type EditCost, NO_GRAMS } from './solver-cost.js';
 import { clusterSettings, searchSettings, type ThresholdSettings } from './threshold-settings.js';
 import { DECIDING_TOKENS, TUNING_TOKENS } from './threshold-trial.js';
@@ -12,7 +12,7 @@ const AUTO_CLUSTERS = 4;
 export function thresholdCost(model: Model, settings: ThresholdSettings, calibrationTokens: number): EditCost {
   const { blocks, hidden, vocabulary } = model.decoder;
   const linears = blocks.flatMap(({ index }) => prunableLinears(model, index));
-  const weights = linears.reduce((sum, { rows, columns }) => sum + rows * columns, hidden * vocabulary);
+  const weights = prunableWeights(model) + hidden * vocabulary;
   const { k } = clusterSettings(settings, 0);
   const clusters = linears.length * (k === 'auto' ? AUTO_CLUSTERS : k);
   const half = Math.floor(calibrationTokens / 2);

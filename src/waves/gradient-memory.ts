@@ -35,9 +35,9 @@ function memoryOf({ windows, kinds, training }: GradientCost, question: MemoryQu
   const forward = tokensPerBatch(decoder, longest, device);
   const most = windows === undefined ? forward : Math.min(forward, windows * longest);
   const tokens = batchesOf(passages, most).reduce((widest, { rows, columns }) => Math.max(widest, rows * columns), 0);
-  const block = 4 * decoder.blocks.reduce((largest, each) => Math.max(largest, weightsOf(each)), 0);
+  const block = largestBlock(decoder);
   const weights = 4 * prunableOf(decoder);
-  const tape = COPIES_OF_BLOCK * block + 4 * tokens * tapeValues(decoder);
+  const tape = tapeBytes(decoder, tokens);
   // What goes into each block, and the gradients of what comes out of it.
   const states = (decoder.blocks.length + 2) * 4 * decoder.hidden;
   if (training === undefined) {
@@ -62,10 +62,17 @@ function within(room: number, bytes: number): number {
   return bytes <= room ? bytes : 0;
 }
 
+/** Float32 bytes of the largest block's weights. */
+function largestBlock({ blocks }: Decoder): number {
+  return 4 * blocks.reduce((largest, each) => Math.max(largest, weightsOf(each)), 0);
+}
+
 /**
- * Values of one token that are there at once when a block is run on a tape and gone back through: most products of the forward pass, and
- * the gradients under way. Fitted to what blocks of twelve shapes took on the CPU (docs/memory.md).
+ * What is on the device when a block is run on a tape and so many tokens go back through it together: the block, and of each token most
+ * products of the forward pass and the gradients under way. Fitted to what blocks of twelve shapes took on the CPU (`bench/tapes.ts`).
  */
-function tapeValues({ hidden, heads, kvHeads, headDim, ffn }: Decoder): number {
-  return 43 * hidden + 14.5 * heads * headDim + 15.5 * kvHeads * headDim + 12.5 * ffn;
+export function tapeBytes(decoder: Decoder, tokens: number): number {
+  const { hidden, heads, kvHeads, headDim, ffn } = decoder;
+  const values = 43 * hidden + 14.5 * heads * headDim + 15.5 * kvHeads * headDim + 12.5 * ffn;
+  return COPIES_OF_BLOCK * largestBlock(decoder) + 4 * tokens * values;
 }
